@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, compare, apply, prove: the one shape of every module of this collection.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+
+class ConvergeError(Exception):
+    """A state that cannot be read or reached; the text is for the operator.
+
+    :param message: names the value that is wrong and what would be right.
+    :param facts: further return values for ``fail_json``.
+    """
+
+    def __init__(self, message, **facts):
+        super().__init__(message)
+        self.facts = facts
+
+
+class Resource:
+    """What a module converges. Subclasses say how it is read, compared and written.
+
+    A *state* is any comparable value. ``read`` must not change anything; ``desired`` must not write
+    anything; ``apply`` is called only outside check mode and only if the two differ.
+    """
+
+    def read(self):
+        """Return the node's actual state, as far as it is ours to manage."""
+        raise ConvergeError("%s cannot be read" % type(self).__name__)
+
+    def desired(self, actual):
+        """Return the state wanted, given the actual one; raise ConvergeError if it must not be reached."""
+        raise ConvergeError("%s has no desired state" % type(self).__name__)
+
+    def render(self, state):
+        """Return the state as text in the syntax of the node's own tools, for the diff."""
+        raise ConvergeError("%s cannot be shown" % type(self).__name__)
+
+    def apply(self, actual, desired):
+        """Make the node's state the desired one."""
+        raise ConvergeError("%s cannot be written" % type(self).__name__)
+
+    def result(self, actual, desired):
+        """Return further return values of the module, a dict."""
+        return {}
+
+
+def converge(module, resource):
+    """Converge *resource* and end the module.
+
+    :param module: the AnsibleModule; its check mode and diff mode are honoured.
+    :param resource: a Resource.
+
+    What was applied is read back; a state that is still another one is a failure, not a success.
+    """
+    try:
+        actual = resource.read()
+        desired = resource.desired(actual)
+        result = dict(resource.result(actual, desired), changed=actual != desired)
+        if module._diff:
+            result["diff"] = {"before": resource.render(actual), "after": resource.render(desired)}
+        if result["changed"] and not module.check_mode:
+            resource.apply(actual, desired)
+            reached = resource.read()
+            if reached != desired:
+                raise ConvergeError(
+                    "%s was applied but the node shows another state" % type(resource).__name__,
+                    diff={"before": resource.render(desired), "after": resource.render(reached)},
+                )
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    module.exit_json(**result)
