@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Named network namespaces, where ``ip netns`` keeps them. The standard library and iproute2 only.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+DIRECTORY = "/run/netns"
+CLONE_NEWNET = 0x40000000  # sched.h
+
+
+def path_of(name):
+    """Return the path of the namespace *name*."""
+    return os.path.join(DIRECTORY, name)
+
+
+def add(name):
+    """Make the namespace *name*; raises ConvergeError."""
+    _ip_netns("add", name)
+
+
+def delete(name):
+    """Take away the namespace *name*, with all links that lie in it; raises ConvergeError. None there is no error."""
+    if os.path.exists(path_of(name)):
+        _ip_netns("delete", name)
+
+
+def _ip_netns(verb, name):
+    done = subprocess.run(["ip", "netns", verb, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        error = done.stderr.decode("utf-8", "replace").strip()
+        raise ConvergeError("ip netns %s %s failed: %s" % (verb, name, error))
+
+
+@contextlib.contextmanager
+def inside(path):
+    """Let this thread act in the namespace at *path*; with None, where it is.
+
+    A socket stays in the namespace that it was made in. Raises OSError.
+    """
+    if path is None:
+        yield
+        return
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(target)
+        finally:
+            os.close(target)
+        try:
+            yield
+        finally:
+            _setns(own)
+    finally:
+        os.close(own)
+
+
+def _setns(descriptor):
+    """Enter a namespace; ``os.setns`` exists from Python 3.12 on only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "setns: %s" % os.strerror(number))

@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probe pods: a network namespace, attached as a container runtime would, that tells callers which address it sees.
+
+A probe pod outlives the module that starts it, but not for long and not without its two processes: the *worker*
+makes and serves it; the *guard* ends the worker when its time is over and takes the pod away when the worker ends,
+however it ends. Is the guard itself killed, the worker takes the pod away. The record of a pod is written before the
+first change, so that whatever is left after both were killed can be found and taken away by the next run.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _netns
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._runtime import PLUGIN_TIMEOUT, CniError, Runtime
+
+DIRECTORY = "/run/humanz-cni-probe"
+PREFIX = "humanz-probe-"
+PROCESS_NAME = b"humanz-probe"
+PR_SET_NAME = 15  # linux/prctl.h
+BACKLOG = 4096
+
+
+def records():
+    """Return the records of all probe pods of this node, by name.
+
+    ``{"name", "network", "cni_path", "port", "guard": {"pid", "started"}, "result": ADD's result or None}``
+    """
+    try:
+        names = sorted(os.listdir(DIRECTORY))
+    except FileNotFoundError:
+        return {}
+    found = {name[: -len(".json")]: _read_record(name[: -len(".json")]) for name in names if name.endswith(".json")}
+    return {name: record for name, record in found.items() if record}
+
+
+def is_running(record):
+    """Return whether the guard of the pod *record* lives."""
+    return _started(record["guard"]["pid"]) == record["guard"]["started"]
+
+
+def addresses(result):
+    """Return the addresses in a CNI *result*, without prefix lengths."""
+    return [ip["address"].split("/")[0] for ip in result.get("ips", [])]
+
+
+def start(name, network, cni_path, port, lifetime):
+    """Make the probe pod *name*; return its record.
+
+    :param network: as ``_runtime.read_network`` returns it.
+    :param port: TCP port on which the pod tells each caller the caller's address, as one line.
+    :param lifetime: seconds after which it takes itself away.
+    Raises ConvergeError; then nothing of it is left.
+    """
+    stop(name)
+    for leftover in [other for other, record in records().items() if not is_running(record)]:
+        with contextlib.suppress(ConvergeError):
+            release(leftover)
+    pod = {"name": name, "network": network, "cni_path": cni_path, "port": port, "result": None}
+    return _await_report(_launch(pod, lifetime))
+
+
+def stop(name):
+    """Take the probe pod *name* away; return whether there was one. Raises ConvergeError."""
+    record = _read_record(name)
+    if record is None:
+        return False
+    if is_running(record):
+        os.kill(record["guard"]["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + 2 * PLUGIN_TIMEOUT
+        while is_running(record) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    release(name)
+    return True
+
+
+def release(name):
+    """Detach the pod *name* and remove its namespace and record; nothing there is no error.
+
+    Raises ConvergeError if a plugin failed; the record then stays, for another try.
+    """
+    with _lock() as locked:
+        record = _read_record(name) if locked else None
+        if record is None:
+            return
+        runtime = Runtime(record["network"], record["cni_path"], name, _netns.path_of(name))
+        try:
+            runtime.detach(record["result"])
+        finally:
+            _netns.delete(name)
+        _files.remove(_record_path(name))
+        with contextlib.suppress(OSError):  # another pod's record
+            os.rmdir(DIRECTORY)
+
+
+@contextlib.contextmanager
+def _lock():
+    """Let one process at a time release pods; yields False if there are none."""
+    try:
+        directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield True
+    finally:
+        os.close(directory)
+
+
+def _record_path(name):
+    return os.path.join(DIRECTORY, name + ".json")
+
+
+def _read_record(name):
+    text = _files.read_text(_record_path(name))
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None
+
+
+def _write_record(pod):
+    _files.write_text(_record_path(pod["name"]), json.dumps(pod), mode=0o600)
+
+
+def _started(pid):
+    """Return when the process *pid* was started, in clock ticks after boot, or None: a number may be used again."""
+    text = _files.read_text("/proc/%d/stat" % pid)
+    fields = text.rpartition(")")[2].split() if text else []
+    return int(fields[19]) if fields and fields[0] != "Z" else None
+
+
+def _launch(pod, lifetime):
+    """Start guard and worker of *pod*; return the descriptor that the worker reports to."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        try:
+            _become_daemon(keep=writing)
+            _guard(pod, writing, lifetime)
+        finally:
+            os._exit(0)  # the module's own ending is not this process's
+    os.waitpid(child, 0)
+    os.close(writing)
+    return reading
+
+
+def _await_report(reading):
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        text = stream.read()
+    if not text:
+        raise ConvergeError("the probe pod's process ended before the pod was made", reason="probe_failed")
+    report = json.loads(text)
+    if "error" in report:
+        raise ConvergeError(report["error"], **report["facts"])
+    return report["pod"]
+
+
+def _become_daemon(keep):
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    for descriptor in [int(entry) for entry in os.listdir("/proc/self/fd")]:
+        if descriptor > 2 and descriptor != keep:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(descriptor)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME, 0, 0, 0)
+
+
+def _guard(pod, report, lifetime):
+    """Run the worker; take the pod away when it ends, at the latest after *lifetime* seconds."""
+    pod["guard"] = {"pid": os.getpid(), "started": _started(os.getpid())}
+    alive, alive_end = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.setpgid(0, 0)
+        os.close(alive_end)
+        try:
+            _work(pod, report, alive)
+        finally:
+            os._exit(0)
+    os.close(alive)
+    os.close(report)
+    with contextlib.suppress(OSError):  # the worker was faster, or has ended
+        os.setpgid(worker, worker)
+
+    def end_worker(*unused):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker, signal.SIGKILL)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, end_worker)
+    signal.alarm(lifetime)
+    os.waitpid(worker, 0)
+    end_worker()  # a plugin that was still at work must not undo what follows
+    with contextlib.suppress(ConvergeError):  # the record stays, for the next run
+        release(pod["name"])
+
+
+def _work(pod, report, alive):
+    """Make the pod, write what became of it to *report*, and serve it until the guard is gone."""
+    try:
+        listeners = _make(pod)
+        answer = {"pod": pod}
+    except (ConvergeError, OSError) as exc:
+        listeners = []
+        answer = {"error": _with_cleanup(pod["name"], exc), "facts": getattr(exc, "facts", {"reason": "probe_failed"})}
+    with os.fdopen(report, "w", encoding="utf-8") as stream:
+        json.dump(answer, stream)
+    if listeners:
+        _serve(listeners, alive)
+        release(pod["name"])
+
+
+def _with_cleanup(name, exc):
+    try:
+        release(name)
+    except ConvergeError as cleanup:
+        return "%s; and afterwards: %s" % (exc, cleanup)
+    return str(exc)
+
+
+def _make(pod):
+    """Attach the pod; return its listening sockets, one for each family of address that it got."""
+    _write_record(pod)
+    _netns.add(pod["name"])
+    netns = _netns.path_of(pod["name"])
+    pod["result"] = Runtime(pod["network"], pod["cni_path"], pod["name"], netns).attach()
+    _write_record(pod)
+    families = {socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses(pod["result"])}
+    if not families:
+        raise CniError("ADD gave the pod no address: %s" % json.dumps(pod["result"]), reason="plugin_failed")
+    with _netns.inside(netns):
+        return [_listen(family, pod["port"]) for family in families]
+
+
+def _listen(family, port):
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind(("", port))
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _serve(listeners, alive):
+    """Answer every connection with the address it came from, until the other end of *alive* is closed."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(alive, selectors.EVENT_READ)
+        for listener in listeners:
+            selector.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _events in selector.select():
+                if key.fileobj == alive:
+                    return
+                with contextlib.suppress(OSError):  # the caller went away
+                    _answer(key.fileobj)
+
+
+def _answer(listener):
+    connection, peer = listener.accept()
+    with connection:
+        connection.setblocking(False)
+        connection.sendall(("%s\n" % peer[0]).encode("ascii"))
