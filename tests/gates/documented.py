@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks ansible-doc for every module and role of the installed collection, and fails for what it cannot show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTION = "humanz.cni"
+
+
+def ansible_doc(kind: str, names: list[str]) -> dict[str, dict]:
+    """Return what ``ansible-doc --json`` shows of *names*, by fully qualified name."""
+    answer = subprocess.run(
+        ["ansible-doc", "--json", "--type", kind, *names], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(answer.stdout)
+
+
+def main() -> int:
+    modules = [f"{COLLECTION}.{path.stem}" for path in sorted(ROOT.glob("plugins/modules/*.py"))]
+    roles = [f"{COLLECTION}.{path.name}" for path in sorted(ROOT.glob("roles/*")) if path.is_dir()]
+    shown = ansible_doc("module", modules)
+    missing = [
+        f"{name}: no {part}"
+        for name in modules
+        for part in ("doc", "examples", "return")
+        if not shown.get(name, {}).get(part)
+    ]
+    shown = ansible_doc("role", roles)
+    missing += [f"{name}: no argument specification" for name in roles if not shown.get(name, {}).get("entry_points")]
+    for line in missing:
+        print(line, file=sys.stderr)
+    print(f"ansible-doc shows {len(modules)} modules and {len(roles)} roles of {COLLECTION}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
