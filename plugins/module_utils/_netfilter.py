@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Follows one packet through rules in iptables-save syntax, to name the rule that decides on it. Pure.
+
+What a rule matches on beyond addresses, devices, protocol, ports, connection state, mark and address type cannot be
+decided from outside; such a rule is taken not to match, and reported.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import collections
+import fnmatch
+import ipaddress
+import shlex
+
+VERDICTS = ("ACCEPT", "DROP", "REJECT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "RETURN")
+
+Packet = collections.namedtuple("Packet", "source destination in_device out_device port state")
+Packet.__doc__ = "A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."
+
+Decision = collections.namedtuple("Decision", "verdict rule undecided")
+Decision.__doc__ = "*rule* is its text, or ``policy of CHAIN``; *undecided* are rules that might have decided otherwise."
+
+
+def parse(text):
+    """Return the tables in the iptables-save output *text*: ``{table: {chain: (policy or None, [rule text])}}``."""
+    tables = {}
+    chains = {}
+    for line in text.splitlines():
+        if line.startswith("*"):
+            chains = tables.setdefault(line[1:].strip(), {})
+        elif line.startswith(":"):
+            name, policy = line[1:].split()[:2]
+            chains[name] = (None if policy == "-" else policy, [])
+        elif line.startswith("-A "):
+            chains.setdefault(line.split()[1], (None, []))[1].append(line)
+    return tables
+
+
+def decide(chains, chain, packet):
+    """Return the Decision of the base chain *chain* on *packet*.
+
+    :param chains: one table of :func:`parse`. A chain that is not there accepts.
+    """
+    undecided = []
+    found = _walk(chains, chain, packet, undecided, 0)
+    if found is None or found[0] == "RETURN":
+        policy = chains.get(chain, ("ACCEPT", []))[0] or "ACCEPT"
+        found = (policy, "policy of %s" % chain)
+    return Decision(found[0], found[1], undecided)
+
+
+def _walk(chains, chain, packet, undecided, depth):
+    if depth > 64:  # the kernel refuses loops; a text may hold one
+        return None
+    for rule in chains.get(chain, (None, []))[1]:
+        matches, target, jumps = _match(rule, packet)
+        if matches is None:
+            if target in VERDICTS or target in chains:
+                undecided.append(rule)
+            continue
+        if not matches:
+            continue
+        if target == "RETURN":
+            return None
+        if target in VERDICTS:
+            return target, rule
+        if target in chains:
+            found = _walk(chains, target, packet, undecided, depth + 1)
+            if found is not None or not jumps:
+                return found
+    return None
+
+
+def _match(rule, packet):
+    """Return (whether *rule* matches or None if that cannot be decided, its target, whether it comes back from it)."""
+    words = shlex.split(rule)[2:]
+    certain, target, jumps = True, None, True
+    while words:
+        negated = words[0] == "!"
+        option = words.pop(1 if negated else 0)
+        if negated:
+            words.pop(0)
+        if option in ("-j", "-g"):
+            target, jumps = words.pop(0), option == "-j"
+            break
+        values = []
+        while words and not words[0].startswith("-") and words[0] != "!":
+            values.append(words.pop(0))
+        verdict = _matches_option(option, values, packet)
+        if verdict is None:
+            certain = False
+        elif verdict == negated:
+            return False, _target(words) or target, True
+    return (True if certain else None), target, jumps
+
+
+def _target(words):
+    return words[words.index("-j") + 1] if "-j" in words else None
+
+
+def _matches_option(option, values, packet):
+    """Return whether *packet* matches one option of a rule, or None if that cannot be decided."""
+    if option in ("-m", "--comment"):
+        return True
+    if option in ("-s", "-d"):
+        address = packet.source if option == "-s" else packet.destination
+        return ipaddress.ip_address(address) in ipaddress.ip_network(values[0], strict=False)
+    if option in ("-i", "-o"):
+        device = packet.in_device if option == "-i" else packet.out_device
+        return fnmatch.fnmatchcase(device, values[0][:-1] + "*" if values[0].endswith("+") else values[0])
+    if option == "-p":
+        return values[0] in ("tcp", "6", "all")
+    if option in ("--ctstate", "--state"):
+        return packet.state in values[0].split(",")
+    if option in ("--dport", "--dports"):
+        return _in_ports(packet.port, values[0])
+    if option == "--mark":
+        return _unmarked(values[0])
+    if option in ("--dst-type", "--src-type"):
+        return values[0] == "UNICAST"
+    return None
+
+
+def _in_ports(port, text):
+    for part in text.split(","):
+        first, _colon, last = part.partition(":")
+        if int(first or 0) <= port <= int(last or (65535 if _colon else first)):
+            return True
+    return False
+
+
+def _unmarked(text):
+    """Return whether a packet whose mark is 0 matches the mark in *text*, ``value`` or ``value/mask``."""
+    return int(text.split("/")[0], 0) == 0

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node's tables say about a packet from one address to another. Reads only, by the node's own tools.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter
+
+FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
+LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+SAVE = {4: "iptables-save", 6: "ip6tables-save"}
+LEGACY_SAVE = {4: "iptables-legacy-save", 6: "ip6tables-legacy-save"}
+
+
+class Tables:
+    """The tables of this node, each read at most once.
+
+    :param run: runs a command, a list, and returns its status, output and error output.
+    """
+
+    def __init__(self, run):
+        self._run = run
+        self._routes = {}
+        self._rules = {}
+        self._hooks = None
+
+    def examine(self, source, destination, port):
+        """Return what the tables say about a TCP connection from *source* to *port* of *destination*.
+
+        ``route`` and ``back`` are the routes to the destination and back to the source, see :meth:`route_to`;
+        ``forwarding`` whether the kernel forwards at all; ``drop`` the rule that drops the packet or its answer, or
+        None; ``nat`` the rule that translates its source, or None; ``undecided`` rules that a reader of tables cannot
+        decide on; ``drop_hooks`` nftables base chains, other than iptables' own, whose policy drops what is forwarded.
+        """
+        family = 6 if ":" in destination else 4
+        route, back = self.route_to(destination), self.route_to(source)
+        there = _netfilter.Packet(source, destination, _device(back), _device(route), port, "NEW")
+        again = _netfilter.Packet(destination, source, _device(route), _device(back), 0, "ESTABLISHED")
+        local = {"there": "local" in (route.get("type"), back.get("type")), "out": back.get("type") == "local"}
+        drop, undecided = self._drop(family, local, there, again)
+        return {
+            "source": source,
+            "destination": destination,
+            "route": route,
+            "back": back,
+            "forwarding": (_files.read_text(FORWARDING[family]) or "0").strip() != "0",
+            "drop": drop,
+            "nat": self._nat(family, there),
+            "undecided": undecided[:10],
+            "drop_hooks": self._drop_hooks(),
+        }
+
+    def route_to(self, address):
+        """Return the route that the kernel takes to *address*.
+
+        ``{"type", "dst", "gateway" (if there is one), "dev", "protocol", "neighbour": state or ""}`` or ``{"error"}``.
+        """
+        if address not in self._routes:
+            self._routes[address] = self._look_up(address)
+        return self._routes[address]
+
+    def _look_up(self, address):
+        status, output, error = self._run(["ip", "-j", "-d", "route", "get", "fibmatch", address])
+        found = json.loads(output) if status == 0 and output.strip() else []
+        if not found:
+            return {"error": error.replace("RTNETLINK answers: ", "").strip() or "no route"}
+        route = {key: found[0][key] for key in ("type", "dst", "gateway", "dev", "protocol") if key in found[0]}
+        if route.get("type", "unicast") == "unicast":
+            route["neighbour"] = self._neighbour(route.get("gateway", address), route.get("dev", ""))
+        return route
+
+    def _neighbour(self, address, device):
+        status, output, _error = self._run(["ip", "-j", "neigh", "show", "to", address, "dev", device])
+        entries = json.loads(output) if status == 0 and output.strip() else []
+        return "/".join(entries[0].get("state", [])) if entries else ""
+
+    def _drop(self, family, local, there, again):
+        """Return the first rule that drops the packet or its answer, as a dict or None, and the undecided rules."""
+        undecided = []
+        for tool, tables in self._all_rules(family):
+            chains = tables.get("filter", {})
+            for packet, outward in ((there, local["out"]), (again, not local["out"])):
+                chain = ("OUTPUT" if outward else "INPUT") if local["there"] else "FORWARD"
+                decision = _netfilter.decide(chains, chain, packet)
+                undecided.extend(rule for rule in decision.undecided if rule not in undecided)
+                if decision.verdict in ("DROP", "REJECT"):
+                    return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
+        return None, undecided
+
+    def _nat(self, family, packet):
+        """Return the rule that translates the source of *packet*, as a dict or None."""
+        for tool, tables in self._all_rules(family):
+            decision = _netfilter.decide(tables.get("nat", {}), "POSTROUTING", packet)
+            if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
+                return {"tool": tool, "rule": decision.rule}
+        return None
+
+    def _all_rules(self, family):
+        if family not in self._rules:
+            self._rules[family] = list(self._read_rules(family))
+        return self._rules[family]
+
+    def _read_rules(self, family):
+        tools = [SAVE[family]]
+        status, version, _error = self._run(["iptables", "--version"])
+        if status == 0 and "nf_tables" in version and _files.read_text(LEGACY_TABLES[family]):
+            tools.append(LEGACY_SAVE[family])  # both are in the packets' way
+        for tool in tools:
+            status, output, _error = self._run([tool])
+            if status == 0:
+                yield tool, _netfilter.parse(output)
+
+    def _drop_hooks(self):
+        if self._hooks is None:
+            status, output, _error = self._run(["nft", "-j", "list", "chains"])
+            chains = json.loads(output).get("nftables", []) if status == 0 and output.strip() else []
+            self._hooks = sorted(
+                "%(family)s %(table)s %(name)s" % chain["chain"]
+                for chain in chains
+                if _drops_forwarded(chain.get("chain", {}))
+            )
+        return self._hooks
+
+
+def _device(route):
+    return route.get("dev", "")
+
+
+def _drops_forwarded(chain):
+    """Return whether *chain* has a dropping policy on the forward hook and is not one that iptables shows."""
+    shown = chain.get("table") == "filter" and chain.get("name") == "FORWARD" and chain.get("family") in ("ip", "ip6")
+    return chain.get("hook") == "forward" and chain.get("policy") == "drop" and not shown

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a connection failed, in an operator's words, from the tables of both its ends. Pure.
+
+*Evidence* is what ``humanz.cni.pod_network_info`` returns as ``paths`` for one path on one node; clusters and failures
+are those of ``_reachability``.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+SILENT_NEIGHBOUR = ("FAILED", "INCOMPLETE")
+
+
+def explain(cluster, failure, evidence):
+    """Return the reasons of *failure*, the most telling first; never none.
+
+    :param evidence: ``{NODE: evidence}`` of the failure's path; a node whose tables were not read is missing.
+    """
+    if "reason" in failure:
+        return [failure["reason"]]
+    near = evidence.get(failure["from"])
+    far = evidence.get(failure["to"])
+    if near is None:
+        return ["the tables of %s were not read" % failure["from"]]
+    if failure.get("seen_as"):
+        return _translated(failure, near, far)
+    if failure["kind"] == "outside":
+        reasons = _outside(failure, near, cluster["masquerade"])
+    else:
+        reasons = _between_nodes(cluster, failure, near, far)
+    return reasons or [_unexplained(failure, near, far)]
+
+
+def _between_nodes(cluster, failure, near, far):
+    source, target = failure["from"], failure["to"]
+    reasons = []
+    if source != target:
+        reasons += _way(source, near["route"], failure["address"], target, cluster["nodes"][target].get("own"))
+    reasons += _own_pod(target, far, "route", failure["address"])
+    if failure["kind"] == "pod":
+        reasons += _own_pod(source, near, "back", failure["local"])
+        if far is not None:
+            reasons += _way(target, far["back"], failure["local"], source, cluster["nodes"][source].get("own"), "back ")
+    reasons += _in_between(source, near, failure["kind"] == "node")
+    if source != target:
+        reasons += _in_between(target, far, False)
+    return reasons
+
+
+def _way(node, route, address, target, next_hops, back=""):
+    """Say what is wrong with *node*'s route to *address*, which must lead to the node *target*."""
+    if "error" in route:
+        return ["%s has no route %sto %s, a pod on %s (%s)" % (node, back, address, target, route["error"])]
+    where = "via %s dev %s" % (route["gateway"], route["dev"]) if "gateway" in route else "on dev %s" % route["dev"]
+    if route["dst"] == "default":
+        text = "%s has no route %sto %s, a pod on %s: only its default route %s covers it"
+        return [text % (node, back, address, target, where)]
+    if next_hops and route.get("gateway") not in next_hops:
+        text = "%s sends %s %s, but that is no address of %s (its own are %s)"
+        return [text % (node, route["dst"], where, target, ", ".join(next_hops))]
+    if route.get("neighbour") in SILENT_NEIGHBOUR:
+        text = "%s gets no ARP answer from its next hop %s (%s) on %s: the link between the nodes is down or is another one"
+        return [text % (node, route["gateway"], target, route["dev"])]
+    return []
+
+
+def _own_pod(node, evidence, key, address):
+    """Say what is wrong with *node*'s route to its own pod."""
+    if evidence is None:
+        return []
+    route = evidence[key]
+    if "error" in route or route["dst"] == "default" or "gateway" in route:
+        return ["%s has no connected route to its own pod %s: the bridge is down or has lost its address" % (node, address)]
+    if route.get("neighbour") in SILENT_NEIGHBOUR:
+        return ["the pod %s on %s does not answer on %s" % (address, node, route["dev"])]
+    return []
+
+
+def _in_between(node, evidence, from_node_itself):
+    """Say what of *node* itself stands in the way."""
+    if evidence is None:
+        return []
+    reasons = []
+    if not evidence["forwarding"] and not from_node_itself:
+        reasons.append("%s does not forward packets: its sysctl ip_forward is 0" % node)
+    if evidence["drop"]:
+        reasons.append("%s drops %s: %s" % (node, _packet(evidence["drop"]), _rule(evidence["drop"])))
+    return reasons
+
+
+def _packet(drop):
+    return "the answer" if drop["answer"] else "it"
+
+
+def _rule(found):
+    return "%s (%s)" % (found["rule"], found["tool"])
+
+
+def _translated(failure, near, far):
+    """Say which rule made the far side see another source address than it should, or which one is missing."""
+    if failure["kind"] == "outside" and not near["nat"]:
+        text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
+        return [text % (failure["from"], failure["local"], failure["to"])]
+    for node, evidence in ((failure["from"], near), (failure["to"], far)):
+        if evidence and evidence["nat"]:
+            text = "%s translates the source on the way to %s, no rule ahead of it leaves that out: %s"
+            return [text % (node, failure["address"], _rule(evidence["nat"]))]
+    text = "something between %s and %s translates the source to %s: the nodes' own rules do not"
+    return [text % (failure["from"], failure["to"], failure["seen_as"])]
+
+
+def _outside(failure, near, masquerade):
+    node = failure["from"]
+    if failure["node_error"]:
+        return ["%s itself does not reach %s either: %s" % (node, failure["to"], failure["node_error"])]
+    reasons = []
+    if "error" in near["route"]:
+        reasons.append("%s has no route to %s (%s)" % (node, failure["to"], near["route"]["error"]))
+    reasons += _own_pod(node, near, "back", failure["local"])
+    reasons += _in_between(node, near, False)
+    if masquerade and not near["nat"]:
+        text = "%s has no MASQUERADE rule that applies to %s on its way to %s: answers do not find back"
+        reasons.append(text % (node, failure["local"], failure["to"]))
+    return reasons
+
+
+def _unexplained(failure, near, far):
+    if "ECONNREFUSED" in failure["what"]:
+        return "the routes and rules let it pass, but nothing listens at %s any more" % failure["address"]
+    ends = failure["from"] if far is None else "%s and %s" % (failure["from"], failure["to"])
+    hints = sorted(set(near["drop_hooks"] + (far or near)["drop_hooks"]))
+    if hints:
+        return "the routes and iptables rules of %s let it pass; these nftables chains drop by policy: %s" % (
+            ends,
+            ", ".join(hints),
+        )
+    unsure = near["undecided"] + (far or near)["undecided"]
+    if unsure:
+        return "the routes of %s are right; a rule that cannot be judged from outside may drop it: %s" % (ends, unsure[0])
+    return "the routes and rules of %s let it pass: look at what lies between (switch, security group, firewall)" % ends

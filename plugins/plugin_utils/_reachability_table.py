@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who reaches whom, as lines of text. Pure. Clusters, checks and failures are those of ``_reachability``.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
+
+MATRIX_NODES = 8  # a line of the matrix still fits a terminal
+SHOWN_REASONS = 20
+SHOWN_CHECKS = 5
+TITLES = {"pod": "pod to pod", "node": "node to pod", "outside": "pod to outside"}
+
+
+def group_by_reasons(failures):
+    """Return ``[{"reasons", "checks"}]``, those that explain the most failures first.
+
+    :param failures: failures with their ``reasons``, each a list.
+    """
+    groups = {}
+    for failure in failures:
+        groups.setdefault(tuple(failure["reasons"]), []).append(failure)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [{"reasons": list(reasons), "checks": found} for reasons, found in ordered]
+
+
+def counts(cluster, failures):
+    """Return ``{KIND: {"checks", "passed", "failed"}}``."""
+    made = dict.fromkeys(_reachability.KINDS, 0)
+    for node in cluster["nodes"]:
+        for check in _reachability.checks_of(cluster, node):
+            made[check["kind"]] += 1
+    failed = dict.fromkeys(_reachability.KINDS, 0)
+    for failure in failures:
+        failed[failure["kind"]] += 1
+    return {
+        kind: {"checks": made[kind], "passed": made[kind] - failed[kind], "failed": failed[kind]}
+        for kind in _reachability.KINDS
+    }
+
+
+def render(cluster, failures):
+    """Return the table: the matrix of a small cluster, the counts of any, and each failure with its reasons."""
+    lines = _matrix(cluster, failures) + [""] if len(cluster["nodes"]) <= MATRIX_NODES else []
+    lines += _counts(cluster, failures)
+    for note in notes(cluster):
+        lines.append("note: %s" % note)
+    groups = group_by_reasons(failures)
+    for number, group in enumerate(groups[:SHOWN_REASONS], 1):
+        lines += [""] + _reasons(number, group)
+    if len(groups) > SHOWN_REASONS:
+        lines += ["", "... and %d more reasons" % (len(groups) - SHOWN_REASONS)]
+    return lines
+
+
+def summary(failures, total):
+    """Return one line on the failures of *total* checks, and the foremost reasons."""
+    groups = group_by_reasons(failures)
+    reasons = "; ".join(group["reasons"][0] for group in groups[:3])
+    more = "; and %d more reasons" % (len(groups) - 3) if len(groups) > 3 else ""
+    return "%d of %d checks failed: %s%s" % (len(failures), total, reasons, more)
+
+
+def notes(cluster):
+    """Return what the reader must know about the checks that were not made."""
+    found = []
+    others = len(cluster["nodes"]) - 1
+    if others > cluster["sample"]:
+        text = "each node was tried against %d of the %d other nodes, the same ones in every run"
+        found.append(text % (cluster["sample"], others))
+    without = [node for node in cluster["nodes"] if not _reachability.outside_of(cluster, node)]
+    if without and not cluster["outside"]:
+        shown = ", ".join(without[:SHOWN_CHECKS]) + (" ..." if len(without) > SHOWN_CHECKS else "")
+        found.append("pod to outside was not tried where no default gateway or no pod is known: %s" % shown)
+    return found
+
+
+def _matrix(cluster, failures):
+    outside = sorted(
+        {_reachability.outside_name(target) for node in cluster["nodes"] for target in _reachability.outside_of(cluster, node)}
+    )
+    failed = {(failure["kind"], failure["from"], failure["to"]) for failure in failures}
+    columns = list(cluster["nodes"]) + outside
+    rows = [["from", *("pod on %s" % node for node in cluster["nodes"]), *outside]]
+    for kind, label in (("pod", "pod on %s"), ("node", "node %s")):
+        for node in cluster["nodes"]:
+            made = {(check["kind"], check["to"]) for check in _reachability.checks_of(cluster, node)}
+            rows.append([label % node] + [_cell(kind, node, column, column in outside, made, failed) for column in columns])
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _cell(kind, node, column, is_outside, made, failed):
+    if is_outside:
+        kind = "outside" if kind == "pod" else None
+    if (kind, column) not in made:
+        return "-"
+    return "FAIL" if (kind, node, column) in failed else "ok"
+
+
+def _counts(cluster, failures):
+    lines = ["%-16s%8s%8s%8s" % ("", "checks", "passed", "failed")]
+    for kind, number in counts(cluster, failures).items():
+        lines.append("%-16s%8d%8d%8d" % (TITLES[kind], number["checks"], number["passed"], number["failed"]))
+    return lines
+
+
+def _reasons(number, group):
+    lines = ["%d. %s" % (number, group["reasons"][0])]
+    lines += ["   also: %s" % reason for reason in group["reasons"][1:]]
+    for failure in group["checks"][:SHOWN_CHECKS]:
+        lines.append("     %s: %s" % (describe(failure), failure["what"]))
+    if len(group["checks"]) > SHOWN_CHECKS:
+        lines.append("     ... and %d more checks" % (len(group["checks"]) - SHOWN_CHECKS))
+    return lines
+
+
+def describe(check):
+    """Return the *check* in words."""
+    source = "%s %s" % ("node" if check["kind"] == "node" else "pod on", check["from"])
+    if check["kind"] == "outside":
+        return "%s -> outside %s" % (source, check["to"])
+    address = " (%s)" % check["address"] if check["address"] else ""
+    return "%s -> pod on %s%s" % (source, check["to"], address)
