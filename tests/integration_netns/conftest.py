@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests in real namespaces. They need root, and fail without it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from node import Node
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _root() -> None:
+    if os.geteuid() != 0:
+        pytest.fail("the tests in tests/integration_netns need root: they make network namespaces", pytrace=False)
+
+
+@pytest.fixture
+def make_node() -> Iterator[Callable[[], Node]]:
+    """Return a function that makes a node; each of them ends with the test."""
+    nodes: list[Node] = []
+
+    def make() -> Node:
+        nodes.append(Node())
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.close()
+
+
+@pytest.fixture
+def node(make_node: Callable[[], Node]) -> Node:
+    """One node, with nothing but ``lo``, which is up."""
+    return make_node()
+
+
+@pytest.fixture
+def run_module(node: Node) -> Callable[..., dict[str, object]]:
+    """Run a module on ``node``: ``run_module(name, args, check=False, diff=False, python=…)`` returns its result."""
+    return node.module

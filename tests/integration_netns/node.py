@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A throw-away node: network and mount namespaces of its own, which end with the process that holds them.
+
+Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; the machine's files show through.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+DRIVER = Path(__file__).with_name("module_driver.py")
+
+SETUP = """
+set -e
+base=$(mktemp -d)
+trap 'rmdir "$base"' EXIT
+mount -t tmpfs tmpfs "$base"
+for tree in /etc /opt /usr/local /var/lib; do
+  mkdir -p "$base$tree/upper" "$base$tree/work"
+  mount -t overlay overlay -o "lowerdir=$tree,upperdir=$base$tree/upper,workdir=$base$tree/work" "$tree"
+done
+mount -t tmpfs tmpfs /run
+mount -t sysfs sysfs /sys
+umount -l "$base"
+ip link set lo up
+echo ready
+cat
+"""
+
+
+class Node:
+    """Namespaces that live as long as the process that holds them, which ends with the test at the latest."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            ["unshare", "-mn", "--propagation", "private", "sh", "-c", SETUP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != "ready\n":
+            raise RuntimeError("no namespace could be set up; it takes root, overlayfs and tmpfs")
+
+    @property
+    def pid(self) -> int:
+        """The process whose /proc/PID/ns/net and /proc/PID/ns/mnt are the node's."""
+        return self._holder.pid
+
+    def close(self) -> None:
+        """End the node and all that is in it."""
+        self._holder.communicate()
+
+    def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command on the node; further options are those of subprocess.run."""
+        enter = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--"]
+        done = subprocess.run([*enter, *command], capture_output=True, text=True, check=False, **options)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def ip(self, *arguments: str) -> str:
+        """Run ``ip``, given as words or one string of words, and return what it prints."""
+        return self.run("ip", *" ".join(arguments).split()).stdout
+
+    def wire(self, device: str, other: Node, other_device: str, mtu: int = 1500) -> None:
+        """Lay a wire between two nodes; both ends are up, without addresses."""
+        self.ip(f"link add {device} mtu {mtu} type veth peer name {other_device} mtu {mtu} netns {other.pid}")
+        self.ip(f"link set {device} up")
+        other.ip(f"link set {other_device} up")
+
+    def module(
+        self,
+        name: str,
+        args: dict[str, Any] | None = None,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        python: str = sys.executable,
+    ) -> dict[str, Any]:
+        """Run the module humanz.cni.*name* on the node and return its result, also that of a failed one."""
+        arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **(args or {})}
+        done = self.run(python, str(DRIVER), name, check=False, input=json.dumps(arguments))
+        try:
+            result = json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(f"{name} returned no JSON:\n{done.stdout}{done.stderr}") from None
+        assert isinstance(result, dict)
+        return result
