@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ADD: attach a pod to the bridge, whole or not at all."""
+
+import sys
+import time
+
+from . import bridge, disk, links, netconf, netlink, netns, owner, pool, resolver, result, store
+from .address import Address, Network
+from .arguments import pod as pod_of
+from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+from .routes import Route
+
+_EEXIST = 17
+_SETTLE_SECONDS = 2.0
+
+
+class Attachment:
+    """One ADD on its way: what it was asked for, and what it has made so far, to be undone if a later step fails."""
+
+    def __init__(self, request):
+        self.request = request
+        self.conf = netconf.load(request)
+        self.owner = owner.Owner(request.network, request.container_id, request.ifname)
+        if len(self.owner.alias) > owner.ALIAS_LENGTH:
+            raise CNIError(
+                INVALID_CONFIG, "name, CNI_CONTAINERID and CNI_IFNAME are too long together",
+                "they are %d characters, at most %d are possible" % (len(self.owner.alias), owner.ALIAS_LENGTH),
+            )  # fmt: skip
+        self.chosen = []
+        self._undo = []
+
+    def run(self, finish):
+        """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
+        pod = netns.open_namespace(self.request.netns)
+        netns.refuse_own(pod, self.request.netns_override)
+        dns = resolver.dns(self.conf)
+        try:
+            self._reserve()
+            sock = netlink.Socket()
+            gateways = bridge.gateways_of(self.conf, self.chosen)
+            port_of = bridge.ensure(sock, self.conf, gateways)
+            mac = self._pod_mac()
+            self._plug(sock, port_of, pod, mac)
+            routes = self._routes()
+            self._configure(pod, routes)
+            if not self.conf.leave_down:
+                _settle(sock, self.owner.host_veth)
+            interfaces = (
+                (port_of.name, port_of.mac, ""),
+                (self.owner.host_veth, self.owner.host_mac, ""),
+                (self.request.ifname, mac, self.request.netns),
+            )
+            finish(result.document(self.conf, interfaces, self.chosen, routes, dns))
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _reserve(self):
+        ipam = self.conf.ipam
+        if not ipam:
+            return
+        reservations = store.Store(ipam.data_dir, self.conf.name, ipam.durable)
+        facts = {"netns": self.request.netns, "pod": pod_of(self.request.args)}
+        try:
+            reservations.create()
+            self.chosen = pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, store.boot_id(), facts)
+        except OSError as exc:
+            raise store.io_error(exc, reservations.path) from exc
+        self._undo.append(lambda: _release(reservations, self.owner))
+
+    def _pod_mac(self):
+        if self.conf.mac:
+            return self.conf.mac
+        # Without an address of its own the pod still needs one that stays the same.
+        return owner.mac_of(self.chosen[0].address) if self.chosen else b"\x0a\x58" + self.owner.host_mac[2:]
+
+    def _plug(self, sock, port_of, pod, mac):
+        host = (self.owner.host_veth, self.owner.host_mac)
+        try:
+            sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, self.conf.mtu))
+        except netlink.NetlinkError as exc:
+            if exc.errno != _EEXIST:
+                raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
+            raise self._name_taken(sock) from exc
+        self._undo.append(lambda: sock.request(_delete_named(sock, self.owner.host_veth)))
+        sock.request(links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated))
+
+    def _name_taken(self, sock):
+        present = links.get(sock, self.owner.host_veth)
+        if present is None:
+            return CNIError(
+                INTERNAL, "container veth name provided (%s) already exists" % self.request.ifname,
+                "CNI_IFNAME names an interface that CNI_NETNS has already",
+            )  # fmt: skip
+        whose = "this attachment's, of an ADD before" if present.alias == self.owner.alias else present.alias or "unknown"
+        return CNIError(INTERNAL, "host veth name %s already exists" % present.name, "it is %s" % whose)
+
+    def _routes(self):
+        """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""
+        if not self.conf.ipam:
+            return []
+        routes = list(self.conf.ipam.routes)
+        if self.conf.is_default_gateway:
+            for one in self.chosen:
+                bits = one.address.bits
+                if not any(route.is_default and route.gateway and route.dst.address.bits == bits for route in routes):
+                    routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
+        return routes
+
+    def _configure(self, pod, routes):
+        """Give the pod's end its addresses and routes, and bring it up."""
+        ifname = self.request.ifname
+        with netns.Inside(pod):
+            sock = netlink.Socket()
+            self._set_parameters(ifname)
+        link = links.get(sock, ifname)
+        if self.conf.leave_down:
+            return
+        messages = [links.change(link.index, links.IFF_UP, links.IFF_UP)]
+        for one in self.chosen:
+            network = Network(one.address, one.range.subnet.prefix)
+            messages.append(links.new_address(link.index, network, self.conf.dad))
+        gateways = {one.address.bits: one.range.gateway for one in reversed(self.chosen)}
+        for route in routes:
+            via = route.gateway or gateways.get(route.dst.address.bits)
+            messages.append(links.new_route(link.index, Route(route.dst, via, route.further)))
+        try:
+            sock.request(*messages)
+        except netlink.NetlinkError as exc:
+            raise CNIError(
+                INTERNAL,
+                "failed to configure %s: %s" % (ifname, exc.strerror),
+                "addresses %s, routes %s"
+                % (", ".join(one.text for one in self.chosen), ", ".join(str(one.dst) for one in routes)),
+            ) from exc
+        sock.close()
+
+    def _set_parameters(self, ifname):
+        ipv6 = "net/ipv6/conf/%s/" % ifname
+        disk.sysctl("net/ipv4/conf/%s/arp_notify" % ifname, b"1")
+        if any(one.address.bits == 128 for one in self.chosen):
+            disk.sysctl("net/ipv6/conf/lo/disable_ipv6", b"0")
+            disk.sysctl(ipv6 + "disable_ipv6", b"0")
+            disk.sysctl(ipv6 + "keep_addr_on_down", b"1")
+        if self.conf.dad:
+            disk.sysctl(ipv6 + "enhanced_dad", b"1")
+        disk.sysctl(ipv6 + "accept_dad", b"1" if self.conf.dad else b"0")
+
+    def _roll_back(self):
+        for step in reversed(self._undo):
+            try:
+                step()
+            except Exception as exc:  # the error that led here is the one to report
+                sys.stderr.write("humanz-cni: undoing ADD of %s: %s\n" % (self.owner.alias, exc))
+
+
+def run(request, finish):
+    """Carry out the ADD *request*; *finish* gets the result document."""
+    Attachment(request).run(finish)
+
+
+def _release(reservations, of_owner):
+    with reservations.locked():
+        reservations.remove(of_owner)
+
+
+def _delete_named(sock, name):
+    return links.delete(links.get(sock, name).index)
+
+
+def _settle(sock, name):
+    """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    pause = 0.0002
+    while True:
+        port = links.get(sock, name)
+        if port is None:
+            raise CNIError(TRY_AGAIN_LATER, "bridge port %s has vanished during ADD" % name)
+        if port.operstate == links.OPERSTATE_UP:
+            return
+        if time.monotonic() > deadline:
+            raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)

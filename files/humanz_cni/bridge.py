@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node's bridge, brought to the configured state by every ADD: it may be missing, half made, or changed since."""
+
+import posix
+
+from . import disk, links, owner
+from .errors import INVALID_CONFIG, CNIError
+from .netlink import NetlinkError
+
+_EEXIST = 17
+
+
+def ensure(sock, conf, gateways):
+    """Return the Link of the bridge of *conf*, up, with the addresses *gateways* (Networks with their host bits).
+
+    :param sock: a netlink socket of the host.
+
+    Raises CNIError where somebody else's link or address is in the way.
+    """
+    mac = owner.mac_of(gateways[0].address) if gateways else None
+    bridge = links.get(sock, conf.bridge)
+    created = bridge is None and _create(sock, conf, mac)
+    bridge = bridge or links.get(sock, conf.bridge)
+    if bridge.kind != "bridge":
+        raise CNIError(
+            INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,
+            "bridge names a link of kind %s" % (bridge.kind or "physical"),
+        )  # fmt: skip
+    _ensure_addresses(sock, bridge, gateways, conf.force_address)
+    _ensure_flags(sock, bridge, conf, created or (not bridge.alias and bridge.mac == mac))
+    if conf.is_gateway:
+        _ensure_forwarding(gateways)
+    return bridge
+
+
+def gateways_of(conf, chosen):
+    """Return the bridge's addresses for the addresses *chosen* for a pod (Assignments)."""
+    from .address import Network
+
+    if not conf.is_gateway:
+        return []
+    return [Network(one.range.gateway, one.range.subnet.prefix) for one in chosen]
+
+
+def _create(sock, conf, mac):
+    """Make the bridge; say whether it was this call that did."""
+    try:
+        sock.request(links.new_bridge(conf.bridge, mac or _random_mac(), conf.mtu))
+    except NetlinkError as exc:
+        if exc.errno == _EEXIST:  # another ADD was faster
+            return False
+        text = 'failed to create bridge "%s": could not add it: %s' % (conf.bridge, exc.strerror)
+        raise CNIError(INVALID_CONFIG, text) from exc
+    return True
+
+
+def _random_mac():
+    return b"\x0a" + posix.urandom(5)
+
+
+def _ensure_addresses(sock, bridge, gateways, force):
+    for wanted in gateways:
+        present = links.addresses(sock, bridge.index, wanted.address.family)
+        if wanted in present:
+            continue
+        for other in present:
+            if wanted.address.bits == 32 or other.overlaps(wanted):
+                if not force:
+                    raise CNIError(
+                        INVALID_CONFIG,
+                        'failed to set bridge addr: "%s" already has an IP address different from %s'
+                        % (bridge.name, wanted),
+                        "it has %s; remove that, or set forceAddress" % other,
+                    )
+                sock.request(links.delete_address(bridge.index, other))
+        try:
+            sock.request(links.new_address(bridge.index, wanted))
+        except NetlinkError as exc:
+            if exc.errno != _EEXIST:  # another ADD was faster
+                raise CNIError(
+                    INVALID_CONFIG,
+                    'could not add IP address %s to "%s": %s' % (wanted, bridge.name, exc.strerror),
+                ) from exc
+        # A bridge that somebody else made takes its address from its ports, until it is given its own.
+        sock.request(links.change(bridge.index, mac=bridge.mac))
+
+
+def _ensure_flags(sock, bridge, conf, is_ours):
+    """Bring the bridge up, last, so that a bridge that is up is whole; mark it if it is ours and has no mark yet."""
+    wanted = links.IFF_UP | (links.IFF_PROMISC if conf.promiscuous else 0)
+    if bridge.flags & wanted == wanted and not is_ours:
+        return
+    if not bridge.is_up:
+        disk.sysctl("net/ipv6/conf/%s/accept_ra" % bridge.name, b"0")
+    sock.request(links.change(bridge.index, wanted, wanted, owner.ALIAS if is_ours else None))
+
+
+def _ensure_forwarding(gateways):
+    if any(one.address.bits == 32 for one in gateways):
+        disk.sysctl("net/ipv4/ip_forward", b"1")
+    if any(one.address.bits == 128 for one in gateways):
+        disk.sysctl("net/ipv6/conf/all/forwarding", b"1")

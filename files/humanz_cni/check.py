@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CHECK: is an attachment still as ADD left it? Nothing is changed."""
+
+from . import links, netconf, netlink, netns, owner, store
+from .address import Address, Network
+from .errors import INTERNAL, INVALID_CONFIG, CNIError
+from .fields import field
+
+
+def run(request, _finish):
+    """Carry out the CHECK *request*; CNIError names the first difference from prevResult."""
+    conf = netconf.load(request)
+    previous = field(request.conf, "prevResult", dict, None)
+    if previous is None:
+        raise CNIError(INVALID_CONFIG, "Required prevResult missing")
+    of_owner = owner.Owner(request.network, request.container_id, request.ifname)
+    pod = netns.open_namespace(request.netns)
+    sock = netlink.Socket()
+    with netns.Inside(pod):
+        inside = netlink.Socket()
+    interfaces = _interfaces(previous)
+    reserved = _check_reservation(conf, of_owner)
+    port_of = _check_bridge(sock, conf, interfaces)
+    container = _check_container(inside, request, interfaces)
+    _check_port(sock, of_owner, port_of, container, interfaces)
+    if not conf.leave_down and not container.is_up:
+        raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
+    _check_addresses(inside, container, previous, reserved)
+    _check_routes(inside, container, previous)
+    _check_gateways(sock, conf, port_of, reserved)
+
+
+def _differs(text):
+    return CNIError(INTERNAL, text)
+
+
+def _interfaces(previous):
+    """Return the interfaces of prevResult by (name, whether in a sandbox)."""
+    listed = field(previous, "interfaces", list, [], "prevResult.")
+    return {
+        (one.get("name"), bool(one.get("sandbox"))): one for one in listed if isinstance(one, dict)
+    }  # fmt: skip
+
+
+def _check_reservation(conf, of_owner):
+    """Return the addresses that are reserved for the attachment."""
+    if not conf.ipam:
+        return []
+    record = store.Store(conf.ipam.data_dir, conf.name).record(of_owner)
+    addresses = (record or {}).get("addresses")
+    if not addresses:
+        raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
+    return [Address.parse(address) for address in addresses]
+
+
+def _check_mac(link, interfaces, sandbox):
+    wanted = (interfaces.get((link.name, sandbox)) or {}).get("mac")
+    if wanted and str(wanted).lower() != links.show_mac(link.mac):
+        raise _differs(
+            "interface %s has hardware address %s, prevResult says %s" % (link.name, links.show_mac(link.mac), wanted)
+        )
+
+
+def _check_bridge(sock, conf, interfaces):
+    bridge = links.get(sock, conf.bridge)
+    if bridge is None:
+        raise _differs("bridge %s is missing" % conf.bridge)
+    if bridge.kind != "bridge":
+        raise _differs("interface %s is no bridge" % conf.bridge)
+    if not bridge.is_up:
+        raise _differs("bridge %s is down" % conf.bridge)
+    _check_mac(bridge, interfaces, False)
+    if bool(bridge.promiscuity) != conf.promiscuous and conf.promiscuous:
+        raise _differs("bridge %s is not in promiscuous mode" % conf.bridge)
+    return bridge
+
+
+def _check_container(inside, request, interfaces):
+    container = links.get(inside, request.ifname)
+    if container is None:
+        raise _differs("interface %s in %s is missing" % (request.ifname, request.netns))
+    if container.kind != "veth":
+        raise _differs("interface %s in %s is no veth" % (request.ifname, request.netns))
+    expected = interfaces.get((request.ifname, True))
+    if expected is None or expected.get("sandbox") != request.netns:
+        raise _differs("prevResult has no interface %s in sandbox %s" % (request.ifname, request.netns))
+    _check_mac(container, interfaces, True)
+    return container
+
+
+def _check_port(sock, of_owner, bridge, container, interfaces):
+    port = links.get(sock, of_owner.host_veth)
+    if port is None or port.alias != of_owner.alias:
+        raise _differs("host interface %s is missing" % of_owner.host_veth)
+    if port.index != container.peer or port.peer != container.index:
+        raise _differs("host interface %s is not the peer of %s" % (port.name, container.name))
+    if port.master != bridge.index:
+        raise _differs("host interface %s is no port of bridge %s" % (port.name, bridge.name))
+    if not port.is_up:
+        raise _differs("host interface %s is down" % port.name)
+    _check_mac(port, interfaces, False)
+
+
+def _check_addresses(inside, container, previous, reserved):
+    """Check the addresses of prevResult that are reserved for the attachment; others belong to other plugins."""
+    listed = field(previous, "ips", list, [], "prevResult.")
+    wanted = [_network(one.get("address"), "prevResult.ips") for one in listed if isinstance(one, dict)]
+    ours = [network for network in wanted if network.address in reserved]
+    if len(ours) != len(reserved):
+        missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
+        raise _differs("prevResult does not have the reserved address %s" % ", ".join(missing))
+    for network in ours:
+        if network not in links.addresses(inside, container.index, network.address.family):
+            raise _differs("interface %s does not have address %s" % (container.name, network))
+
+
+def _check_routes(inside, container, previous):
+    for one in field(previous, "routes", list, [], "prevResult."):
+        if not isinstance(one, dict):
+            continue
+        dst = _network(one.get("dst"), "prevResult.routes")
+        gateway = Address.parse(one["gw"]) if one.get("gw") else None
+        present = links.routes(inside, container.index, dst.address.family)
+        if not any(dst == known[0] and gateway in (None, known[1]) for known in present):
+            raise _differs("interface %s has no route to %s%s" % (container.name, dst, _via(gateway)))
+
+
+def _via(gateway):
+    return " via %s" % gateway if gateway else ""
+
+
+def _check_gateways(sock, conf, bridge, reserved):
+    if not conf.is_gateway:
+        return
+    for address in reserved:
+        of_range = next((one for of_set in conf.ipam.sets for one in of_set if address in one.subnet), None)
+        if of_range is None:
+            continue
+        wanted = Network(of_range.gateway, of_range.subnet.prefix)
+        if wanted not in links.addresses(sock, bridge.index, address.family):
+            raise _differs("bridge %s does not have address %s" % (bridge.name, wanted))
+
+
+def _network(text, key):
+    try:
+        return Network.parse(text)
+    except (ValueError, AttributeError, TypeError):
+        raise CNIError(INVALID_CONFIG, "%s: %r is no network" % (key, text)) from None

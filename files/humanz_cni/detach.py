@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
+
+from . import links, netconf, netlink, owner, store
+from .errors import TRY_AGAIN_LATER, CNIError
+
+
+def run(request, _finish):
+    """Carry out the DEL *request*: the link first, so that its address is free only when nobody uses it any more."""
+    of_owner = owner.Owner(request.network, request.container_id, request.ifname)
+    delete_link(of_owner)
+    data_dir, durable = netconf.data_dir(request.conf)
+    release(store.Store(data_dir, request.network, durable), of_owner)
+
+
+def delete_link(of_owner):
+    """Delete the veth pair of *of_owner*; say whether there was one."""
+    sock = netlink.Socket()
+    try:
+        link = links.get(sock, of_owner.host_veth)
+        # An ADD that was killed may have left the link without its alias.
+        if link is None or link.kind != "veth" or link.alias not in ("", of_owner.alias):
+            return False
+        sock.request(links.delete(link.index))
+    except netlink.NetlinkError as exc:
+        if exc.errno == links.ENODEV:  # it went away with the pod's namespace just now
+            return False
+        raise CNIError(TRY_AGAIN_LATER, "%s cannot be deleted: %s" % (of_owner.host_veth, exc.strerror)) from exc
+    finally:
+        sock.close()
+    return True
+
+
+def release(reservations, of_owner):
+    """Release the addresses of *of_owner*; say whether it had any."""
+    try:
+        if not reservations.exists():
+            return False
+        with reservations.locked():
+            return reservations.remove(of_owner)
+    except OSError as exc:
+        raise store.io_error(exc, reservations.path) from exc

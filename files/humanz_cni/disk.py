@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small files read and written by system calls: ``open`` would bring buffers and codecs that an ADD has no use for."""
+
+import posix
+
+_READ_SIZE = 65536
+
+
+def read(path):
+    """Return the bytes of the file *path*. Raises OSError."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return read_all(descriptor)
+    finally:
+        posix.close(descriptor)
+
+
+def read_all(descriptor):
+    """Return all bytes that *descriptor* still gives."""
+    data = posix.read(descriptor, _READ_SIZE)
+    if not data:
+        return data
+    parts = [data]
+    while data:
+        data = posix.read(descriptor, _READ_SIZE)
+        parts.append(data)
+    return b"".join(parts)
+
+
+def write_all(descriptor, data):
+    """Write all of *data* to *descriptor*."""
+    while data:
+        data = data[posix.write(descriptor, data) :]
+
+
+def replace(path, temporary, data, durable):
+    """Make *path* a file that holds *data*: written as *temporary* in the same directory and renamed.
+
+    :param durable: whether the data must survive a power failure; the directory is the caller's to sync.
+
+    Raises OSError; *path* is then as it was and *temporary* gone.
+    """
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
+    descriptor = posix.open(temporary, flags, 0o600)
+    try:
+        try:
+            write_all(descriptor, data)
+            if durable:
+                posix.fsync(descriptor)
+        finally:
+            posix.close(descriptor)
+        posix.rename(temporary, path)
+    except BaseException:
+        unlink(temporary)
+        raise
+
+
+def unlink(path):
+    """Remove the file *path*; say whether there was one."""
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def exists(path):
+    """Say whether *path* exists, whatever it is."""
+    try:
+        posix.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def make_directory(path, mode):
+    """Make the directory *path* and what leads to it; one that exists is left as it is."""
+    try:
+        posix.mkdir(path, mode)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        parent = path.rstrip("/").rpartition("/")[0]
+        if not parent:
+            raise
+        make_directory(parent, mode)
+        make_directory(path, mode)
+
+
+def sync_directory(path):
+    """Make renames and removals in the directory *path* survive a power failure."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    try:
+        posix.fsync(descriptor)
+    finally:
+        posix.close(descriptor)
+
+
+def sysctl(name, value):
+    """Set the kernel parameter *name* (a path below /proc/sys) to *value*; say whether it exists.
+
+    It is written only where it differs, so that a read-only /proc/sys with the right value is fine. Raises OSError.
+    """
+    path = "/proc/sys/" + name
+    try:
+        if read(path).strip() == value:
+            return True
+        descriptor = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        posix.write(descriptor, value)
+    finally:
+        posix.close(descriptor)
+    return True

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error object of the CNI specification, section 5."""
+
+INCOMPATIBLE_VERSION = 1
+UNSUPPORTED_FIELD = 2
+UNKNOWN_CONTAINER = 3
+INVALID_ENVIRONMENT = 4
+IO_FAILURE = 5
+DECODING_FAILURE = 6
+INVALID_CONFIG = 7
+INVALID_NETNS = 8  # containernetworking's library, not the specification
+TRY_AGAIN_LATER = 11
+PLUGIN_UNAVAILABLE = 50
+PLUGIN_UNAVAILABLE_LIMITED = 51
+INTERNAL = 999  # containernetworking's library, not the specification
+
+
+class CNIError(Exception):
+    """An operation that failed, as the container runtime gets to read it.
+
+    :param code: one of the codes above.
+    :param message: names the key or variable, its value and what would be right.
+    :param details: further text, possibly empty.
+    """
+
+    def __init__(self, code, message, details=""):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def document(self, cni_version):
+        """Return the error object for a configuration of *cni_version*."""
+        error = {"cniVersion": cni_version, "code": self.code, "msg": self.message}
+        if self.details:
+            error["details"] = self.details
+        return error
+
+
+def invalid_config(key, value, wanted):
+    """Return the error for *value* of configuration *key*, where *wanted* would be right."""
+    return CNIError(INVALID_CONFIG, "%s: %s is invalid: %s" % (key, show(value), wanted))
+
+
+def show(value):
+    """Return *value* of a configuration as JSON, shortened, for a message."""
+    from . import jsontext
+
+    text = jsontext.encode(value)
+    return text if len(text) <= 200 else text[:200] + "..."

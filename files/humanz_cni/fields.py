@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed access to a decoded configuration, with errors that name the key, its value and what is wanted."""
+
+from .address import Address, Network
+from .errors import invalid_config
+
+_TYPES = {bool: "true or false", str: "a string", list: "a list", dict: "an object"}
+
+
+def field(conf, key, kind, default, path=""):
+    """Return ``conf[key]``, which is of type *kind* (bool, str, list or dict); null counts as absent.
+
+    :param path: what leads to *conf* in the document, such as ``ipam.``, for the message.
+    """
+    value = conf.get(key)
+    if value is None:
+        return default
+    if type(value) is not kind:
+        raise invalid_config(path + key, value, "it must be " + _TYPES[kind])
+    return value
+
+
+def number(conf, key, highest, default=None, path="", lowest=0):
+    """Return the integer ``conf[key]``, between *lowest* and *highest*; null counts as absent."""
+    value = conf.get(key)
+    if value is None:
+        return default
+    if type(value) is not int or not lowest <= value <= highest:
+        raise invalid_config(path + key, value, "it must be a number from %d to %d" % (lowest, highest))
+    return value
+
+
+def address(conf, key, path=""):
+    """Return the Address ``conf[key]``, or None if it is absent or empty."""
+    text = field(conf, key, str, "", path)
+    return parse_address(text, path + key) if text else None
+
+
+def parse_address(text, key):
+    """Return the Address *text* of configuration *key*."""
+    try:
+        return Address.parse(text)
+    except (ValueError, AttributeError, TypeError):
+        raise invalid_config(key, text, "it must be an IP address") from None
+
+
+def parse_network(text, key):
+    """Return the Network *text* of configuration *key*."""
+    try:
+        return Network.parse(text)
+    except (ValueError, AttributeError, TypeError):
+        raise invalid_config(key, text, "it must be a network such as 100.100.0.0/24") from None
+
+
+def parse_mac(text, key):
+    """Return the six bytes of the hardware address *text* of *key*; None if it is empty."""
+    if text is None or text == "":
+        return None
+    parts = text.replace("-", ":").split(":") if isinstance(text, str) else ()
+    if len(parts) != 6 or not all(len(part) == 2 for part in parts):
+        raise invalid_config(key, text, "it must be a hardware address such as 0a:58:64:64:00:05")
+    try:
+        mac = bytes(int(part, 16) for part in parts)
+    except ValueError:
+        mac = b""
+    if not any(mac) or mac[0] & 1:
+        raise invalid_config(key, text, "it must be a unicast hardware address such as 0a:58:64:64:00:05")
+    return mac

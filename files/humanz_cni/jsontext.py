@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON by the C parts of Python's ``json`` package, whose import alone would cost as much as an ADD."""
+
+import _json
+
+
+class _Decoding:
+    """What the C scanner asks for; the names are those of ``json.JSONDecoder``."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name):
+        raise ValueError("%s is not JSON" % name)
+
+
+_WHITESPACE = " \t\n\r"
+_scan = _json.make_scanner(_Decoding)
+
+
+def _refuse(value):
+    raise TypeError("%s cannot be written as JSON" % type(value).__name__)
+
+
+_chunks = _json.make_encoder(None, _refuse, _json.encode_basestring_ascii, None, ": ", ", ", False, False, False)
+
+
+def decode(data):
+    """Return the value of the JSON document *data* (bytes); ValueError says what is wrong with it."""
+    text = data.decode("utf-8")
+    body = text.strip(_WHITESPACE)
+    if not body:
+        raise ValueError("unexpected end of JSON input")
+    try:
+        value, end = _scan(body, 0)
+    except StopIteration as stop:
+        raise ValueError("no JSON value at character %s" % stop.value) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if end != len(body):
+        raise ValueError("more text after the JSON value, at character %d" % end)
+    return value
+
+
+def encode(value):
+    """Return *value* as one line of JSON in ASCII."""
+    return "".join(_chunks(value, 0))

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The executable's entry: one request in, one JSON document or nothing out, one exit status."""
+
+import posix
+import sys
+import time
+
+from . import __version__, disk, jsontext, log, request, spec
+from .errors import INCOMPATIBLE_VERSION, INTERNAL, INVALID_ENVIRONMENT, CNIError
+
+_STDIN, _STDOUT = 0, 1
+
+# command -> (module with run(request, finish), the oldest version of the configuration that allows it)
+_COMMANDS = {
+    "ADD": ("attach", None),
+    "DEL": ("detach", None),
+    "CHECK": ("check", "0.4.0"),
+}
+
+
+class _Terminated(BaseException):
+    """The runtime asked the process to end."""
+
+
+def main():
+    """Run the plugin and end the process, without Python's own leisurely end."""
+    status = 1
+    try:
+        started = time.monotonic()
+        _open_standard_streams()
+        posix.umask(0o022)
+        status = run(posix.environ, started)
+    finally:
+        posix._exit(status)
+
+
+def run(environ, started):
+    """Carry out the request of *environ* and standard input; return the exit status."""
+    if not environ.get(b"CNI_COMMAND"):
+        _about()
+        return 0
+    asked = None
+    try:
+        asked = request.read(environ, lambda: disk.read_all(_STDIN))
+        return _carry_out(asked, started)
+    except CNIError as exc:
+        error = exc
+    except BaseException as exc:  # whatever it is, the runtime gets one JSON document
+        error = _unforeseen(exc)
+    version = asked.cni_version if asked and asked.conf else spec.NEWEST
+    if asked and asked.conf:
+        log.operation(asked, started, "error=%d %s" % (error.code, error.message))
+    _print(error.document(version))
+    return 1
+
+
+def _carry_out(asked, started):
+    if asked.command == "VERSION":
+        _print({"cniVersion": _version_asked(), "supportedVersions": list(spec.SUPPORTED)})
+        return 0
+    if asked.command not in _COMMANDS:
+        raise CNIError(INVALID_ENVIRONMENT, "unknown CNI_COMMAND: %s" % asked.command)
+    module, oldest = _COMMANDS[asked.command]
+    if oldest and not spec.at_least(asked.cni_version, oldest):
+        raise CNIError(INCOMPATIBLE_VERSION, "config version does not allow %s" % asked.command)
+    spec.require_supported(asked.cni_version)
+    _end_on_sigterm()
+    addresses = []
+
+    def finish(result):
+        addresses.extend(ip["address"] for ip in result.get("ips", ()))
+        _print(result)
+
+    _load(module).run(asked, finish)
+    log.operation(asked, started, "ok %s" % ",".join(addresses))
+    return 0
+
+
+def _load(module):
+    return getattr(__import__(__package__, fromlist=[module], level=0), module)
+
+
+def _version_asked():
+    """Return the cniVersion that standard input has for VERSION, which may also come without any."""
+    try:
+        conf = jsontext.decode(b"" if posix.isatty(_STDIN) else disk.read_all(_STDIN))
+        version = conf["cniVersion"]
+        spec.parse(version)
+        return version
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, CNIError):
+        return spec.NEWEST
+
+
+def _about():
+    supported = ", ".join(spec.SUPPORTED)
+    sys.stderr.write("CNI plugin humanz-cni v%s\nCNI protocol versions supported: %s\n" % (__version__, supported))
+
+
+def _print(document):
+    disk.write_all(_STDOUT, jsontext.encode(document).encode("ascii") + b"\n")
+
+
+def _unforeseen(exc):
+    """Return the CNIError for the exception *exc*, which nobody foresaw; its traceback goes to standard error."""
+    if isinstance(exc, _Terminated):
+        return CNIError(INTERNAL, "terminated by the runtime; all changes were undone")
+    sys.excepthook(type(exc), exc, exc.__traceback__)
+    return CNIError(INTERNAL, "%s: %s" % (type(exc).__name__, exc), "humanz-cni v%s" % __version__)
+
+
+def _end_on_sigterm():
+    """Let a terminated operation undo what it did so far."""
+    import _signal
+
+    def terminate(_number, _frame):
+        _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+        raise _Terminated
+
+    _signal.signal(_signal.SIGTERM, terminate)
+
+
+def _open_standard_streams():
+    """Fill closed descriptors 0 to 2, so that no file opened later takes their place and gets what is printed."""
+    for descriptor in range(3):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            posix.open("/dev/null", posix.O_RDWR)

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network configuration: the reference's ``bridge`` keys, and the flat ``subnet`` of the blog's plugin.
+
+Keys, defaults, limits and error texts are those of containernetworking's bridge and host-local plugins. Keys that
+nobody knows are passed over, as the specification allows and the reference does.
+"""
+
+from . import arguments, ranges, routes
+from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
+from .fields import field, number, parse_address, parse_mac
+
+DATA_DIR = "/run/humanz-cni"
+OWN_IPAM = ("host-local", "humanz-cni")
+_UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk", "ipMasq")
+_BRIDGE_NAME_LENGTH = 15
+
+
+class Ipam:
+    """Where addresses come from.
+
+    ``sets`` are range sets, ``requested`` the addresses asked for, ``routes`` the pod's routes, ``data_dir`` the
+    directory of all records and ``durable`` whether it must survive a power failure.
+    """
+
+    __slots__ = ("sets", "requested", "routes", "data_dir", "durable", "resolv_conf")
+
+
+class NetConf:
+    """A checked configuration; see :func:`load`. The attributes are the keys' meanings."""
+
+    __slots__ = (
+        "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
+        "promiscuous", "isolated", "dad", "leave_down", "mac", "dns", "ipam",
+    )  # fmt: skip
+
+
+def load(request):
+    """Return the NetConf of *request*, an ADD or CHECK. Raises CNIError; nothing has been touched by then."""
+    conf = request.conf
+    args = arguments.parse(request.args)
+    runtime = field(conf, "runtimeConfig", dict, {})
+    cni_args = field(field(conf, "args", dict, {}), "cni", dict, {}, "args.")
+    ipam = field(conf, "ipam", dict, {})
+    blog = not ipam.get("type") and conf.get("subnet") is not None
+
+    loaded = NetConf()
+    loaded.cni_version = request.cni_version
+    loaded.name = request.network
+    loaded.bridge = _bridge_name(conf)
+    loaded.is_default_gateway = field(conf, "isDefaultGateway", bool, blog)
+    loaded.is_gateway = field(conf, "isGateway", bool, blog) or loaded.is_default_gateway
+    loaded.force_address = field(conf, "forceAddress", bool, False)
+    loaded.mtu = number(conf, "mtu", 65535, 0)
+    loaded.promiscuous = field(conf, "promiscMode", bool, False)
+    loaded.hairpin = field(conf, "hairpinMode", bool, blog and not loaded.promiscuous)
+    loaded.isolated = field(conf, "portIsolation", bool, False)
+    loaded.dad = field(conf, "enabledad", bool, False)
+    loaded.leave_down = field(conf, "disableContainerInterface", bool, False)
+    loaded.mac = (
+        parse_mac(runtime.get("mac"), "runtimeConfig.mac")
+        or parse_mac(cni_args.get("mac"), "args.cni.mac")
+        or parse_mac(args.get("MAC"), "CNI_ARGS MAC")
+    )
+    loaded.dns = field(conf, "dns", dict, {})
+    loaded.ipam = None
+    if blog:
+        loaded.ipam = _load_ipam(conf, "", runtime, cni_args, args)
+    elif field(ipam, "type", str, "", "ipam."):
+        loaded.ipam = _load_ipam(ipam, "ipam.", runtime, cni_args, args)
+    _check(conf, loaded)
+    return loaded
+
+
+def data_dir(conf):
+    """Return the directory of all records and whether it is configured; never raises, for DEL."""
+    ipam = conf.get("ipam")
+    configured = ipam.get("dataDir") if isinstance(ipam, dict) else None
+    if not configured:
+        configured = conf.get("dataDir")
+    if isinstance(configured, str) and configured.startswith("/") and "\0" not in configured:
+        return configured, True
+    return DATA_DIR, False
+
+
+def _bridge_name(conf):
+    name = field(conf, "bridge", str, "") or "cni0"
+    if len(name.encode("utf-8", "replace")) > _BRIDGE_NAME_LENGTH or name in (".", "..") or not name.isprintable():
+        raise invalid_config("bridge", name, "it must be an interface name of at most 15 bytes")
+    if any(character in "/:%" or character.isspace() for character in name):
+        raise invalid_config("bridge", name, "an interface name has no / : %% or whitespace")
+    return name
+
+
+def _load_ipam(conf, path, runtime, cni_args, args):
+    kind = conf.get("type") if path else OWN_IPAM[0]
+    if kind not in OWN_IPAM:
+        raise CNIError(UNSUPPORTED_FIELD, "ipam.type: %s is not supported: it must be host-local" % show(kind))
+    ipam = Ipam()
+    ipam.sets = ranges.load(conf, path, field(runtime, "ipRanges", list, [], "runtimeConfig."))
+    ipam.routes = routes.load(field(conf, "routes", list, [], path), path + "routes")
+    ipam.requested = _requested(runtime, cni_args, args)
+    configured = field(conf, "dataDir", str, "", path)
+    if configured and (not configured.startswith("/") or "\0" in configured):
+        raise invalid_config(path + "dataDir", configured, "it must be an absolute path")
+    ipam.data_dir = configured or DATA_DIR
+    ipam.durable = bool(configured)
+    ipam.resolv_conf = field(conf, "resolvConf", str, "", path)
+    return ipam
+
+
+def _requested(runtime, cni_args, args):
+    """Return the addresses that the runtime asks for, by the convention's priority."""
+    for key, items in (
+        ("runtimeConfig.ips", field(runtime, "ips", list, [], "runtimeConfig.")),
+        ("args.cni.ips", field(cni_args, "ips", list, [], "args.cni.")),
+        ("CNI_ARGS IP", [args["IP"]] if args.get("IP") else []),
+    ):
+        if items:
+            return [_parse_host(item, key) for item in items]
+    return []
+
+
+def _parse_host(text, key):
+    """Return the Address of *text*, ADDRESS or ADDRESS/LENGTH."""
+    host = text.partition("/")[0] if isinstance(text, str) else text
+    return parse_address(host, key)
+
+
+def _check(conf, loaded):
+    if loaded.hairpin and loaded.promiscuous:
+        raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
+    if loaded.leave_down and loaded.ipam:
+        raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
+    for key in _UNSUPPORTED:
+        if conf.get(key):
+            raise CNIError(UNSUPPORTED_FIELD, "%s: %s is not supported" % (key, show(conf[key])))

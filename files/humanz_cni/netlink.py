@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rtnetlink protocol: messages, attributes, and a socket that sends several requests at once.
+
+Message layouts are those of rtnetlink(7); sizes in bytes, numbers in the machine's byte order.
+"""
+
+import posix
+
+import _socket
+from _struct import Struct
+
+NETLINK_ROUTE = 0
+SOL_NETLINK = 270
+NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
+NLM_F_DUMP_INTR, NLM_F_ACK_TLVS = 0x10, 0x200
+NLA_F_NESTED = 0x8000
+_NLA_TYPE_MASK = 0x3FFF
+_ERROR_TEXT = 1  # NLMSGERR_ATTR_MSG
+
+_HEADER = Struct("=IHHII")
+_ATTRIBUTE = Struct("=HH")
+_U32 = Struct("=I")
+_S32 = Struct("=i")
+_RECEIVE_SIZE = 65536
+_DUMP_ATTEMPTS = 5
+
+
+class NetlinkError(OSError):
+    """The kernel refused a request; ``errno`` says why, ``strerror`` has the kernel's own words where it gave any."""
+
+
+def attribute(kind, data):
+    """Return the attribute *kind* with *data* (bytes), padded to four bytes."""
+    return _ATTRIBUTE.pack(len(data) + 4, kind) + data + b"\0" * (-len(data) % 4)
+
+
+def u32(kind, value):
+    """Return the attribute *kind* with an unsigned number of 32 bits."""
+    return _ATTRIBUTE.pack(8, kind) + _U32.pack(value)
+
+
+def text(kind, value):
+    """Return the attribute *kind* with a string."""
+    return attribute(kind, value.encode("utf-8", "surrogateescape") + b"\0")
+
+
+def nested(kind, *attributes):
+    """Return the attribute *kind* that holds *attributes*."""
+    return attribute(kind | NLA_F_NESTED, b"".join(attributes))
+
+
+def attributes(data, offset=0):
+    """Return the attributes in *data* from *offset* on, as a dict of bytes by kind."""
+    found = {}
+    end = len(data)
+    while offset + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < 4:
+            break
+        found[kind & _NLA_TYPE_MASK] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
+class Socket:
+    """A connection to the kernel's tables of the network namespace that the process is in when it is opened."""
+
+    def __init__(self):
+        kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+        self._socket = _socket.socket(_socket.AF_NETLINK, kind, NETLINK_ROUTE)
+        self._sequence = 0
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            try:
+                self._socket.setsockopt(SOL_NETLINK, option, 1)
+            except OSError:  # an older kernel; replies are larger and errors say less
+                continue
+
+    def close(self):
+        """Close the connection."""
+        self._socket.close()
+
+    def request(self, *messages):
+        """Carry out *messages* in their order and return the kernel's replies other than acknowledgements.
+
+        :param messages: tuples of type, flags and body.
+
+        Raises NetlinkError for the first one refused. The others have been carried out all the same: put together
+        only what may follow a failure.
+        """
+        first = self._sequence + 1
+        parts = []
+        for kind, flags, body in messages:
+            self._sequence += 1
+            flags |= NLM_F_REQUEST | NLM_F_ACK
+            parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence, 0) + body)
+        self._socket.send(b"".join(parts))
+        waiting = len(parts)
+        replies = []
+        refused = None
+        while waiting:
+            for kind, flags, sequence, body in self._receive():
+                if sequence < first:
+                    continue
+                if kind != NLMSG_ERROR:
+                    replies.append(body)
+                    continue
+                waiting -= 1
+                refused = refused or _error(flags, body)
+        if refused:
+            raise refused
+        return replies
+
+    def dump(self, kind, body):
+        """Return the bodies of all table entries that the request of type *kind* asks for."""
+        for _attempt in range(_DUMP_ATTEMPTS):
+            replies, whole = self._dump_once(kind, body)
+            if whole:
+                break
+        return replies
+
+    def _dump_once(self, kind, body):
+        self._sequence += 1
+        header = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, 0)
+        self._socket.send(header + body)
+        replies = []
+        whole = True
+        while True:
+            for reply, flags, sequence, data in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if reply == NLMSG_ERROR:
+                    raise _error(flags, data)
+                whole = whole and not flags & NLM_F_DUMP_INTR
+                if reply == NLMSG_DONE:
+                    return replies, whole
+                replies.append(data)
+
+    def _receive(self):
+        data = self._socket.recv(_RECEIVE_SIZE)
+        offset = 0
+        messages = []
+        while offset + 16 <= len(data):
+            length, kind, flags, sequence, _port = _HEADER.unpack_from(data, offset)
+            messages.append((kind, flags, sequence, data[offset + 16 : offset + length]))
+            offset += (length + 3) & ~3
+        return messages
+
+
+def _error(flags, body):
+    """Return the NetlinkError that an acknowledgement's *body* is, or None if it says that all went well."""
+    code = -_S32.unpack_from(body)[0]
+    if code == 0:
+        return None
+    words = posix.strerror(code)
+    if flags & NLM_F_ACK_TLVS:
+        said = attributes(body, 20).get(_ERROR_TEXT)
+        if said:
+            words = "%s (%s)" % (words, said.rstrip(b"\0").decode("utf-8", "replace"))
+    return NetlinkError(code, words)
+

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pod's network namespace: opening it, and stepping into it for what can only be done there."""
+
+import fcntl
+import posix
+
+from .errors import INVALID_ENVIRONMENT, INVALID_NETNS, UNKNOWN_CONTAINER, CNIError
+
+CLONE_NEWNET = 0x40000000
+_NS_GET_NSTYPE = 0xB703
+_HOST = "/proc/self/ns/net"
+
+
+def open_namespace(path):
+    """Return a descriptor of the network namespace at *path* (CNI_NETNS).
+
+    CNIError 3 if it does not exist, 4 if it is none.
+    """
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError as exc:
+        code = UNKNOWN_CONTAINER if isinstance(exc, FileNotFoundError) else INVALID_ENVIRONMENT
+        text = 'failed to open netns "%s": %s' % (path, exc.strerror)
+        raise CNIError(code, text, "CNI_NETNS must be the path of a network namespace") from exc
+    try:
+        if fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == CLONE_NEWNET:
+            return descriptor
+    except OSError:
+        pass  # ENOTTY: the file is no namespace
+    posix.close(descriptor)
+    raise CNIError(INVALID_ENVIRONMENT, 'failed to open netns "%s": it is no network namespace' % path, "CNI_NETNS")
+
+
+def refuse_own(descriptor, override):
+    """Raise CNIError 8 if *descriptor* is the plugin's own namespace, unless *override* (CNI_NETNS_OVERRIDE) allows it."""
+    if override == "1" or override.upper() == "TRUE":
+        return
+    if is_own(descriptor):
+        raise CNIError(INVALID_NETNS, "plugin's netns and netns from CNI_NETNS should not be the same")
+
+
+def is_own(descriptor):
+    """Say whether *descriptor* is the namespace that the process is in."""
+    given, own = posix.fstat(descriptor), posix.stat(_HOST)
+    return (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino)
+
+
+class Inside:
+    """A context manager in which the process is in the namespace *descriptor*."""
+
+    def __init__(self, descriptor):
+        self._descriptor = descriptor
+
+    def __enter__(self):
+        self._host = posix.open(_HOST, posix.O_RDONLY | posix.O_CLOEXEC)
+        _set(self._descriptor)
+
+    def __exit__(self, *_exception):
+        _set(self._host)
+        posix.close(self._host)
+
+
+def _set(descriptor):
+    """Enter the namespace *descriptor*: ``setns``, which Python has from 3.12 on."""
+    if hasattr(posix, "setns"):
+        posix.setns(descriptor, CLONE_NEWNET)
+        return
+    import _ctypes  # what ctypes is made of, at a fifth of its price
+
+    function = _ctypes.dlsym(_ctypes.dlopen(None, 0), "setns")
+    if _ctypes.call_function(function, (descriptor, CLONE_NEWNET)) != 0:
+        raise PermissionError(1, "setns into the network namespace failed; the plugin must run as root")

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who owns an attachment, and the names that follow from it alone.
+
+DEL, CHECK and GC find what ADD made by these names, without configuration history, state or network namespace.
+"""
+
+import _sha1
+
+ALIAS = "humanz-cni"
+ALIAS_LENGTH = 255  # IFALIASZ of the kernel, without the final zero
+
+
+class Owner:
+    """The primary key of an attachment: network name, container ID and interface name."""
+
+    __slots__ = ("network", "container_id", "ifname", "_digest")
+
+    def __init__(self, network, container_id, ifname):
+        self.network = network
+        self.container_id = container_id
+        self.ifname = ifname
+        self._digest = _sha1.sha1("\0".join((network, container_id, ifname)).encode()).digest()
+
+    @property
+    def host_veth(self):
+        """The name of the host's end of the veth pair. NetworkManager leaves names that start with veth alone."""
+        return "veth" + self._digest[:6].hex()[:11]
+
+    @property
+    def host_mac(self):
+        """The hardware address of the host's end: locally administered, unicast."""
+        return b"\x0a" + self._digest[6:11]
+
+    @property
+    def alias(self):
+        """The alias of the host's end; none of the three names can hold a space."""
+        return " ".join((ALIAS, self.network, self.container_id, self.ifname))
+
+    @classmethod
+    def from_alias(cls, alias):
+        """Return the owner that *alias* names, or None if it is not one of ours."""
+        words = alias.split(" ")
+        return cls(*words[1:]) if len(words) == 4 and words[0] == ALIAS else None
+
+    def document(self):
+        """Return the owner as part of a record, by the specification's names."""
+        return {"network": self.network, "containerID": self.container_id, "ifname": self.ifname}
+
+
+def mac_of(address):
+    """Return the hardware address that belongs to an IP *address*: 0a:58 and its last four bytes.
+
+    An address that moves on to another pod keeps its hardware address, so that nobody's neighbour table is stale.
+    """
+    return b"\x0a\x58" + address.packed[-4:]

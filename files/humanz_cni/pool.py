@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses an attachment gets: those asked for, or the next free ones after the address reserved last.
+
+Going round gives an address back as late as possible, so that nobody's neighbour tables and connections still point to
+its last holder.
+"""
+
+import time
+
+from . import ranges
+from .address import Address
+from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+
+# So many taken addresses in a row are passed by looking each of them up; beyond, reading the directory is cheaper.
+_LOOKUPS = 512
+
+
+class Exhausted(CNIError):
+    """No address is free in a range set."""
+
+
+class Assignment:
+    """An *address* and the *range* it was taken from."""
+
+    __slots__ = ("address", "range")
+
+    def __init__(self, address, of_range):
+        self.address = address
+        self.range = of_range
+
+    @property
+    def text(self):
+        """The address with the prefix length of its network."""
+        return "%s/%d" % (self.address, self.range.subnet.prefix)
+
+
+def reserve(store, owner, sets, requested, boot, facts):
+    """Reserve one address of each range set for *owner*, and return the Assignments.
+
+    :param store: the network's Store.
+    :param sets: the range sets.
+    :param requested: addresses asked for; each must be in a set of its own.
+    :param boot: this boot's id.
+    :param facts: what else the record says: a dict.
+
+    Raises CNIError, and OSError if the store cannot be written; nothing is reserved then.
+    """
+    wishes = _match(sets, requested)
+    with store.locked() as state:
+        if state.boot != boot:
+            store.forget(lambda record: record.get("boot") != boot)
+        held = store.record(owner)
+        if held is not None:
+            raise CNIError(
+                INTERNAL,
+                "%s has been allocated to %s, duplicate allocation is not allowed"
+                % (", ".join(held.get("addresses") or ["an address"]), owner.container_id),
+            )
+        chosen = [
+            _requested(store, number, one, wishes[number]) if number in wishes
+            else _next_free(store, number, one, state.last(number))
+            for number, one in enumerate(sets)
+        ]  # fmt: skip
+        record = dict(owner.document(), addresses=[str(one.address) for one in chosen], boot=boot)
+        record.update(facts, time=int(time.time()))
+        store.add(owner, record)
+        state.remember(boot, [one.address for one in chosen])
+    return chosen
+
+
+def _match(sets, requested):
+    """Return the requested addresses by number of the range set that each is in."""
+    wishes = {}
+    left = []
+    for address in requested:
+        for number, one in enumerate(sets):
+            if number not in wishes and any(address in single for single in one):
+                wishes[number] = address
+                break
+        else:
+            left.append(str(address))
+    if left:
+        raise CNIError(
+            INVALID_CONFIG,
+            "failed to allocate all requested IPs: %s" % " ".join(left),
+            "the range sets are %s" % "; ".join(ranges.show(one) for one in sets),
+        )
+    return wishes
+
+
+def _requested(store, number, range_set, address):
+    of_range = next(one for one in range_set if address in one)
+    if address == of_range.gateway:
+        raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is subnet's gateway" % address))
+    if of_range.is_reserved(address):
+        raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is no host's address" % address))
+    if store.is_taken(address):
+        text = "requested IP address %s is not available in range set %s" % (address, ranges.show(range_set))
+        raise _failed(number, CNIError(TRY_AGAIN_LATER, text))
+    return Assignment(address, of_range)
+
+
+def _next_free(store, number, range_set, last):
+    for tried, candidate in enumerate(_candidates(range_set, last)):
+        if tried == _LOOKUPS:
+            return _next_free_of_many(store, number, range_set, candidate.address)
+        if not store.is_taken(candidate.address):
+            return candidate
+    raise _exhausted(store, number, range_set)
+
+
+def _next_free_of_many(store, number, range_set, after):
+    taken = store.addresses()
+    for candidate in _candidates(range_set, after):
+        if str(candidate.address) not in taken:
+            return candidate
+    raise _exhausted(store, number, range_set)
+
+
+def _candidates(range_set, last):
+    """Generate every address for pods, from the one after *last* (or from the first) once round to where it began."""
+    start = next((number for number, one in enumerate(range_set) if last and last in one), None)
+    if start is None:
+        for one in range_set:
+            yield from _addresses(one, one.start.value, one.end.value)
+        return
+    first = range_set[start]
+    yield from _addresses(first, last.value + 1, first.end.value)
+    for one in range_set[start + 1 :] + range_set[:start]:
+        yield from _addresses(one, one.start.value, one.end.value)
+    yield from _addresses(first, first.start.value, last.value)
+
+
+def _addresses(of_range, start, end):
+    bits = of_range.start.bits
+    for value in range(start, end + 1):
+        address = Address(bits, value)
+        if not of_range.is_reserved(address):
+            yield Assignment(address, of_range)
+
+
+def _exhausted(store, number, range_set):
+    total = sum(len(one) for one in range_set)
+    taken = sum(1 for name in store.addresses() if any(Address.parse(name) in one for one in range_set))
+    text = "no IP addresses available in range set: %s" % ranges.show(range_set)
+    return _failed(number, Exhausted(TRY_AGAIN_LATER, text, "%d of %d addresses are used" % (taken, total)))
+
+
+def _failed(number, error):
+    """Return *error* with its message as the reference's users know it."""
+    message = "failed to allocate for range %d: %s" % (number, error.message)
+    return type(error)(error.code, message, error.details)

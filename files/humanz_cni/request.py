@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the container runtime asks for: the CNI environment variables and the configuration on standard input.
+
+Checks, their order and their messages are those of containernetworking's ``skel``, which runtimes have seen so far;
+a message names the variable in addition, as the specification asks.
+"""
+
+from . import jsontext
+from .errors import DECODING_FAILURE, INVALID_CONFIG, INVALID_ENVIRONMENT, IO_FAILURE, CNIError
+from .spec import UNSTATED
+
+# variable -> commands that cannot do without it
+_REQUIRED = {
+    "CNI_COMMAND": ("ADD", "CHECK", "DEL", "GC", "STATUS"),
+    "CNI_CONTAINERID": ("ADD", "CHECK", "DEL"),
+    "CNI_NETNS": ("ADD", "CHECK"),
+    "CNI_IFNAME": ("ADD", "CHECK", "DEL"),
+    "CNI_PATH": ("ADD", "CHECK", "DEL", "GC", "STATUS"),
+}
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_IFNAME_LENGTH = 15
+
+
+class Request:
+    """One call of the plugin.
+
+    ``conf`` is the configuration as decoded (a dict), all other attributes are the environment's strings, empty where
+    unset: ``command``, ``container_id``, ``netns``, ``ifname``, ``args``, ``path``, ``netns_override``.
+    """
+
+    __slots__ = ("command", "container_id", "netns", "ifname", "args", "path", "netns_override", "conf")
+
+    @property
+    def cni_version(self):
+        """The configuration's cniVersion."""
+        return self.conf.get("cniVersion") or UNSTATED
+
+    @property
+    def network(self):
+        """The configuration's network name."""
+        return self.conf["name"]
+
+
+def read(environ, read_input):
+    """Return the Request that *environ* (bytes to bytes) and standard input make.
+
+    :param read_input: returns all of standard input as bytes; not called for VERSION.
+
+    Raises CNIError.
+    """
+    request = from_environment(environ)
+    request.conf = {} if request.command == "VERSION" else decode_conf(read_input)
+    return request
+
+
+def from_environment(environ):
+    """Return the Request of *environ*, without configuration."""
+
+    def variable(name):
+        return environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")
+
+    command = variable("CNI_COMMAND")
+    missing = []
+    for name, commands in _REQUIRED.items():
+        value = variable(name)
+        if not value:
+            if command in commands or name == "CNI_COMMAND":
+                missing.append(name)
+        elif command in commands:
+            _check_variable(name, value)
+    if missing:
+        raise CNIError(INVALID_ENVIRONMENT, "required env variables [%s] missing" % ",".join(missing))
+    request = Request()
+    request.command = command
+    request.container_id = variable("CNI_CONTAINERID")
+    request.netns = variable("CNI_NETNS")
+    request.ifname = variable("CNI_IFNAME")
+    request.args = variable("CNI_ARGS")
+    request.path = variable("CNI_PATH")
+    request.netns_override = variable("CNI_NETNS_OVERRIDE")
+    return request
+
+
+def decode_conf(read_input):
+    """Return the configuration that *read_input* gives, a dict with a valid name. Raises CNIError."""
+    try:
+        data = read_input()
+    except OSError as exc:
+        raise CNIError(IO_FAILURE, "error reading from stdin: %s" % exc.strerror) from exc
+    try:
+        conf = jsontext.decode(data)
+    except ValueError as exc:
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: %s" % exc) from exc
+    if conf is None:
+        conf = {}
+    if not isinstance(conf, dict):
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: it is no JSON object")
+    name = conf.get("name") or ""
+    if not isinstance(name, str):
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: name is no string")
+    if not name:
+        raise CNIError(INVALID_CONFIG, "missing network name")
+    if not is_name(name):
+        raise CNIError(INVALID_CONFIG, "invalid characters found in network name", name)
+    if not isinstance(conf.get("cniVersion") or "", str):
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: cniVersion is no string")
+    return conf
+
+
+def is_name(text):
+    """Say whether *text* is a valid container ID and network name."""
+    return text[:1].isalnum() and _NAME_CHARACTERS.issuperset(text)
+
+
+def _check_variable(name, value):
+    if name == "CNI_CONTAINERID" and not is_name(value):
+        raise CNIError(INVALID_ENVIRONMENT, "invalid characters in containerID", "CNI_CONTAINERID is %r" % value)
+    if name == "CNI_IFNAME":
+        problem = _problem_of_ifname(value)
+        if problem:
+            raise CNIError(INVALID_ENVIRONMENT, problem, "CNI_IFNAME is %r" % value)
+
+
+def _problem_of_ifname(name):
+    try:
+        length = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "interface name is not UTF-8"
+    if length > _IFNAME_LENGTH:
+        return "interface name is too long"
+    if name in (".", ".."):
+        return "interface name is . or .."
+    if any(character in "/:" or character.isspace() for character in name):
+        return "interface name contains / or : or whitespace characters"
+    return ""

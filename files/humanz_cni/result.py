@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of ADD, in the shape of each version of the specification."""
+
+from . import links, spec
+
+CONTAINER = 2  # where the pod's interface stands in the result's interfaces
+
+
+def document(conf, interfaces, chosen, routes, dns):
+    """Return the result for *conf*.
+
+    :param interfaces: (name, hardware address as bytes, sandbox or "") of bridge, host's end and pod's end.
+    :param chosen: the pod's addresses (Assignments); gateways are given where the bridge or the ranges have them.
+    :param routes: the pod's routes.
+    :param dns: the dns object, possibly empty.
+    """
+    extended = spec.at_least(conf.cni_version, "1.1.0")
+    result = {"cniVersion": conf.cni_version, "interfaces": [_interface(*one) for one in interfaces]}
+    if chosen:
+        versioned = not spec.at_least(conf.cni_version, "1.0.0")
+        result["ips"] = [_ip(one, versioned) for one in chosen]
+    if routes:
+        result["routes"] = [route.document(extended) for route in routes]
+    result["dns"] = dns
+    return result
+
+
+def _interface(name, mac, sandbox):
+    document = {"name": name, "mac": links.show_mac(mac)}
+    if sandbox:
+        document["sandbox"] = sandbox
+    return document
+
+
+def _ip(assignment, versioned):
+    document = {"version": "4" if assignment.address.bits == 32 else "6"} if versioned else {}
+    document.update(interface=CONTAINER, address=assignment.text, gateway=str(assignment.range.gateway))
+    return document

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes of a pod, as the configuration, the kernel and the result have them."""
+
+from .errors import invalid_config
+from .fields import address, number, parse_network
+
+# key of specification 1.1.0 -> highest value that the kernel takes
+_FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
+
+
+class Route:
+    """A route to *dst* (Network) by *gateway* (Address or None); *further* holds mtu, advmss, priority, table, scope."""
+
+    __slots__ = ("dst", "gateway", "further")
+
+    def __init__(self, dst, gateway, further):
+        self.dst = dst
+        self.gateway = gateway
+        self.further = further
+
+    @property
+    def is_default(self):
+        """Say whether the route is for every address of its family."""
+        return self.dst.prefix == 0
+
+    def document(self, extended):
+        """Return the route as part of a result; *extended* for specification 1.1.0."""
+        document = {"dst": str(self.dst)}
+        if self.gateway:
+            document["gw"] = str(self.gateway)
+        if extended:
+            document.update(self.further)
+        return document
+
+
+def load(items, path):
+    """Return the routes that the list *items* at *path* of the configuration describes."""
+    return [_load_route(item, "%s[%d]" % (path, number)) for number, item in enumerate(items)]
+
+
+def _load_route(item, path):
+    if not isinstance(item, dict):
+        raise invalid_config(path, item, "it must be an object with dst")
+    dst = parse_network(item.get("dst"), path + ".dst")
+    dst.address = dst.first
+    gateway = address(item, "gw", path + ".")
+    if gateway and gateway.bits != dst.address.bits:
+        raise invalid_config(path + ".gw", item["gw"], "it must be of the family of dst %s" % dst)
+    further = {}
+    for key, highest in _FURTHER.items():
+        value = number(item, key, highest, path=path + ".")
+        if value is not None:
+            further[key] = value
+    return Route(dst, gateway, further)

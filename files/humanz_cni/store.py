@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Address reservations of one network on disk, in ``<data directory>/<network name>/``.
+
+::
+
+    lock                 flock; holds {"boot": boot id, "last": {number of the range set: address reserved last}}
+    veth0123456789a      a record, named by the host's end of the veth pair, which follows from the owner
+    100.100.0.5          the same file once more (a hard link), named by each address that the record lists
+    .veth0123456789a     a record that is being written
+
+A record is JSON: network, containerID, ifname, addresses, netns, boot, time (seconds since the epoch), pod.
+
+Each step of a change leaves a state that the next call can go on from, also if it is the last one before SIGKILL: a
+record first exists by its owner, then by its addresses; it loses its addresses first, then its owner. Addresses are
+found by name, so that the number of reservations does not matter. All changes are made under the lock, which is
+waited for with a limit, and nobody talks to the kernel's network while holding it.
+"""
+
+import fcntl
+import posix
+
+from . import disk, jsontext
+from .address import Address
+from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
+
+LOCK_SECONDS = 10
+_LOCK = "lock"
+
+
+def boot_id():
+    """Return what identifies this boot of the machine."""
+    return disk.read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+class Store:
+    """The reservations of the network *name* in *data_dir*; *durable* if they must survive a power failure."""
+
+    def __init__(self, data_dir, name, durable=False):
+        self.path = "%s/%s" % (data_dir.rstrip("/"), name)
+        self.durable = durable
+
+    def create(self):
+        """Make the directory, where it is missing."""
+        disk.make_directory(self.path, 0o755)
+
+    def locked(self, seconds=LOCK_SECONDS):
+        """Return a context manager in which nobody else changes the store.
+
+        It gives the lock's State. CNIError 11 if the lock is not free within *seconds*.
+        """
+        return _Lock(self._path(_LOCK), seconds)
+
+    def record(self, owner):
+        """Return the record of *owner*, or None; a record that cannot be read is ``{}``."""
+        return self._read(owner.host_veth)
+
+    def record_of_address(self, address):
+        """Return the record that holds *address*, or None; a record that cannot be read is ``{}``."""
+        return self._read(str(address))
+
+    def is_taken(self, address):
+        """Say whether *address* is reserved."""
+        return disk.exists(self._path(str(address)))
+
+    def add(self, owner, record):
+        """Reserve the addresses of *record* for *owner*. To be called with the lock held."""
+        name = self._path(owner.host_veth)
+        temporary = self._path("." + owner.host_veth)
+        disk.replace(name, temporary, jsontext.encode(record).encode("ascii") + b"\n", self.durable)
+        try:
+            for address in record["addresses"]:
+                posix.link(name, self._path(address))
+            self._sync()
+        except BaseException:
+            self.remove(owner)
+            raise
+
+    def remove(self, owner):
+        """Release what *owner* holds, and say whether it held anything. To be called with the lock held."""
+        record = self.record(owner)
+        disk.unlink(self._path("." + owner.host_veth))
+        if record is None:
+            return False
+        identity = _identity(self._path(owner.host_veth))
+        for address in self._names_of(record):
+            path = self._path(address)
+            if _identity(path) == identity:
+                disk.unlink(path)
+        disk.unlink(self._path(owner.host_veth))
+        self._sync()
+        return True
+
+    def exists(self):
+        """Say whether the network has any state on disk."""
+        return disk.exists(self._path(_LOCK))
+
+    def addresses(self):
+        """Return the names of all reserved addresses, a set. It reads the whole directory."""
+        return {name for name in posix.listdir(self.path) if name[:1] in "0123456789abcdef" and _is_address(name)}
+
+    def records(self):
+        """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
+        for name in posix.listdir(self.path):
+            if name != _LOCK and not name.startswith("."):
+                record = self._read(name)
+                if record is not None:
+                    yield name, record
+
+    def forget(self, is_stale):
+        """Remove every name whose record *is_stale* says is nobody's; return the names. With the lock held.
+
+        :param is_stale: called with a record, ``{}`` for one that cannot be read.
+        """
+        gone = [name for name, record in self.records() if is_stale(record)]
+        # Addresses before owners, the order of remove(): names of owners start with a letter beyond the digits.
+        gone.sort(key=lambda name: not _is_address(name))
+        for name in gone:
+            disk.unlink(self._path(name))
+        if gone:
+            self._sync()
+        return gone
+
+    def _names_of(self, record):
+        """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
+        addresses = record.get("addresses")
+        return addresses if isinstance(addresses, list) and addresses else self.addresses()
+
+    def _read(self, name):
+        try:
+            record = jsontext.decode(disk.read(self._path(name)))
+        except FileNotFoundError:
+            return None
+        except (ValueError, IsADirectoryError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _sync(self):
+        if self.durable:
+            disk.sync_directory(self.path)
+
+    def _path(self, name):
+        return "%s/%s" % (self.path, name)
+
+
+class State:
+    """What the lock file holds: *boot*, the boot it was written in, and *last*, the address reserved last by set."""
+
+    def __init__(self, descriptor):
+        self._descriptor = descriptor
+        self._text = disk.read_all(descriptor)
+        try:
+            state = jsontext.decode(self._text)
+            self.boot = state["boot"]
+            self._last = dict(state["last"])
+        except (ValueError, KeyError, TypeError):
+            self.boot = None
+            self._last = {}
+
+    def last(self, number):
+        """Return the Address reserved last from range set *number*, or None."""
+        try:
+            return Address.parse(self._last[str(number)])
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    def remember(self, boot, last):
+        """Write *boot* and the addresses *last*, one for each range set."""
+        self.boot = boot
+        self._last = {str(number): str(address) for number, address in enumerate(last)}
+        text = jsontext.encode({"boot": boot, "last": self._last}).encode("ascii")
+        # One write of at least the old length: whoever reads it sees the old text or the new one.
+        posix.pwrite(self._descriptor, text.ljust(len(self._text)), 0)
+
+
+class _Lock:
+    def __init__(self, path, seconds):
+        self._path = path
+        self._seconds = seconds
+
+    def __enter__(self):
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        self._descriptor = posix.open(self._path, flags, 0o600)
+        try:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _wait_for_lock(self._descriptor, self._path, self._seconds)
+            return State(self._descriptor)
+        except BaseException:
+            posix.close(self._descriptor)
+            raise
+
+    def __exit__(self, *_exception):
+        posix.close(self._descriptor)
+
+
+def _wait_for_lock(descriptor, path, seconds):
+    import _signal
+
+    def expired(_number, _frame):
+        raise CNIError(
+            TRY_AGAIN_LATER, "%s is locked by another process for more than %d s" % (path, seconds),
+            "see which one with: fuser %s" % path,
+        )  # fmt: skip
+
+    previous = _signal.signal(_signal.SIGALRM, expired)
+    # It goes on ringing, in case the first time falls between here and the wait.
+    _signal.setitimer(_signal.ITIMER_REAL, seconds, 1)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+        _signal.signal(_signal.SIGALRM, previous)
+
+
+def _identity(path):
+    """Return what tells the file *path* from every other one, or None if it is missing."""
+    try:
+        status = posix.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_address(name):
+    try:
+        Address.parse(name)
+    except ValueError:
+        return False
+    return True
+
+
+def io_error(exc, path):
+    """Return the CNIError for the OSError *exc* at the store *path*."""
+    return CNIError(IO_FAILURE, "reservations in %s: %s" % (exc.filename or path, exc.strerror or exc))
