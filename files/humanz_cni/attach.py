@@ -94,8 +94,10 @@ class Attachment:
                 INTERNAL, "container veth name provided (%s) already exists" % self.request.ifname,
                 "CNI_IFNAME names an interface that CNI_NETNS has already",
             )  # fmt: skip
-        whose = "this attachment's, of an ADD before" if present.alias == self.owner.alias else present.alias or "unknown"
-        return CNIError(INTERNAL, "host veth name %s already exists" % present.name, "it is %s" % whose)
+        whose = "this attachment's" if present.alias == self.owner.alias else "not ours"
+        return CNIError(
+            INTERNAL, "host veth name %s already exists" % present.name, "it is %s (alias %r)" % (whose, present.alias)
+        )
 
     def _routes(self):
         """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""

@@ -187,7 +187,7 @@ def new_route(index, route):
 
 
 def routes(sock, index, family):
-    """Return (dst Network, gateway Address or None, table, priority) of each unicast route of *family* by link *index*."""
+    """Return (dst Network, gateway or None, table, priority) of each unicast route of *family* by link *index*."""
     found = []
     for body in sock.dump(RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
         of_family, prefix, _src, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(body)

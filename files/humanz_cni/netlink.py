@@ -6,9 +6,8 @@
 Message layouts are those of rtnetlink(7); sizes in bytes, numbers in the machine's byte order.
 """
 
-import posix
-
 import _socket
+import posix
 from _struct import Struct
 
 NETLINK_ROUTE = 0
@@ -163,4 +162,3 @@ def _error(flags, body):
         if said:
             words = "%s (%s)" % (words, said.rstrip(b"\0").decode("utf-8", "replace"))
     return NetlinkError(code, words)
-

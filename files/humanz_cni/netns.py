@@ -34,7 +34,7 @@ def open_namespace(path):
 
 
 def refuse_own(descriptor, override):
-    """Raise CNIError 8 if *descriptor* is the plugin's own namespace, unless *override* (CNI_NETNS_OVERRIDE) allows it."""
+    """Raise CNIError 8 if *descriptor* is the plugin's own namespace and *override* (CNI_NETNS_OVERRIDE) is not set."""
     if override == "1" or override.upper() == "TRUE":
         return
     if is_own(descriptor):

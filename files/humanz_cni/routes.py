@@ -11,7 +11,7 @@ _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "ta
 
 
 class Route:
-    """A route to *dst* (Network) by *gateway* (Address or None); *further* holds mtu, advmss, priority, table, scope."""
+    """A route to *dst* (Network) by *gateway* (Address or None); *further*: mtu, advmss, priority, table, scope."""
 
     __slots__ = ("dst", "gateway", "further")
 

@@ -1,0 +1,335 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the CNI plugin on a node: its package compiled in a directory of its own, and a launcher that names it.
+
+::
+
+    <library directory>/<digest>/humanz_cni/*.py, __pycache__/*.pyc    never changed once it is there
+    <library directory>/<digest>/manifest.json                         SHA-256 of each of these files
+    <CNI bin directory>/humanz-cni                                     the launcher, replaced by rename
+
+A call of the plugin finds the old version or the new one, whole, whenever this is interrupted. The version before stays,
+for calls that are on their way. The standard library only.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory, write_bytes
+
+NAME = "humanz-cni"
+PACKAGE = "humanz_cni"
+OLDEST_PYTHON = (3, 8)
+SPEC_VERSION = "1.0.0"
+MANIFEST = "manifest.json"
+_SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
+_DIGEST = re.compile(r"[0-9a-f]{16}\Z")
+
+_LAUNCHER = """\
+#!%(interpreter)s -IS
+# The humanz.cni plugin, installed by the module humanz.cni.cni_plugin. -I: no variable and no file of the current
+# directory decides what Python loads. -S: nor do site packages.
+import sys
+
+sys.path.insert(0, "%(library)s")
+try:
+    from humanz_cni.main import main
+except BaseException:
+    print('{"cniVersion": "%(spec)s", "code": 999, "msg": "%(library)s is damaged: run humanz.cni.cni_plugin again"}')
+    raise
+main()
+"""
+
+# What the plugin's hot path imports, and what names the interpreter's bytecode.
+_PROBE = """
+import sys
+print("%d.%d.%d" % sys.version_info[:3], sys.implementation.cache_tag)
+import _frozen_importlib_external, _json, _sha1, _signal, _socket, _struct, fcntl, posix
+hasattr(posix, "setns") or __import__("_ctypes")
+print(_frozen_importlib_external.MAGIC_NUMBER.hex())
+"""
+
+# Docstrings are not loaded at each call; the name stays that of plain bytecode, which Python looks for without -OO.
+_COMPILE = """
+import sys
+from importlib.util import cache_from_source
+from py_compile import PycInvalidationMode, compile
+final = sys.argv[1]
+for path in sys.argv[2:]:
+    compile(path, cfile=cache_from_source(path), dfile="%s/%s" % (final, path.rpartition("/")[2]), doraise=True,
+            optimize=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+class Interpreter:
+    """A Python on the node, found fit for the plugin.
+
+    :param path: its absolute path, which the launcher will name.
+    :param run: runs a command, a list, with an optional ``environ_update`` and ``data``, and returns status, output
+        and error output.
+
+    Raises ConvergeError if it is missing, too old, or lacks a module of the standard library.
+    """
+
+    def __init__(self, path, run):
+        self.path = path
+        if not path.startswith("/") or re.search(r"\s", path):
+            raise ConvergeError("interpreter: %s must be an absolute path without blanks" % path)
+        if len("#!%s -IS\n" % path) > _SHEBANG_LENGTH:
+            raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
+        if not os.access(path, os.X_OK):
+            raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % path)
+        status, output, error = run([path, "-IS", "-c", _PROBE])
+        words = output.split()
+        if words and _version(words[0]) < OLDEST_PYTHON:
+            raise ConvergeError("interpreter: %s is Python %s, but 3.8 or newer is needed" % (path, words[0]))
+        if status != 0 or len(words) != 3:
+            last = (error.strip().splitlines() or ["it says %r" % output])[-1]
+            raise ConvergeError("interpreter: %s cannot run the plugin: %s" % (path, last))
+        self.version, self.cache_tag, self.magic = words
+
+
+class Library:
+    """The plugin's package on the node.
+
+    :param files: its modules, a dict of file name to bytes.
+    :param interpreter: the Interpreter that runs it; another one's bytecode is another library.
+    :param directory: the library directory, which holds all versions.
+    :param run: as for Interpreter.
+    """
+
+    def __init__(self, files, interpreter, directory, run):
+        self._files = files
+        self._interpreter = interpreter
+        self._directory = directory
+        self._run = run
+        hashed = hashlib.sha256(interpreter.magic.encode("ascii"))
+        for name in sorted(files):
+            hashed.update(b"%s\0%d\0%s" % (name.encode("ascii"), len(files[name]), files[name]))
+        self.digest = hashed.hexdigest()[:16]
+        self.path = os.path.join(directory, self.digest)
+
+    @property
+    def version(self):
+        """The plugin's version, as its package states it."""
+        match = re.search(rb'^__version__ = "([^"]+)"$', self._files["__init__.py"], re.MULTILINE)
+        return match.group(1).decode("ascii")
+
+    def is_whole(self):
+        """Say whether every file is there and as it was installed."""
+        manifest = read_text(os.path.join(self.path, MANIFEST))
+        try:
+            expected = json.loads(manifest or "")
+        except ValueError:
+            return False
+        wanted = set(self._names())
+        return set(expected) == wanted and all(
+            _sha256(os.path.join(self.path, name)) == expected[name] for name in wanted
+        )
+
+    def install(self):
+        """Build the library beside its place and rename it into it; repair it file by file if it is there, damaged."""
+        os.makedirs(self._directory, mode=0o755, exist_ok=True)
+        _remove_leftovers(self._directory)
+        building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
+        try:
+            os.chmod(building, 0o755)
+            self._build(building)
+            if os.path.isdir(self.path):
+                self._repair(building)
+            else:
+                os.rename(building, self.path)
+            sync_directory(self._directory)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+    def _names(self):
+        """Return the paths of all files but the manifest, relative to the library's own directory."""
+        for name in self._files:
+            stem = name.rpartition(".")[0]
+            yield os.path.join(PACKAGE, name)
+            yield os.path.join(PACKAGE, "__pycache__", "%s.%s.pyc" % (stem, self._interpreter.cache_tag))
+
+    def _build(self, building):
+        package = os.path.join(building, PACKAGE)
+        cache = os.path.join(package, "__pycache__")
+        for directory in (package, cache):
+            os.mkdir(directory)
+            os.chmod(directory, 0o755)
+        for name, data in self._files.items():
+            write_bytes(os.path.join(package, name), data)
+        sources = [os.path.join(package, name) for name in self._files]
+        final = os.path.join(self.path, PACKAGE)
+        status, output, error = self._run([self._interpreter.path, "-IS", "-c", _COMPILE, final] + sources)
+        if status != 0:
+            raise ConvergeError(
+                "%s cannot compile the plugin: %s" % (self._interpreter.path, (error or output).strip())
+            )
+        manifest = {}
+        for name in self._names():
+            path = os.path.join(building, name)
+            os.chmod(path, 0o644)
+            _sync_file(path)
+            manifest[name] = _sha256(path)
+        sync_directory(cache)
+        write_bytes(os.path.join(building, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode("ascii"))
+
+    def _repair(self, building):
+        for name in [*self._names(), MANIFEST]:
+            target = os.path.join(self.path, name)
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            os.replace(os.path.join(building, name), target)
+
+
+class Plugin(Resource):
+    """The plugin, installed: its library, its launcher, and what that answers to VERSION."""
+
+    def __init__(self, library, interpreter, bin_dir, run):
+        self._library = library
+        self._interpreter = interpreter
+        self._bin_dir = bin_dir
+        self._run = run
+        self.path = os.path.join(bin_dir, NAME)
+
+    def read(self):
+        """Return launcher text, its permissions and the library's digest if it is whole; None for what is missing."""
+        launcher = read_launcher(self.path)
+        whole = self._library.is_whole()
+        state = {"launcher": launcher, "mode": None, "library": self._library.digest if whole else None}
+        if launcher is not None:
+            state["mode"] = "%04o" % (os.stat(self.path).st_mode & 0o7777)
+        if state == self.desired(state):
+            self._prove(self.path)
+        return state
+
+    def desired(self, actual):
+        """Return the state in which this version of the plugin answers."""
+        return {"launcher": self._launcher(), "mode": "0755", "library": self._library.digest}
+
+    def render(self, state):
+        """Return the state as the launcher's text after a line that says where the library stands."""
+        library = "whole" if state["library"] else "missing or damaged"
+        head = "%s: mode %s, library %s: %s\n" % (self.path, state["mode"], self._library.path, library)
+        return head + (state["launcher"] or "")
+
+    def apply(self, actual, desired):
+        """Install the library, prove it by a launcher that nobody calls yet, and rename that into its place."""
+        before = library_of(actual["launcher"])
+        if not actual["library"]:
+            self._library.install()
+        os.makedirs(self._bin_dir, mode=0o755, exist_ok=True)
+        _remove_leftovers(self._bin_dir, NAME)
+        descriptor, temporary = tempfile.mkstemp(prefix=".%s." % NAME, suffix=".tmp", dir=self._bin_dir)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(desired["launcher"].encode("ascii"))
+                stream.flush()
+                os.fchmod(stream.fileno(), 0o755)
+                os.fsync(stream.fileno())
+            self._prove(temporary)
+            os.replace(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        sync_directory(self._bin_dir)
+        remove_libraries(os.path.dirname(self._library.path), keep=(self._library.path, before))
+
+    def result(self, actual, desired):
+        """Return what was installed, and where."""
+        return {
+            "path": self.path,
+            "version": self._library.version,
+            "digest": self._library.digest,
+            "library": self._library.path,
+            "interpreter": self._interpreter.path,
+            "python_version": self._interpreter.version,
+        }
+
+    def _launcher(self):
+        values = {"interpreter": self._interpreter.path, "library": self._library.path, "spec": SPEC_VERSION}
+        return _LAUNCHER % values
+
+    def _prove(self, path):
+        """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""
+        request = json.dumps({"cniVersion": SPEC_VERSION})
+        status, output, error = self._run([path], data=request, environ_update={"CNI_COMMAND": "VERSION"})
+        try:
+            versions = json.loads(output)["supportedVersions"]
+        except (ValueError, KeyError, TypeError):
+            versions = []
+        if status != 0 or SPEC_VERSION not in versions:
+            raise ConvergeError(
+                "%s does not answer VERSION: status %d, output %r, error output %r" % (path, status, output, error)
+            )
+
+
+def read_launcher(path):
+    """Return the text of the file *path*; what is not text, such as another plugin's binary, as a note. None if missing."""
+    try:
+        return read_text(path)
+    except UnicodeDecodeError:
+        return "(a binary that is not of humanz.cni)\n"
+
+
+def library_of(launcher):
+    """Return the library path that the text *launcher* names, or None if it is no launcher of this collection."""
+    match = re.search(r'^sys\.path\.insert\(0, "([^"]+)"\)$', launcher or "", re.MULTILINE)
+    return match.group(1) if match and "humanz_cni.main" in launcher else None
+
+
+def remove_libraries(directory, keep=()):
+    """Remove every version of the library in *directory* whose path is not in *keep*."""
+    for path in libraries(directory):
+        if path not in keep:
+            shutil.rmtree(path)
+    _remove_leftovers(directory)
+
+
+def libraries(directory):
+    """Return the paths of all versions of the library in *directory*."""
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    paths = [os.path.join(directory, name) for name in names if _DIGEST.match(name)]
+    return [path for path in paths if os.path.isdir(os.path.join(path, PACKAGE))]
+
+
+def _remove_leftovers(directory, prefix=""):
+    """Remove what an interrupted run has left half made in *directory*."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    for name in names:
+        path = os.path.join(directory, name)
+        if not name.startswith("." + prefix) or not name.endswith(".tmp"):
+            continue
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+def _version(text):
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+
+def _sha256(path):
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _sync_file(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

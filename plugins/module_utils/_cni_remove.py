@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes the CNI plugin off a node, with all that it made there and nothing else. The standard library only.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+
+from ansible_collections.humanz.cni.plugins.module_utils._cni_install import (
+    NAME,
+    libraries,
+    library_of,
+    read_launcher,
+    remove_libraries,
+)
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, remove
+
+_LINKS = "/sys/class/net"
+_LOCK = "lock"
+
+
+class NoPlugin(Resource):
+    """A node without the plugin.
+
+    :param bin_dir: the CNI bin directory.
+    :param library_dir: the directory of the library's versions.
+    :param data_dir: the directory of address reservations.
+    :param force: whether pods that are still attached may lose their interface.
+    :param run: runs a command, a list, and returns status, output and error output.
+    """
+
+    def __init__(self, bin_dir, library_dir, data_dir, force, run):
+        self._launcher = os.path.join(bin_dir, NAME)
+        self._library_dir = library_dir
+        self._data_dir = data_dir
+        self._force = force
+        self._run = run
+
+    def read(self):
+        """Return the paths and link names of all that is ours: a dict of sorted lists."""
+        ours = library_of(read_launcher(self._launcher)) is not None
+        links = _aliases()
+        return {
+            "files": [self._launcher] if ours else [],
+            "libraries": libraries(self._library_dir),
+            "reservations": _reservations(self._data_dir),
+            "networks": _networks(self._data_dir),
+            "ports": sorted(name for name, alias in links.items() if alias.startswith(NAME + " ")),
+            "bridges": sorted(name for name, alias in links.items() if alias == NAME and self._is_free(name, links)),
+        }
+
+    def desired(self, actual):
+        """Return the empty state; ConvergeError names the pods that are still attached."""
+        if not self._force and (actual["ports"] or actual["reservations"]):
+            raise ConvergeError(
+                "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off"
+                % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
+            )
+        return {key: [] for key in actual}
+
+    def render(self, state):
+        """Return one line for each thing."""
+        return "".join("%s: %s\n" % (key, item) for key in sorted(state) for item in state[key])
+
+    def apply(self, actual, desired):
+        """Remove it all, the launcher first, so that no new pod is attached meanwhile."""
+        for path in actual["files"]:
+            remove(path)
+        for name in actual["ports"] + actual["bridges"]:
+            status, output, error = self._run(["ip", "link", "delete", "dev", name])
+            if status != 0 and os.path.exists(os.path.join(_LINKS, name)):
+                raise ConvergeError("link %s cannot be deleted: %s" % (name, (error or output).strip()))
+        for path in actual["networks"]:
+            shutil.rmtree(path)
+        _remove_if_empty(self._data_dir)
+        remove_libraries(self._library_dir)
+        _remove_if_empty(self._library_dir)
+
+    def _is_free(self, bridge, links):
+        """Say whether *bridge* has no port but those of our pods."""
+        directory = os.path.join(_LINKS, bridge, "brif")
+        ports = os.listdir(directory) if os.path.isdir(directory) else []
+        return all(links.get(port, "").startswith(NAME + " ") for port in ports)
+
+
+def _aliases():
+    """Return the alias of every link that has one."""
+    aliases = {}
+    for name in os.listdir(_LINKS):
+        alias = (read_text(os.path.join(_LINKS, name, "ifalias")) or "").strip()
+        if alias:
+            aliases[name] = alias
+    return aliases
+
+
+def _networks(data_dir):
+    """Return the paths of all networks' directories in *data_dir*."""
+    names = sorted(os.listdir(data_dir)) if os.path.isdir(data_dir) else []
+    paths = [os.path.join(data_dir, name) for name in names]
+    return [path for path in paths if os.path.isfile(os.path.join(path, _LOCK))]
+
+
+def _reservations(data_dir):
+    """Return the reserved addresses of all networks in *data_dir*."""
+    return sorted(name for path in _networks(data_dir) for name in os.listdir(path) if _is_address(name))
+
+
+def _is_address(name):
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _remove_if_empty(directory):
+    if os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install the CNI plugin on a node, or remove it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cni_plugin
+short_description: Install the humanz-cni plugin on a node
+version_added: 0.1.0
+description:
+  - Puts the CNI plugin C(humanz-cni) into the node's CNI bin directory, and the Python package that it runs into a
+    directory of its own, with bytecode for the interpreter that was found fit for it.
+  - Proves the plugin by calling C(VERSION) before and after it is put into place.
+  - The executable is replaced by a rename, so that every call of a container runtime finds the old version or the new
+    one, also if the installation is interrupted. The version before stays on the node until the next installation.
+  - An unchanged plugin is verified, file by file, and not written.
+options:
+  state:
+    description:
+      - V(present) installs the plugin.
+      - V(absent) removes it, its library, its records, and its bridge where no port of anybody else is left.
+    type: str
+    choices: [present, absent]
+    default: present
+  cni_bin_dir:
+    description: The directory in which the container runtime looks for CNI plugins.
+    type: path
+    default: /opt/cni/bin
+  library_dir:
+    description: The directory in which the versions of the plugin's Python package are kept.
+    type: path
+    default: /usr/local/lib/humanz-cni
+  interpreter:
+    description:
+      - The Python that runs the plugin, CPython 3.8 or newer, with its standard library.
+      - It should be one that the distribution keeps in place when it is upgraded.
+    type: path
+    default: /usr/bin/python3
+  data_dir:
+    description: With O(state=absent), the directory in which the plugin keeps reserved addresses.
+    type: path
+    default: /run/humanz-cni
+  force:
+    description:
+      - With O(state=absent), whether to delete the interfaces of pods that are still attached, and their records.
+      - Otherwise the module fails and names them.
+    type: bool
+    default: false
+  source:
+    description:
+      - The plugin's source, compressed. The action plugin of the same name fills it in.
+    type: str
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS or families that can be operated against.
+    support: full
+    platforms: linux
+notes:
+  - The plugin itself needs no package beside Python, and no daemon.
+seealso:
+  - module: humanz.cni.cni_conf
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Install the plugin
+  humanz.cni.cni_plugin:
+
+- name: Install the plugin for k3s, to be run by another Python
+  humanz.cni.cni_plugin:
+    cni_bin_dir: /var/lib/rancher/k3s/data/current/bin
+    interpreter: /usr/bin/python3.12
+
+- name: Remove the plugin, also from under running pods
+  humanz.cni.cni_plugin:
+    state: absent
+    force: true
+"""
+
+RETURN = r"""
+path:
+  description: The executable.
+  returned: O(state=present)
+  type: str
+  sample: /opt/cni/bin/humanz-cni
+version:
+  description: The plugin's version.
+  returned: O(state=present)
+  type: str
+  sample: 0.1.0
+digest:
+  description: What tells this source, compiled for this interpreter, from every other one.
+  returned: O(state=present)
+  type: str
+  sample: 6a1f0c0e9b7d4c35
+library:
+  description: The directory of the plugin's Python package.
+  returned: O(state=present)
+  type: str
+  sample: /usr/local/lib/humanz-cni/6a1f0c0e9b7d4c35
+interpreter:
+  description: The Python that runs the plugin.
+  returned: O(state=present)
+  type: str
+  sample: /usr/bin/python3
+python_version:
+  description: Its version.
+  returned: O(state=present)
+  type: str
+  sample: 3.11.2
+"""
+
+import base64
+import json
+import zlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils._cni_install import Interpreter, Library, Plugin
+from ansible_collections.humanz.cni.plugins.module_utils._cni_remove import NoPlugin
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+
+
+def _present(module):
+    params = module.params
+    if not params["source"]:
+        raise ConvergeError("source is missing: run the module by its action plugin, as humanz.cni.cni_plugin")
+    packed = json.loads(zlib.decompress(base64.b64decode(params["source"])))
+    files = {name: text.encode("utf-8") for name, text in packed.items()}
+    interpreter = Interpreter(params["interpreter"], module.run_command)
+    library = Library(files, interpreter, params["library_dir"], module.run_command)
+    return Plugin(library, interpreter, params["cni_bin_dir"], module.run_command)
+
+
+def _absent(module):
+    params = module.params
+    return NoPlugin(
+        params["cni_bin_dir"], params["library_dir"], params["data_dir"], params["force"], module.run_command
+    )
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "data_dir": {"type": "path", "default": "/run/humanz-cni"},
+            "force": {"type": "bool", "default": False},
+            "source": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        resource = _present(module) if module.params["state"] == "present" else _absent(module)
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    converge(module, resource)
+
+
+if __name__ == "__main__":
+    main()
