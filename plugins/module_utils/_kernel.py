@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the node's kernel knows of links, addresses and routes, read through pyroute2 0.6 or later. Changes nothing.
+
+Every dump is filtered here as well: which filters pyroute2 hands to the kernel differs between its releases.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import platform
+import socket
+import sys
+import traceback
+
+from ansible.module_utils.basic import missing_required_lib
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+# The controller's own copy, put there by humanz.cni.node_python on a node that has no pyroute2 of its own.
+ARCHIVE = "/usr/local/lib/humanz-cni/pyroute2.zip"
+
+try:
+    try:
+        import pyroute2
+    except ImportError:
+        sys.path.append(ARCHIVE)
+        import pyroute2
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    PYROUTE2_ERROR = None
+except ImportError:
+    pyroute2 = None
+    PYROUTE2_ERROR = traceback.format_exc()
+
+MAIN_TABLE = 254
+
+# linux/rtnetlink.h, RTN_* and RTPROT_*; the names are those that iproute2 prints.
+TYPES = {
+    1: "unicast",
+    2: "local",
+    3: "broadcast",
+    4: "anycast",
+    5: "multicast",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+    9: "throw",
+}
+PROTOCOLS = {
+    2: "kernel",
+    3: "boot",
+    4: "static",
+    9: "ra",
+    11: "zebra",
+    12: "bird",
+    16: "dhcp",
+    17: "mrouted",
+    18: "keepalived",
+    186: "bgp",
+    188: "ospf",
+}
+
+Link = collections.namedtuple("Link", "index name kind mtu operstate up master mac alias")
+Link.__doc__ = """A network device. *kind* is as in ``ip link add type``, or "" for a physical one; *mtu* in bytes;
+*operstate* as in ``ip link``, such as UP or DOWN; *master* the index of its bridge or 0; texts are never None."""
+
+Address = collections.namedtuple("Address", "device address prefixlen")
+Address.__doc__ = """A local address, as text, on the device of that name."""
+
+Route = collections.namedtuple("Route", "dst via device protocol type table metric tos")
+Route.__doc__ = """A route. *dst* is CIDR notation or ``default``; *via* the next hop's address, "" for none, or several
+joined by commas; *device* likewise; *protocol*, *table*, *metric* and *tos* numbers; *type* a name of TYPES."""
+
+Lookup = collections.namedtuple("Lookup", "type via device source error")
+Lookup.__doc__ = """The kernel's answer to the question where a packet to an address goes. *type*, *via* and *device* as in
+Route; *source* is the address it would be sent from. *error* is the kernel's refusal, or "" if there is a way."""
+
+
+def require_pyroute2(module):
+    """End *module* unless pyroute2 can be imported. The action plugin answers ``pyroute2_missing`` by bringing it."""
+    if pyroute2 is None:
+        module.fail_json(
+            msg=missing_required_lib("pyroute2", url="https://pypi.org/project/pyroute2/"),
+            exception=PYROUTE2_ERROR,
+            pyroute2_missing=True,
+            python_version=platform.python_version(),
+        )
+
+
+class Kernel:
+    """A netlink socket, used as a context manager. Its methods raise ConvergeError if the kernel does not answer."""
+
+    def __init__(self):
+        self._socket = None
+        self._names = None
+
+    def __enter__(self):
+        self._socket = IPRoute()
+        return self
+
+    def __exit__(self, *_exception):
+        self._socket.close()
+
+    def links(self):
+        """Return every Link of this network namespace."""
+        links = [_link(message) for message in self._dump("links", self._socket.get_links)]
+        self._names = {link.index: link.name for link in links}
+        return links
+
+    def addresses(self, family=socket.AF_INET):
+        """Return every Address of *family*."""
+        messages = self._dump("addresses", lambda: self._socket.get_addr(family=family))
+        return [
+            Address(
+                device=self._name(message["index"]),
+                # On a point-to-point link IFA_ADDRESS is the peer's.
+                address=message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"),
+                prefixlen=message["prefixlen"],
+            )
+            for message in messages
+            if message["family"] == family
+        ]
+
+    def routes(self, family=socket.AF_INET, table=MAIN_TABLE, protocol=None):
+        """Return every Route of *family* in *table*, or only those of *protocol*."""
+        messages = self._dump("routes", lambda: self._socket.get_routes(family=family))
+        return [
+            self._route(message)
+            for message in messages
+            if message["family"] == family
+            and (message.get_attr("RTA_TABLE") or message["table"]) == table
+            and protocol in (None, message["proto"])
+            and not message["flags"] & 0x200  # RTM_F_CLONED: an entry of the IPv6 route cache
+        ]
+
+    def lookup(self, address):
+        """Return where a packet to *address* goes, as Lookup: the FIB's answer, policy rules included."""
+        try:
+            message = next(iter(self._socket.route("get", dst=address)))
+        except NetlinkError as exc:
+            return Lookup(type="", via="", device="", source="", error=os.strerror(exc.code))
+        route = self._route(message)
+        return Lookup(route.type, route.via, route.device, message.get_attr("RTA_PREFSRC") or "", "")
+
+    def _dump(self, what, read):
+        try:
+            return list(read())
+        except (NetlinkError, OSError) as exc:
+            raise ConvergeError("the kernel's %s cannot be read: %s" % (what, exc))
+
+    def _name(self, index):
+        if self._names is None:
+            self.links()
+        return self._names.get(index, "") if index else ""
+
+    def _route(self, message):
+        dst = message.get_attr("RTA_DST")
+        hops = message.get_attr("RTA_MULTIPATH") or []
+        if hops:
+            vias = [hop.get_attr("RTA_GATEWAY") or "" for hop in hops]
+            devices = [self._name(hop["oif"]) for hop in hops]
+        else:
+            vias = [message.get_attr("RTA_GATEWAY") or ""]
+            devices = [self._name(message.get_attr("RTA_OIF"))]
+        return Route(
+            dst="%s/%d" % (dst, message["dst_len"]) if dst else "default",
+            via=",".join(vias),
+            device=",".join(devices),
+            protocol=message["proto"],
+            type=TYPES.get(message["type"], str(message["type"])),
+            table=message.get_attr("RTA_TABLE") or message["table"],
+            metric=message.get_attr("RTA_PRIORITY") or 0,
+            tos=message["tos"],
+        )
+
+
+def _link(message):
+    info = message.get_attr("IFLA_LINKINFO")
+    return Link(
+        index=message["index"],
+        name=message.get_attr("IFLA_IFNAME"),
+        kind=(info.get_attr("IFLA_INFO_KIND") or "") if info else "",
+        mtu=message.get_attr("IFLA_MTU"),
+        operstate=message.get_attr("IFLA_OPERSTATE") or "UNKNOWN",
+        up=bool(message["flags"] & 1),  # IFF_UP
+        master=message.get_attr("IFLA_MASTER") or 0,
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        alias=message.get_attr("IFLA_IFALIAS") or "",
+    )
+
+
+def describe(route):
+    """Return *route* in the syntax of ``ip route``, for people."""
+    words = [] if route.type == "unicast" else [route.type]
+    words.append(route.dst)
+    for word, value in (("via", route.via), ("dev", route.device)):
+        if value:
+            words += [word, value]
+    words += ["proto", PROTOCOLS.get(route.protocol, str(route.protocol))]
+    for word, value, usual in (
+        ("table", route.table, MAIN_TABLE),
+        ("metric", route.metric, 0),
+        ("tos", route.tos, 0),
+    ):
+        if value != usual:
+            words += [word, str(value)]
+    return " ".join(words)
