@@ -1,0 +1,282 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node's static routes of one protocol number: read, compared, applied by ``ip -batch``, undone if that fails.
+
+Routes of any other protocol are nobody's to touch: a new route is made by ``add``, which the kernel refuses where the
+prefix has a route; ``replace``, which overwrites anybody's, only follows where the holder was seen to be ours; a
+removal names the protocol, so that it cannot hit another's route.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+import os
+import re
+import socket
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
+
+PROTOCOL_NAMES = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
+HEADER = """\
+# Static routes to the other nodes' pods, one `ip route` command a line, for `ip -force -batch`.
+# Written by humanz.cni.node_routes: whatever is changed here is lost in its next run.
+"""
+
+# So few routes may always go: a cluster of two to four nodes loses one without further ado.
+FREE_TO_PRUNE = 3
+
+State = collections.namedtuple("State", "routes files")
+State.__doc__ = """*routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path to
+the file's text, or None where there is none."""
+
+
+def parse_routes(routes, protocol, table):
+    """Return ``{key: Route}`` for the list of ``{dst, via}``; raise ConvergeError that names all that is wrong."""
+    parsed, problems = {}, []
+    for given in routes:
+        try:
+            route = parse_route(given["dst"], given["via"], protocol, table)
+        except ValueError as exc:
+            problems.append("route %s via %s: %s" % (given["dst"], given["via"], exc))
+            continue
+        if parsed.setdefault(key(route), route) != route:
+            other = parsed[key(route)].via
+            problems.append("route %s: has two next hops, %s and %s: give it one" % (route.dst, other, route.via))
+    if problems:
+        raise ConvergeError("\n".join(problems), problems=problems)
+    return parsed
+
+
+def parse_route(dst, via, protocol, table):
+    """Return the Route, its addresses written as the kernel writes them; raise ValueError that says what is wrong."""
+    network, hop = ipaddress.ip_network(dst), ipaddress.ip_address(via)
+    if network.version != hop.version:
+        raise ValueError("the prefix is IPv%d, its next hop IPv%d" % (network.version, hop.version))
+    metric = 0 if network.version == 4 else 1024  # what the kernel makes of no metric
+    return Route(str(network), str(hop), "", protocol, "unicast", table, metric, 0)
+
+
+def key(route):
+    """Return what the kernel tells the routes of one table apart by."""
+    return (route.dst, route.metric, route.tos)
+
+
+def order(route):
+    """Return a sort key: by family, then by address, so that texts are the same in every run."""
+    network = ipaddress.ip_network("0.0.0.0/0" if route.dst == "default" else route.dst)
+    return (network.version, int(network.network_address), network.prefixlen, route.metric, route.tos)
+
+
+def line(route):
+    """Return *route* as people know it, without what all routes of ours have in common."""
+    return describe(route._replace(device="", table=MAIN_TABLE)).replace(" proto %s" % _name(route.protocol), "")
+
+
+def command(verb, route):
+    """Return the ``ip -batch`` line that adds, replaces or deletes *route*."""
+    words = ["route", verb]
+    if route.type != "unicast":
+        words.append(route.type)
+    words.append(route.dst)
+    if route.via and verb != "del":
+        words += ["via", route.via]
+    words += ["proto", str(route.protocol), "table", str(route.table)]
+    if route.metric and not (":" in route.dst and route.metric == 1024):
+        words += ["metric", str(route.metric)]
+    if route.tos:
+        words += ["tos", str(route.tos)]
+    return " ".join(words)
+
+
+def commands(actual, desired):
+    """Return the ``ip -batch`` lines that lead from *actual* to *desired*, both ``{key: Route}``. Removals come last."""
+    lines = [
+        command("replace" if name in actual else "add", desired[name])
+        for name in sorted(desired, key=lambda name: order(desired[name]))
+        if actual.get(name) != desired[name]
+    ]
+    return lines + [
+        command("del", actual[name])
+        for name in sorted(actual, key=lambda name: order(actual[name]))
+        if name not in desired
+    ]
+
+
+def conflicts(foreign, desired):
+    """Return a line for each of the *foreign* routes that holds a prefix of *desired*, and how to solve it."""
+    prefixes = {route.dst for route in desired.values()}
+    return [
+        "route %s: is held by somebody else: `%s`: remove that one, or give the node another pod CIDR"
+        % (route.dst, describe(route))
+        for route in sorted(foreign, key=order)
+        if route.dst in prefixes
+    ]
+
+
+def next_hop_problem(kernel, via):
+    """Return why the address *via* cannot be a next hop of this node, and what would be right; None if it can.
+
+    The kernel takes a route through another router as ``onlink`` without complaint and then loses every packet.
+    """
+    found = kernel.lookup(via)
+    if found.error:
+        why = "is unreachable (%s)" % found.error
+    elif found.type == "local":
+        return "next hop %s: is an address of this node: give each node a node IP of its own" % via
+    elif found.via:
+        why = "is behind the router %s on %s" % (found.via, found.device)
+    elif found.type != "unicast":
+        why = "is a %s address on %s" % (found.type, found.device)
+    else:
+        return None
+    return "next hop %s: %s: it must be an address on a network that this node has an interface in" % (via, why)
+
+
+def next_hop_problems(kernel, routes):
+    """Return a line for each next hop of *routes* that cannot be one."""
+    lines = (next_hop_problem(kernel, via) for via in sorted({route.via for route in routes}))
+    return [text for text in lines if text]
+
+
+class Routes(Resource):
+    """The routes of one protocol number in one table, and the files that say what they are to be."""
+
+    def __init__(self, module):
+        self.module = module
+        self.protocol = module.params["protocol"]
+        self.table = module.params["table"]
+        self.state_file = module.params["state_file"]
+        self.foreign = []
+
+    def read(self):
+        with Kernel() as kernel:
+            found = [
+                route._replace(device="") if route.protocol == self.protocol else route
+                for family in (socket.AF_INET, socket.AF_INET6)
+                for route in kernel.routes(family, self.table)
+            ]
+        self.foreign = [route for route in found if route.protocol != self.protocol]
+        return State(
+            routes={key(route): route for route in found if route.protocol == self.protocol},
+            files={path: _files.read_text(path) for path in (self.state_file, PROTOCOL_NAMES)},
+        )
+
+    def desired(self, actual):
+        if self.protocol in PROTOCOLS or self.protocol < 5 or self.protocol > 255:
+            raise ConvergeError(
+                "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses"
+                % (self.protocol, _name(self.protocol))
+            )
+        if self.module.params["state"] == "absent":
+            return State({}, {self.state_file: None, PROTOCOL_NAMES: None})
+        routes = parse_routes(self.module.params["routes"], self.protocol, self.table)
+        problems = conflicts(self.foreign, routes)
+        with Kernel() as kernel:
+            new = [route for name, route in routes.items() if actual.routes.get(name) != route]
+            problems += next_hop_problems(kernel, new)
+        problems += self._guard(actual, routes)
+        if problems:
+            raise ConvergeError("\n".join(problems), problems=problems)
+        return State(routes, {self.state_file: self._text(routes), PROTOCOL_NAMES: "%d humanz-cni\n" % self.protocol})
+
+    def _guard(self, actual, routes):
+        """Return why not so many routes may go at once, as a list of at most one line."""
+        removed = [route for name, route in actual.routes.items() if name not in routes]
+        if not removed:
+            return []
+        if actual.files[self.state_file] is None and not self.module.params["force"]:
+            return [
+                "protocol %d: has %d routes such as `%s`, but there is no %s: somebody else uses this number; take another"
+                " one, or say force if these routes may go"
+                % (self.protocol, len(removed), describe(removed[0]), self.state_file)
+            ]
+        if not routes and len(actual.routes) > 1 and not self.module.params["allow_empty"]:
+            return [
+                "routes: the list is empty, but the node has %d routes: say allow_empty if all of them may go"
+                % len(actual.routes)
+            ]
+        most = max(FREE_TO_PRUNE, len(actual.routes) * self.module.params["max_prune"] // 100)
+        if len(removed) > most and not (self.module.params["force"] or self.module.params["allow_empty"] and not routes):
+            return [
+                "routes: %d of the node's %d routes would go, more than %d (max_prune is %d %%): say force if they may"
+                % (len(removed), len(actual.routes), most, self.module.params["max_prune"])
+            ]
+        return []
+
+    def _text(self, routes):
+        return HEADER + "".join("%s\n" % command("add", route) for route in sorted(routes.values(), key=order))
+
+    def render(self, state):
+        lines = [line(route) for route in sorted(state.routes.values(), key=order)]
+        lines += ["# %s %s" % (path, self._shown(state, path)) for path in state.files]
+        return "".join("%s\n" % text for text in lines)
+
+    def _shown(self, state, path):
+        text = state.files[path]
+        if text is None:
+            return "is absent"
+        if path == PROTOCOL_NAMES:
+            return "holds: %s" % " ".join(text.split())
+        return "holds these routes" if text == self._text(state.routes) else "holds something else"
+
+    def result(self, actual, desired):
+        before, after = actual.routes, desired.routes
+        named = {
+            "added": [route for name, route in after.items() if name not in before],
+            "replaced": [route for name, route in after.items() if name in before and before[name] != route],
+            "removed": [route for name, route in before.items() if name not in after],
+        }
+        lists = {name: [line(route) for route in sorted(routes, key=order)] for name, routes in named.items()}
+        return dict(lists, routes=len(after))
+
+    def apply(self, actual, desired):
+        try:
+            self._write_files(desired.files)
+            self._batch(commands(actual.routes, desired.routes))
+        except (ConvergeError, OSError) as exc:
+            raise ConvergeError("%s: %s" % (exc, self._roll_back(actual)))
+
+    def _write_files(self, files):
+        for path, text in files.items():
+            if text is not None:
+                _files.write_text(path, text)
+            elif os.path.exists(path):
+                _files.remove(path)
+                _remove_empty(os.path.dirname(path))
+
+    def _batch(self, lines, *options):
+        """Have ``ip`` do *lines*; it ends at the first that the kernel refuses, which is named."""
+        if not lines:
+            return
+        ip = self.module.get_bin_path("ip", required=True)
+        code, _out, err = self.module.run_command([ip] + list(options) + ["-batch", "-"], data="\n".join(lines))
+        if code:
+            where = re.search(r"Command failed -:(\d+)", err)
+            failed = lines[int(where.group(1)) - 1] if where else "ip -batch"
+            raise ConvergeError("`%s`: %s" % (failed, err.splitlines()[0] if err else "exit code %d" % code))
+
+    def _roll_back(self, actual):
+        """Undo what was done of a change; return a sentence that says how that went."""
+        try:
+            self._batch(commands(self.read().routes, actual.routes), "-force")
+            self._write_files(actual.files)
+        except (ConvergeError, OSError) as exc:
+            return "the routes could not all be put back (%s)" % exc
+        return "the routes are as they were before"
+
+
+def _name(protocol):
+    return PROTOCOLS.get(protocol, str(protocol))
+
+
+def _remove_empty(directory):
+    try:
+        os.removedirs(directory)
+    except OSError:
+        pass  # something of somebody else is in it
