@@ -26,14 +26,14 @@ ECHO_REPLY = {socket.AF_INET: 0, socket.AF_INET6: 129}
 
 
 class Attempt:
-    """One try to reach one address; ``source``, ``error`` and ``ms`` are its outcome.
+    """One try to reach one address; ``source``, ``local``, ``error`` and ``ms`` are its outcome.
 
     :param address: IPv4 or IPv6 address, as text.
     :param port: TCP port; None sends ICMP echo requests.
     :param netns: path of the namespace to try it from; None is the caller's own.
     :param must_answer: whether the listener is known to say the address that it sees.
 
-    ``source`` is the first line that the far side sent, or None; ``error`` is None if it was reached.
+    ``source`` is the first line that the far side sent, or None; ``local`` is the address that it was made from; ``error`` is None if it was reached.
     """
 
     def __init__(self, address, port=None, netns=None, must_answer=True):
@@ -43,6 +43,7 @@ class Attempt:
         self.must_answer = must_answer
         self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.source = None
+        self.local = None
         self.error = None
         self.ms = None
         self._socket = None
@@ -67,6 +68,7 @@ class Attempt:
             self.finish(_errno_text(exc))
             self.close()
             return None
+        self.local = self._socket.getsockname()[0]
         return self._socket
 
     def _open(self):

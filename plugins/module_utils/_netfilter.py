@@ -22,7 +22,7 @@ Packet = collections.namedtuple("Packet", "source destination in_device out_devi
 Packet.__doc__ = "A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."
 
 Decision = collections.namedtuple("Decision", "verdict rule undecided")
-Decision.__doc__ = "*rule* is its text, or ``policy of CHAIN``; *undecided* are rules that might have decided otherwise."
+Decision.__doc__ = "*rule* is its text, or names the chain whose policy decides; *undecided* are rules that might have decided otherwise."
 
 
 def parse(text):
@@ -49,7 +49,7 @@ def decide(chains, chain, packet):
     found = _walk(chains, chain, packet, undecided, 0)
     if found is None or found[0] == "RETURN":
         policy = chains.get(chain, ("ACCEPT", []))[0] or "ACCEPT"
-        found = (policy, "policy of %s" % chain)
+        found = (policy, "the policy of %s, as no rule accepts it" % chain)
     return Decision(found[0], found[1], undecided)
 
 

@@ -114,7 +114,7 @@ class Tables:
         for tool in tools:
             status, output, _error = self._run([tool])
             if status == 0:
-                yield tool, _netfilter.parse(output)
+                yield tool.replace("-save", ""), _netfilter.parse(output)
 
     def _drop_hooks(self):
         if self._hooks is None:

@@ -240,10 +240,12 @@ def _with_cleanup(name, exc):
 
 def _make(pod):
     """Attach the pod; return its listening sockets, one for each family of address that it got."""
+    netns = _netns.path_of(pod["name"])
+    runtime = Runtime(pod["network"], pod["cni_path"], pod["name"], netns)
+    runtime.require_plugins()
     _write_record(pod)
     _netns.add(pod["name"])
-    netns = _netns.path_of(pod["name"])
-    pod["result"] = Runtime(pod["network"], pod["cni_path"], pod["name"], netns).attach()
+    pod["result"] = runtime.attach()
     _write_record(pod)
     families = {socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses(pod["result"])}
     if not families:

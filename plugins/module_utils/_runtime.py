@@ -100,14 +100,16 @@ class Runtime:
         self.netns = netns
         self.ifname = ifname
 
+    def require_plugins(self):
+        """Raise CniError unless every plugin of the network is there."""
+        for conf in self.network["plugins"]:
+            find_plugin(conf["type"], self.cni_path)
+
     def attach(self):
         """Run ADD through all plugins and return the last one's result, a dict. Raises CniError.
 
-        Nothing is done unless all plugins are there. After another failure the plugins that did something are the
-        caller's to :meth:`detach`, as in every runtime.
+        After a failure the plugins that did something are the caller's to :meth:`detach`, as in every runtime.
         """
-        for conf in self.network["plugins"]:
-            find_plugin(conf["type"], self.cni_path)
         result = None
         for conf in self.network["plugins"]:
             answer = self._call("ADD", conf, result)

@@ -96,7 +96,7 @@ def parse_outside(text):
 
 
 def targets_for(cluster, node):
-    """Return what the probe of *node* must connect to: ``[{"address", "port", "sources", "silent"}]``."""
+    """Return what the probe of *node* must connect to: ``[{"address", "port", "sources", "may_be_silent"}]``."""
     targets = {}
     for check in checks_of(cluster, node):
         if check["address"]:
@@ -127,11 +127,18 @@ def judge(cluster, node, results):
         if not what:
             passed += 1
             continue
-        failure = dict(check, what=what, local=result["local"], seen_as=result["seen_as"])
+        local = result["local"] or _own_address(cluster["nodes"][node], side, check["address"])
+        failure = dict(check, what=what, local=local, seen_as=result["seen_as"])
         if check["kind"] == "outside":
             failure["node_error"] = by_key[("node", check["address"], check["port"])]["error"]
         failures.append(failure)
     return {"passed": passed, "failures": failures}
+
+
+def _own_address(found, side, address):
+    """Return an address of the pod or node that a connection to *address* would have been made from, or None."""
+    own = found["pod" if side == "pod" else "own"]
+    return next((candidate for candidate in own if _family(candidate) == _family(address)), None)
 
 
 def not_tried(cluster, node, reason):

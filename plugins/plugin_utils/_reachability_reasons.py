@@ -43,28 +43,41 @@ def _between_nodes(cluster, failure, near, far):
     if failure["kind"] == "pod":
         reasons += _own_pod(source, near, "back", failure["local"])
         if far is not None:
-            reasons += _way(target, far["back"], failure["local"], source, cluster["nodes"][source].get("own"), "back ")
+            reasons += _way(target, far["back"], failure["local"], source, cluster["nodes"][source].get("own"))
+    elif far is not None and source != target:
+        reasons += _way_to_node(target, far["back"], failure["local"], source)
     reasons += _in_between(source, near, failure["kind"] == "node")
     if source != target:
         reasons += _in_between(target, far, False)
     return reasons
 
 
-def _way(node, route, address, target, next_hops, back=""):
-    """Say what is wrong with *node*'s route to *address*, which must lead to the node *target*."""
+def _way(node, route, address, target, next_hops):
+    """Say what is wrong with *node*'s route to the pod *address*, which must lead to the node *target*."""
     if "error" in route:
-        return ["%s has no route %sto %s, a pod on %s (%s)" % (node, back, address, target, route["error"])]
+        return ["%s has no route to %s, a pod on %s (%s)" % (node, address, target, route["error"])]
     where = "via %s dev %s" % (route["gateway"], route["dev"]) if "gateway" in route else "on dev %s" % route["dev"]
     if route["dst"] == "default":
-        text = "%s has no route %sto %s, a pod on %s: only its default route %s covers it"
-        return [text % (node, back, address, target, where)]
+        text = "%s has no route to %s, a pod on %s: only its default route %s covers it"
+        return [text % (node, address, target, where)]
     if next_hops and route.get("gateway") not in next_hops:
         text = "%s sends %s %s, but that is no address of %s (its own are %s)"
         return [text % (node, route["dst"], where, target, ", ".join(next_hops))]
-    if route.get("neighbour") in SILENT_NEIGHBOUR:
-        text = "%s gets no ARP answer from its next hop %s (%s) on %s: the link between the nodes is down or is another one"
-        return [text % (node, route["gateway"], target, route["dev"])]
-    return []
+    return _silence(node, route, route.get("gateway", address), target)
+
+
+def _way_to_node(node, route, address, target):
+    """Say what is wrong with *node*'s route to *address* of the node *target*."""
+    if "error" in route:
+        return ["%s has no route to %s, an address of %s (%s)" % (node, address, target, route["error"])]
+    return _silence(node, route, route.get("gateway", address), target)
+
+
+def _silence(node, route, next_hop, target):
+    if route.get("neighbour") not in SILENT_NEIGHBOUR:
+        return []
+    text = "%s gets no answer to ARP from %s (%s) on %s: the link between them is down, or is another one"
+    return [text % (node, next_hop, target, route["dev"])]
 
 
 def _own_pod(node, evidence, key, address):
@@ -87,7 +100,7 @@ def _in_between(node, evidence, from_node_itself):
     if not evidence["forwarding"] and not from_node_itself:
         reasons.append("%s does not forward packets: its sysctl ip_forward is 0" % node)
     if evidence["drop"]:
-        reasons.append("%s drops %s: %s" % (node, _packet(evidence["drop"]), _rule(evidence["drop"])))
+        reasons.append("%s drops %s by %s" % (node, _packet(evidence["drop"]), _rule(evidence["drop"])))
     return reasons
 
 
@@ -96,7 +109,7 @@ def _packet(drop):
 
 
 def _rule(found):
-    return "%s (%s)" % (found["rule"], found["tool"])
+    return "%s%s (%s)" % ("the rule " if found["rule"].startswith("-A") else "", found["rule"], found["tool"])
 
 
 def _translated(failure, near, far):
@@ -106,8 +119,8 @@ def _translated(failure, near, far):
         return [text % (failure["from"], failure["local"], failure["to"])]
     for node, evidence in ((failure["from"], near), (failure["to"], far)):
         if evidence and evidence["nat"]:
-            text = "%s translates the source on the way to %s, no rule ahead of it leaves that out: %s"
-            return [text % (node, failure["address"], _rule(evidence["nat"]))]
+            text = "%s translates the source by %s: no rule ahead of it leaves traffic between pods and nodes out"
+            return [text % (node, _rule(evidence["nat"]))]
     text = "something between %s and %s translates the source to %s: the nodes' own rules do not"
     return [text % (failure["from"], failure["to"], failure["seen_as"])]
 
@@ -115,7 +128,7 @@ def _translated(failure, near, far):
 def _outside(failure, near, masquerade):
     node = failure["from"]
     if failure["node_error"]:
-        return ["%s itself does not reach %s either: %s" % (node, failure["to"], failure["node_error"])]
+        return ["the node itself does not reach %s either: %s" % (failure["to"], failure["node_error"])]
     reasons = []
     if "error" in near["route"]:
         reasons.append("%s has no route to %s (%s)" % (node, failure["to"], near["route"]["error"]))

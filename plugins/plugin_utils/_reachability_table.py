@@ -49,6 +49,7 @@ def render(cluster, failures):
     lines += _counts(cluster, failures)
     for note in notes(cluster):
         lines.append("note: %s" % note)
+    lines += _common_ends(failures)
     groups = group_by_reasons(failures)
     for number, group in enumerate(groups[:SHOWN_REASONS], 1):
         lines += [""] + _reasons(number, group)
@@ -59,6 +60,8 @@ def render(cluster, failures):
 
 def summary(failures, total):
     """Return one line on the failures of *total* checks, and the foremost reasons."""
+    if not failures:
+        return "all %d checks passed" % total
     groups = group_by_reasons(failures)
     reasons = "; ".join(group["reasons"][0] for group in groups[:3])
     more = "; and %d more reasons" % (len(groups) - 3) if len(groups) > 3 else ""
@@ -100,6 +103,15 @@ def _cell(kind, node, column, is_outside, made, failed):
     if (kind, column) not in made:
         return "-"
     return "FAIL" if (kind, node, column) in failed else "ok"
+
+
+def _common_ends(failures):
+    """Name the nodes that are an end of every failed check, if that says anything."""
+    ends = [{failure["from"], failure["to"]} for failure in failures]
+    common = sorted(set.intersection(*ends)) if len(ends) > 2 else []
+    if not common:
+        return []
+    return ["", "every failed check is %s %s" % ("between" if len(common) == 2 else "to or from", " and ".join(common))]
 
 
 def _counts(cluster, failures):

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives pod_probe this run's name and this node's targets, and judges what came of them."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _reachability_files
+
+
+class ActionModule(ActionBase):
+    """Runs the module in one round trip; a cluster's targets are in no host's variables and in no result."""
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the module's result, or with ``targets_file`` only how many checks passed and which failed."""
+        result = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        args.setdefault("name", "humanz-probe-%s" % _reachability_files.run_id())
+        args.setdefault("lifetime", 120 + 2 * len(task_vars["ansible_play_hosts_all"]))
+        targets_file = args.pop("targets_file", None)
+        node = task_vars["inventory_hostname"]
+        cluster = _reachability_files.read(targets_file) if targets_file else None
+        if cluster:
+            args["targets"] = _reachability.targets_for(cluster, node)
+        result.update(self._execute_module(module_name="humanz.cni.pod_probe", module_args=args, task_vars=task_vars))
+        result.pop("invocation", None)
+        if cluster and "results" in result:
+            result.update(_reachability.judge(cluster, node, result.pop("results")))
+        return result

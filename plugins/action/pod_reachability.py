@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings the results of all nodes' probes together, on the controller, once for all hosts."""
+
+from __future__ import annotations
+
+import json
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import (
+    _reachability,
+    _reachability_files,
+    _reachability_reasons,
+    _reachability_table,
+)
+
+OPTIONS = {
+    "stage": {"type": "str", "choices": ["targets", "failures", "table"], "required": True},
+    "results": {"type": "str", "required": True},
+    "file": {"type": "path"},
+    "outside": {"type": "list", "elements": "str", "default": []},
+    "sample": {"type": "int", "default": 50},
+    "masquerade": {"type": "bool", "default": True},
+    "report": {"type": "path"},
+}
+NO_PART = "it took no part in this run: it failed or was unreachable before"
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only; what it hands on lies in a file."""
+
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the stage's result."""
+        super().run(tmp, task_vars)
+        _result, args = self.validate_argument_spec(
+            argument_spec=OPTIONS,
+            required_if=[("stage", "failures", ("file",)), ("stage", "table", ("file",))],
+        )
+        stage = {"targets": _targets, "failures": _failures, "table": _table}[args["stage"]]
+        return dict(stage(args, _Results(task_vars, args["results"])), changed=False)
+
+
+class _Results:
+    """The results that all hosts of the play registered under one name."""
+
+    def __init__(self, task_vars, name):
+        self._hostvars = task_vars["hostvars"]
+        self._name = name
+        self.hosts = task_vars["ansible_play_hosts_all"]
+
+    def of(self, host):
+        """Return the result of *host*, or an empty one."""
+        return self._hostvars.raw_get(host).get(self._name) or {}
+
+
+def _targets(args, results):
+    """Write the cluster of probe pods to a file."""
+    try:
+        outside = [_reachability.parse_outside(text) for text in args["outside"]]
+    except ValueError as exc:
+        raise AnsibleActionFail("outside: %s" % exc) from exc
+    nodes = {host: _node(results.of(host)) for host in results.hosts}
+    cluster = {"nodes": nodes, "outside": outside, "sample": args["sample"], "masquerade": args["masquerade"]}
+    return {"file": _reachability_files.write("targets", cluster)}
+
+
+def _node(result):
+    pod = result.get("pod")
+    if not pod:
+        return {"error": str(result.get("msg") or NO_PART)}
+    return {
+        "pod": pod["addresses"],
+        "port": pod["port"],
+        "own": result["node_addresses"],
+        "gateways": result["gateways"],
+    }
+
+
+def _failures(args, results):
+    """Write all nodes' failures, and what their tables are to be asked, to a file."""
+    cluster = _reachability_files.read(args["file"])
+    failures = []
+    for node, found in cluster["nodes"].items():
+        failures += _judged(cluster, node, found, results.of(node))["failures"]
+    paths = _reachability.paths_to_examine(failures)
+    content = {"cluster": cluster, "failures": failures, "paths": paths}
+    return {"file": _reachability_files.write("failures", content), "failures": len(failures)}
+
+
+def _judged(cluster, node, found, probed):
+    if "error" in found:
+        return _reachability.not_tried(cluster, node, "%s has no probe pod: %s" % (node, found["error"]))
+    if "failures" not in probed:
+        reason = "%s could not connect to anything: %s" % (node, probed.get("msg") or NO_PART)
+        return _reachability.not_tried(cluster, node, reason)
+    return probed
+
+
+def _table(args, results):
+    """Return the table, and write the report if one is wanted."""
+    content = _reachability_files.read(args["file"])
+    cluster, failures = content["cluster"], content["failures"]
+    examined = {node: _by_path(results.of(node)) for node in content["paths"]}
+    for failure in failures:
+        key = (failure.get("local"), failure["address"])
+        evidence = {node: paths[key] for node, paths in examined.items() if key in paths}
+        failure["reasons"] = _reachability_reasons.explain(cluster, failure, evidence)
+    counts = _reachability_table.counts(cluster, failures)
+    total = sum(count["checks"] for count in counts.values())
+    table = {
+        "checks": total,
+        "failed_checks": len(failures),
+        "summary": _reachability_table.summary(failures, total),
+        "table": _reachability_table.render(cluster, failures),
+    }
+    if args["report"]:
+        _write_report(args["report"], dict(table, nodes=list(cluster["nodes"]), counts=counts, failures=failures))
+    return table
+
+
+def _by_path(result):
+    return {(path["source"], path["destination"]): path for path in result.get("paths", [])}
+
+
+def _write_report(path, report):
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            json.dump(report, stream, indent=2)
+            stream.write("\n")
+    except OSError as exc:
+        raise AnsibleActionFail("report: %s cannot be written: %s" % (path, exc)) from exc

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node has of the pod network. Reads only, by the node's own tools, so that it also tells of a node on which
+nothing of the collection stands, pyroute2 included.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _runtime
+
+DATA_DIRS = {"host-local": "/var/lib/cni/networks"}
+DEFAULT_DATA_DIR = "/run/humanz-cni"
+SYSCTLS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.default.rp_filter",
+    "net.ipv6.conf.all.forwarding",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+)
+PACKAGE = re.compile(r"/[^\s'\"]*/humanz-cni/[0-9a-f]{8,}")
+
+
+def runner(module):
+    """Return a function that runs a command, a list, and returns its status, output and error output.
+
+    A command that the node does not have ends with status 127, as in a shell.
+    """
+
+    def run(command):
+        path = module.get_bin_path(command[0])
+        if path is None:
+            return 127, "", "%s is not installed" % command[0]
+        return module.run_command([path] + command[1:], environ_update={"LC_ALL": "C"})
+
+    return run
+
+
+def plugin(name, cni_path):
+    """Return what there is of the CNI plugin *name*."""
+    found = {"path": None, "interpreter": None, "package": None, "versions": [], "error": None}
+    try:
+        found["path"] = _runtime.find_plugin(name, cni_path)
+        found.update(_launcher(found["path"]))
+        answer = _runtime.call_plugin(found["path"], {"cniVersion": "1.0.0"}, {"CNI_COMMAND": "VERSION"})
+        found["versions"] = (answer or {}).get("supportedVersions", [])
+    except _runtime.CniError as exc:
+        found["error"] = str(exc)
+    return found
+
+
+def _launcher(path):
+    with open(path, "rb") as stream:
+        text = stream.read(4096)
+    if not text.startswith(b"#!"):
+        return {}
+    text = text.decode("utf-8", "replace")
+    package = PACKAGE.search(text)
+    return {"interpreter": text[2:].split("\n")[0].split()[0], "package": package.group(0) if package else None}
+
+
+def configuration(conf_dir):
+    """Return the CNI configuration files of *conf_dir* and the network that is in force, or why there is none."""
+    found = {"files": _runtime.conf_files(conf_dir), "in_force": None, "error": None}
+    try:
+        network = _runtime.network_in_force(conf_dir)
+    except _runtime.CniError as exc:
+        found["error"] = str(exc)
+        return found, None
+    found["in_force"] = {
+        "path": network["path"],
+        "name": network["name"],
+        "cni_version": network["cniVersion"],
+        "plugins": [conf["type"] for conf in network["plugins"]],
+    }
+    return found, network
+
+
+def routes(run, protocol):
+    """Return the routes of *protocol* as ``ip`` shows them, line by line and as dicts."""
+    lines, found = [], []
+    for family in ("-4", "-6"):
+        status, output, _error = run(["ip", family, "route", "show", "table", "main", "proto", str(protocol)])
+        lines += [line.strip() for line in output.splitlines()] if status == 0 else []
+        status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main", "proto", str(protocol)])
+        found += json.loads(output) if status == 0 and output.strip() else []
+    return {"lines": lines, "routes": [{key: route.get(key) for key in ("dst", "gateway", "dev")} for route in found]}
+
+
+def rules(run, chains):
+    """Return the rules in and into *chains*, with their counters, in iptables-save syntax, by the tool that shows them."""
+    found = {}
+    for tool in ("iptables-save", "ip6tables-save"):
+        status, output, _error = run([tool, "-c"])
+        lines = [line for line in output.splitlines() if any(word in chains for word in line.replace(":", "").split())]
+        if status == 0 and lines:
+            found[tool] = lines
+    return found
+
+
+def bridge(run, name):
+    """Return the bridge *name*, or None if there is none."""
+    status, output, _error = run(["ip", "-j", "-d", "addr", "show", "dev", name])
+    if status != 0 or not output.strip():
+        return None
+    link = json.loads(output)[0]
+    _status, output, _error = run(["ip", "-j", "link", "show", "master", name])
+    ports = json.loads(output) if output.strip() else []
+    return {
+        "name": name,
+        "kind": link.get("linkinfo", {}).get("info_kind"),
+        "up": "UP" in link.get("flags", []),
+        "mac": link.get("address"),
+        "mtu": link.get("mtu"),
+        "alias": link.get("ifalias"),
+        "addresses": ["%(local)s/%(prefixlen)d" % address for address in link.get("addr_info", [])],
+        "ports": sorted(port["ifname"] for port in ports if port.get("ifname")),
+    }
+
+
+def pool(network):
+    """Return how many addresses of *network* are reserved and how many it has for pods, or None without a network.
+
+    Counts the files that are named by an address, which is what this plugin and host-local keep.
+    """
+    if network is None:
+        return None
+    conf = network["plugins"][0]
+    ipam = dict(conf, **conf.get("ipam", {}))
+    data_dir = ipam.get("dataDir") or DATA_DIRS.get(ipam["type"], DEFAULT_DATA_DIR)
+    directory = os.path.join(data_dir, network["name"])
+    sets = ipam.get("ranges") or ([[ipam]] if "subnet" in ipam else [])
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    return {
+        "directory": directory,
+        "reserved": sum(1 for name in names if _is_address(name)),
+        "total": sum(_size(of_range) for one_set in sets for of_range in one_set),
+    }
+
+
+def _size(of_range):
+    """Return how many pods find an address in *of_range*; the network's own, its last and the gateway's are none."""
+    try:
+        subnet = ipaddress.ip_network(of_range["subnet"], strict=False)
+        first = ipaddress.ip_address(of_range.get("rangeStart", subnet.network_address + 1))
+        last = ipaddress.ip_address(of_range.get("rangeEnd", subnet.broadcast_address - 1))
+        gateway = ipaddress.ip_address(of_range.get("gateway", subnet.network_address + 1))
+    except (KeyError, ValueError):
+        return 0
+    return max(0, int(last) - int(first) + 1 - (1 if first <= gateway <= last else 0))
+
+
+def _is_address(text):
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def sysctls():
+    """Return the kernel's settings that the pod network needs, as text; one that the kernel does not have is None."""
+    found = {}
+    for key in SYSCTLS:
+        text = _files.read_text("/proc/sys/" + key.replace(".", "/"))
+        found[key] = None if text is None else text.strip()
+    return found

@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what a node has of the pod network."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_network_info
+short_description: Tell what a node has of the pod network
+version_added: 0.1.0
+description:
+  - Returns the CNI plugin, configurations, routes, rules, bridge, address pool and sysctls of a node.
+  - With O(paths), instead returns what the node's tables say about packets from one address to another.
+  - Needs nothing of the collection on the node, pyroute2 included, so that it also answers where nothing was installed.
+options:
+  plugin:
+    description: The type of the CNI plugin.
+    type: str
+    default: humanz-cni
+  cni_path:
+    description: The directories in which CNI plugins are looked up.
+    type: list
+    elements: path
+    default: [/opt/cni/bin]
+  conf_dir:
+    description: The directory of CNI configurations.
+    type: path
+    default: /etc/cni/net.d
+  protocol:
+    description: The routing protocol number that marks the collection's routes.
+    type: int
+    default: 217
+  chains:
+    description: The iptables chains whose rules, and jumps into which, are returned.
+    type: list
+    elements: str
+    default: [HUMANZ-FORWARD, HUMANZ-POSTROUTING]
+  bridge:
+    description: The bridge that pods are attached to.
+    type: str
+    default: humanz-cni0
+  paths:
+    description:
+      - The connections that the node's tables are asked about. Only RV(paths) is returned then.
+      - Mutually exclusive with O(paths_file).
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description: The address that the connection is made from.
+        type: str
+        required: true
+      destination:
+        description: The address that it is made to.
+        type: str
+        required: true
+      port:
+        description: The TCP port that it is made to. V(0) stands for none.
+        type: int
+        default: 0
+  paths_file:
+    description:
+      - A file on the controller that M(humanz.cni.pod_reachability) wrote. This node's O(paths) are taken from it. A node
+        that has none is not connected to.
+    type: path
+attributes:
+  check_mode:
+    description: Nothing is ever changed.
+    support: full
+  diff_mode:
+    description: Nothing is ever changed.
+    support: N/A
+  platform:
+    description: Target OS or families that can be operated against.
+    support: full
+    platforms: linux
+requirements:
+  - iproute2 on the node
+  - iptables on the node, for rules
+seealso:
+  - module: humanz.cni.pod_probe
+  - module: humanz.cni.pod_reachability
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Look at the pod network of a node
+  humanz.cni.pod_network_info:
+  register: node
+
+- name: Show how full the address pool is
+  ansible.builtin.debug:
+    msg: "{{ node.pool.reserved }} of {{ node.pool.total }} addresses are reserved"
+
+- name: Ask why a pod does not reach another one
+  humanz.cni.pod_network_info:
+    paths:
+      - source: 100.100.0.2
+        destination: 100.100.1.2
+        port: 80
+"""
+
+RETURN = r"""
+plugin:
+  description: >-
+    The CNI plugin. RV(plugin.package) is where its Python package lies, RV(plugin.versions) are the versions of the CNI
+    specification that it supports, RV(plugin.error) is why it cannot be asked for them.
+  returned: without O(paths)
+  type: dict
+  sample: {"path": "/opt/cni/bin/humanz-cni", "interpreter": "/usr/bin/python3",
+           "package": "/usr/local/lib/humanz-cni/5f0c1d2e3f405162", "versions": ["0.3.1", "0.4.0", "1.0.0"], "error": null}
+conf:
+  description: The CNI configuration files in the order they are read, and the network that is in force.
+  returned: without O(paths)
+  type: dict
+  sample: {"files": ["/etc/cni/net.d/10-humanz-cni-plugin.conflist"], "error": null,
+           "in_force": {"path": "/etc/cni/net.d/10-humanz-cni-plugin.conflist", "name": "humanz-cni",
+                        "cni_version": "1.0.0", "plugins": ["humanz-cni", "portmap"]}}
+routes:
+  description: The routes to other nodes' pods, those that carry O(protocol).
+  returned: without O(paths)
+  type: list
+  elements: dict
+  sample: [{"dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0"}]
+route_lines:
+  description: The same routes as C(ip route) shows them.
+  returned: without O(paths)
+  type: list
+  elements: str
+  sample: ["100.100.1.0/24 via 200.0.0.20 dev enp8s0"]
+rules:
+  description: The rules in and into O(chains) with their counters, by the tool that shows them.
+  returned: without O(paths)
+  type: dict
+  sample: {"iptables-save": [":HUMANZ-FORWARD - [0:0]", "[12:720] -A FORWARD -j HUMANZ-FORWARD"]}
+bridge:
+  description: The bridge, or null if there is none.
+  returned: without O(paths)
+  type: dict
+  sample: {"name": "humanz-cni0", "kind": "bridge", "up": true, "mac": "0a:58:64:64:00:01", "mtu": 1500,
+           "alias": "humanz-cni", "addresses": ["100.100.0.1/24"], "ports": ["veth0123456789a"]}
+pool:
+  description: How many pod addresses are reserved, or null if no configuration is in force.
+  returned: without O(paths)
+  type: dict
+  sample: {"directory": "/run/humanz-cni/humanz-cni", "reserved": 12, "total": 253}
+sysctls:
+  description: The kernel settings that the pod network needs. One that the kernel does not have is null.
+  returned: without O(paths)
+  type: dict
+  sample: {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "2", "net.ipv4.conf.default.rp_filter": "2",
+           "net.ipv6.conf.all.forwarding": "0", "net.bridge.bridge-nf-call-iptables": "1",
+           "net.bridge.bridge-nf-call-ip6tables": "1"}
+probes:
+  description: The probe pods on the node. One that is not running was left behind, and goes with the next one started.
+  returned: without O(paths)
+  type: list
+  elements: dict
+  sample: [{"name": "humanz-probe-5f0c1d2e3f", "running": true}]
+paths:
+  description: >-
+    What the tables say about each of O(paths): RV(ignore:route) to the destination and RV(ignore:back) to the source as
+    the kernel looks them up, RV(ignore:forwarding), the rule that RV(ignore:drop)s the connection or its answer, the one
+    that translates its source as RV(ignore:nat), rules that cannot be judged from outside as RV(ignore:undecided), and
+    nftables chains with a dropping policy as RV(ignore:drop_hooks).
+  returned: with O(paths)
+  type: list
+  elements: dict
+  sample:
+    - {"source": "100.100.0.2", "destination": "100.100.1.2",
+       "route": {"type": "unicast", "dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0", "protocol": "217",
+                 "neighbour": "REACHABLE"},
+       "back": {"type": "unicast", "dst": "100.100.0.0/24", "dev": "humanz-cni0", "protocol": "kernel",
+                "neighbour": "REACHABLE"},
+       "forwarding": true, "drop": null, "nat": null, "undecided": [], "drop_hooks": []}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _paths, _pod_network, _probe
+
+PATH = {
+    "source": {"type": "str", "required": True},
+    "destination": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 0},
+}
+OPTIONS = {
+    "plugin": {"type": "str", "default": "humanz-cni"},
+    "cni_path": {"type": "list", "elements": "path", "default": ["/opt/cni/bin"]},
+    "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+    "protocol": {"type": "int", "default": 217},
+    "chains": {"type": "list", "elements": "str", "default": ["HUMANZ-FORWARD", "HUMANZ-POSTROUTING"]},
+    "bridge": {"type": "str", "default": "humanz-cni0"},
+    "paths": {"type": "list", "elements": "dict", "options": PATH},
+    "paths_file": {"type": "path"},
+}
+
+
+def paths(params, run):
+    """Return what the node's tables say about each path."""
+    tables = _paths.Tables(run)
+    return {"paths": [tables.examine(path["source"], path["destination"], path["port"]) for path in params["paths"]]}
+
+
+def everything(params, run):
+    """Return all that the node has of the pod network."""
+    conf, network = _pod_network.configuration(params["conf_dir"])
+    routes = _pod_network.routes(run, params["protocol"])
+    return {
+        "plugin": _pod_network.plugin(params["plugin"], params["cni_path"]),
+        "conf": conf,
+        "routes": routes["routes"],
+        "route_lines": routes["lines"],
+        "rules": _pod_network.rules(run, params["chains"]),
+        "bridge": _pod_network.bridge(run, params["bridge"]),
+        "pool": _pod_network.pool(network),
+        "sysctls": _pod_network.sysctls(),
+        "probes": [
+            {"name": name, "running": _probe.is_running(record)} for name, record in sorted(_probe.records().items())
+        ],
+    }
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True
+    )
+    run = _pod_network.runner(module)
+    result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
