@@ -17,7 +17,7 @@ options:
   plan:
     description:
       - The path, on the controller, of the cluster's plan as returned by M(humanz.cni.cluster_plan).
-      - The action plugin of the same name reads this node's part of it, and passes on what the module needs. Options that
-        are given beside it win.
+      - The action plugin of the same name reads this node's part of it, and passes on what the module needs.
+        Options that are given beside it win.
     type: str
 """

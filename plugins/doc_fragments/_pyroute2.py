@@ -13,6 +13,7 @@ class ModuleDocFragment:
     """The requirement of modules that import module_utils/_kernel.py."""
 
     DOCUMENTATION = r"""
+options: {}
 requirements:
   - pyroute2 >= 0.6, on the node or, if it is not there, on the controller
 notes:

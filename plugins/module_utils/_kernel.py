@@ -78,8 +78,8 @@ Route.__doc__ = """A route. *dst* is CIDR notation or ``default``; *via* the nex
 joined by commas; *device* likewise; *protocol*, *table*, *metric* and *tos* numbers; *type* a name of TYPES."""
 
 Lookup = collections.namedtuple("Lookup", "type via device source error")
-Lookup.__doc__ = """The kernel's answer to the question where a packet to an address goes. *type*, *via* and *device* as in
-Route; *source* is the address it would be sent from. *error* is the kernel's refusal, or "" if there is a way."""
+Lookup.__doc__ = """The kernel's answer to the question where a packet to an address goes. *type*, *via* and *device* as
+in Route; *source* is the address it would be sent from. *error* is the kernel's refusal, or "" if there is a way."""
 
 
 def require_pyroute2(module):
@@ -152,7 +152,7 @@ class Kernel:
         try:
             return list(read())
         except (NetlinkError, OSError) as exc:
-            raise ConvergeError("the kernel's %s cannot be read: %s" % (what, exc))
+            raise ConvergeError("the kernel's %s cannot be read: %s" % (what, exc)) from exc
 
     def _name(self, index):
         if self._names is None:

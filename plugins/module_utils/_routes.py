@@ -13,6 +13,7 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import collections
+import contextlib
 import ipaddress
 import os
 import re
@@ -32,8 +33,8 @@ HEADER = """\
 FREE_TO_PRUNE = 3
 
 State = collections.namedtuple("State", "routes files")
-State.__doc__ = """*routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path to
-the file's text, or None where there is none."""
+State.__doc__ = """*routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path
+to the file's text, or None where there is none."""
 
 
 def parse_routes(routes, protocol, table):
@@ -95,7 +96,7 @@ def command(verb, route):
 
 
 def commands(actual, desired):
-    """Return the ``ip -batch`` lines that lead from *actual* to *desired*, both ``{key: Route}``. Removals come last."""
+    """Return the ``ip -batch`` lines that lead from *actual* to *desired*, both ``{key: Route}``, removals last."""
     lines = [
         command("replace" if name in actual else "add", desired[name])
         for name in sorted(desired, key=lambda name: order(desired[name]))
@@ -187,25 +188,25 @@ class Routes(Resource):
 
     def _guard(self, actual, routes):
         """Return why not so many routes may go at once, as a list of at most one line."""
-        removed = [route for name, route in actual.routes.items() if name not in routes]
-        if not removed:
+        params = self.module.params
+        total, removed = len(actual.routes), [actual.routes[name] for name in actual.routes if name not in routes]
+        if not removed or params["force"]:
             return []
-        if actual.files[self.state_file] is None and not self.module.params["force"]:
+        if actual.files[self.state_file] is None:
             return [
-                "protocol %d: has %d routes such as `%s`, but there is no %s: somebody else uses this number; take another"
-                " one, or say force if these routes may go"
+                "protocol %d: has %d routes such as `%s`, but there is no %s: take a number that nobody else uses,"
+                " or say force if these routes may go"
                 % (self.protocol, len(removed), describe(removed[0]), self.state_file)
             ]
-        if not routes and len(actual.routes) > 1 and not self.module.params["allow_empty"]:
+        if not routes:
+            if params["allow_empty"] or total == 1:
+                return []
+            return ["routes: the list is empty, but the node has %d: say allow_empty if all of them may go" % total]
+        most = max(FREE_TO_PRUNE, total * params["max_prune"] // 100)
+        if len(removed) > most:
             return [
-                "routes: the list is empty, but the node has %d routes: say allow_empty if all of them may go"
-                % len(actual.routes)
-            ]
-        most = max(FREE_TO_PRUNE, len(actual.routes) * self.module.params["max_prune"] // 100)
-        if len(removed) > most and not (self.module.params["force"] or self.module.params["allow_empty"] and not routes):
-            return [
-                "routes: %d of the node's %d routes would go, more than %d (max_prune is %d %%): say force if they may"
-                % (len(removed), len(actual.routes), most, self.module.params["max_prune"])
+                "routes: %d of the node's %d would go, more than %d (max_prune is %d %%): say force if they may"
+                % (len(removed), total, most, params["max_prune"])
             ]
         return []
 
@@ -240,7 +241,7 @@ class Routes(Resource):
             self._write_files(desired.files)
             self._batch(commands(actual.routes, desired.routes))
         except (ConvergeError, OSError) as exc:
-            raise ConvergeError("%s: %s" % (exc, self._roll_back(actual)))
+            raise ConvergeError("%s: %s" % (exc, self._roll_back(actual))) from exc
 
     def _write_files(self, files):
         for path, text in files.items():
@@ -276,7 +277,5 @@ def _name(protocol):
 
 
 def _remove_empty(directory):
-    try:
+    with contextlib.suppress(OSError):  # something of somebody else is in it
         os.removedirs(directory)
-    except OSError:
-        pass  # something of somebody else is in it

@@ -134,7 +134,7 @@ problems:
   returned: failure, if nothing was changed
   type: list
   elements: str
-  sample: ["next hop 10.2.0.1: is behind the router 10.1.0.254 on eth0: it must be an address on a network that this node has an interface in"]
+  sample: ["next hop 200.0.0.10: is an address of this node: give each node a node IP of its own"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
