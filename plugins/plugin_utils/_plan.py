@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: every node's part of the pod network, from the inventory's variables. Pure, no file and no socket.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+try:
+    import netaddr
+except ImportError:
+    netaddr = None
+
+CLUSTER_VARIABLES = (
+    "pod_network_cluster_cidr",
+    "pod_network_service_cidr",
+    "pod_network_node_cidrs",
+    "pod_network_non_masquerade_cidrs",
+)
+NODE_VARIABLES = ("pod_network_pod_cidr", "pod_network_node_ip")
+
+# A network, an IPv4 gateway and one pod need two bits; the broadcast address is never a pod's.
+_MIN_HOST_BITS = 2
+
+
+class Problem(namedtuple("Problem", "node value remedy")):
+    """What is wrong.
+
+    *node* is an inventory name or "cluster", *value* names variable and value, *remedy* says what would be right.
+    """
+
+    __slots__ = ()
+
+    def __str__(self):
+        return "%s: %s: %s" % self
+
+
+def make_plan(cluster, nodes):
+    """Return (plan, problems) of a whole cluster.
+
+    :param cluster: the values of CLUSTER_VARIABLES by name; a CIDR, a list of CIDRs or a comma-separated one each.
+    :param nodes: the values of NODE_VARIABLES by name, for each node by inventory name; None or absent if not set.
+    :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
+        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr],
+        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; problems, a list of every Problem there is. A plan with problems must not be carried out.
+
+    Takes O(N log N) for N nodes.
+    """
+    problems = []
+    read = {
+        "cluster_cidrs": _networks("cluster", "pod_network_cluster_cidr", cluster, problems, required=True),
+        "service_cidrs": _networks("cluster", "pod_network_service_cidr", cluster, problems),
+        "node_cidrs": _networks("cluster", "pod_network_node_cidrs", cluster, problems, required=True),
+        "non_masquerade_cidrs": _networks("cluster", "pod_network_non_masquerade_cidrs", cluster, problems),
+    }
+    if not nodes:
+        problems.append(
+            Problem("cluster", "the group of nodes is empty", "name the inventory group that holds the nodes")
+        )
+    members = {
+        name: {
+            "pod_cidrs": _networks(name, "pod_network_pod_cidr", variables, problems, required=True),
+            "node_ips": _addresses(name, "pod_network_node_ip", variables, problems),
+        }
+        for name, variables in nodes.items()
+    }
+    problems += _cluster_problems(read)
+    for name, member in members.items():
+        problems += _node_problems(name, member, read)
+    problems += _duplicate_addresses(members)
+    problems += _overlaps(members)
+    problems += _covered_nodes(members)
+    plan = {key: [str(network) for network in networks] for key, networks in read.items()}
+    plan["nodes"] = {
+        name: {key: [str(value) for value in values] for key, values in member.items()}
+        for name, member in members.items()
+    }
+    return plan, problems
+
+
+def node_part(plan, name):
+    """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
+
+    ``{"pod_cidrs": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr, "via": ip}],
+    "non_masquerade_cidrs": [cidr]}``, where routes lead to every other node's pods, and non_masquerade_cidrs are all
+    destinations that see the pods' own addresses.
+    """
+    own = plan["nodes"][name]
+    routes = [
+        {"dst": cidr, "via": via}
+        for other, member in plan["nodes"].items()
+        if other != name
+        for cidr in member["pod_cidrs"]
+        for via in member["node_ips"]
+        if (":" in via) == (":" in cidr)
+    ]
+    unmasqueraded = plan["cluster_cidrs"] + plan["node_cidrs"] + plan["non_masquerade_cidrs"]
+    return {
+        "pod_cidrs": own["pod_cidrs"],
+        "node_ips": own["node_ips"],
+        "cluster_cidrs": plan["cluster_cidrs"],
+        "routes": routes,
+        "non_masquerade_cidrs": list(dict.fromkeys(unmasqueraded)),
+    }
+
+
+def _values(value):
+    """Return the items of a list, of a comma-separated text, or of a single value, as texts."""
+    if value is None:
+        return []
+    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    return [str(item).strip() for item in items if str(item).strip()]
+
+
+def _networks(owner, variable, variables, problems, required=False):
+    networks = []
+    for text in _values(variables.get(variable)):
+        try:
+            network = netaddr.IPNetwork(text) if "/" in text else None
+        except (netaddr.AddrFormatError, ValueError):
+            network = None
+        if network is None:
+            problems.append(
+                Problem(owner, "%s %s" % (variable, text), "must be in CIDR notation, such as 100.100.0.0/24")
+            )
+        elif network.ip != network.network:
+            problems.append(Problem(owner, "%s %s" % (variable, text), "has host bits set: must be %s" % network.cidr))
+        else:
+            networks.append(network)
+    if required and not _values(variables.get(variable)):
+        problems.append(Problem(owner, "%s is not set" % variable, "must be in CIDR notation, such as 100.100.0.0/24"))
+    return networks
+
+
+def _addresses(node, variable, variables, problems):
+    addresses = []
+    for text in _values(variables.get(variable)):
+        try:
+            address = netaddr.IPAddress(text, flags=netaddr.INET_PTON)
+        except (netaddr.AddrFormatError, ValueError):
+            problems.append(Problem(node, "%s %s" % (variable, text), "must be an IP address, such as 200.0.0.10"))
+        else:
+            addresses.append(address)
+    if not _values(variables.get(variable)):
+        remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
+        problems.append(Problem(node, "%s is not set" % variable, remedy))
+    return addresses
+
+
+def _cluster_problems(read):
+    reserved = [("pod_network_service_cidr", network) for network in read["service_cidrs"]]
+    reserved += [("pod_network_node_cidrs", network) for network in read["node_cidrs"]]
+    return [
+        Problem(
+            "cluster",
+            "pod_network_cluster_cidr %s" % cluster,
+            "overlaps %s %s: must be apart from it" % (variable, network),
+        )
+        for cluster in read["cluster_cidrs"]
+        for variable, network in reserved
+        if _overlap(cluster, network)
+    ]
+
+
+def _node_problems(node, member, read):
+    problems = []
+    for cidr in member["pod_cidrs"]:
+        problems += _pod_cidr_problems(node, cidr, member, read)
+    for address in member["node_ips"]:
+        if not any(address in network for network in read["node_cidrs"]) and read["node_cidrs"]:
+            expected = ", ".join(str(network) for network in read["node_cidrs"])
+            remedy = (
+                "is in none of pod_network_node_cidrs (%s): the nodes must reach each other on one network" % expected
+            )
+            problems.append(Problem(node, "pod_network_node_ip %s" % address, remedy))
+    for variable, values in (("pod_network_pod_cidr", "pod_cidrs"), ("pod_network_node_ip", "node_ips")):
+        problems += _repeated_families(node, variable, member[values])
+    return problems
+
+
+def _pod_cidr_problems(node, cidr, member, read):
+    def problem(remedy):
+        return Problem(node, "pod_network_pod_cidr %s" % cidr, remedy)
+
+    width = 128 if cidr.version == 6 else 32
+    if width - cidr.prefixlen < _MIN_HOST_BITS:
+        yield problem(
+            "is too small for a gateway and a pod: the prefix must be /%d or shorter" % (width - _MIN_HOST_BITS)
+        )
+    clusters = [network for network in read["cluster_cidrs"] if network.version == cidr.version]
+    if read["cluster_cidrs"] and not any(cidr in network for network in clusters):
+        expected = ", ".join(str(network) for network in read["cluster_cidrs"])
+        yield problem("must lie in pod_network_cluster_cidr %s" % expected)
+    for variable in ("service_cidrs", "node_cidrs"):
+        for network in read[variable]:
+            if _overlap(cidr, network):
+                name = "pod_network_service_cidr" if variable == "service_cidrs" else "pod_network_node_cidrs"
+                yield problem("overlaps %s %s: must be apart from it" % (name, network))
+    if member["node_ips"] and not any(address.version == cidr.version for address in member["node_ips"]):
+        yield problem("has no next hop: pod_network_node_ip must have an IPv%d address too" % cidr.version)
+
+
+def _repeated_families(node, variable, values):
+    versions = [value.version for value in values]
+    return [
+        Problem(node, "%s %s" % (variable, ",".join(map(str, values))), "must have at most one of IPv%d" % version)
+        for version in sorted(set(versions))
+        if versions.count(version) > 1
+    ]
+
+
+def _duplicate_addresses(members):
+    owners = {}
+    for node, member in members.items():
+        for address in member["node_ips"]:
+            owners.setdefault(address, []).append(node)
+    for address, nodes in owners.items():
+        for node in nodes[1:]:
+            remedy = "is that of %s too: every node must have its own" % nodes[0]
+            yield Problem(node, "pod_network_node_ip %s" % address, remedy)
+
+
+def _overlaps(members):
+    """Compare each pod CIDR only with the widest one that starts before it."""
+    networks = sorted(
+        ((cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]),
+        key=lambda item: (item[0].version, item[0].first, item[0].prefixlen),
+    )
+    widest = None
+    for cidr, node in networks:
+        if widest and widest[0].version == cidr.version and cidr.first <= widest[0].last:
+            remedy = "overlaps %s of %s: every node must have its own part of the cluster's network" % widest
+            yield Problem(node, "pod_network_pod_cidr %s" % cidr, remedy)
+        if not widest or widest[0].version != cidr.version or cidr.last > widest[0].last:
+            widest = (cidr, node)
+
+
+def _covered_nodes(members):
+    """Find node addresses within pod CIDRs in one pass over both, sorted."""
+    points = [
+        (address.version, int(address), 1, address, node)
+        for node, member in members.items()
+        for address in member["node_ips"]
+    ]
+    points += [
+        (cidr.version, cidr.first, 0, cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]
+    ]
+    points.sort(key=lambda point: point[:3])
+    covering = None
+    for version, _value, is_address, item, node in points:
+        if not is_address:
+            if not covering or covering[0].version != version or item.last > covering[0].last:
+                covering = (item, node)
+        elif covering and covering[0].version == version and item in covering[0]:
+            cidr, owner = covering
+            remedy = "covers pod_network_node_ip %s of %s: must be apart from the nodes' addresses" % (item, node)
+            yield Problem(owner, "pod_network_pod_cidr %s" % cidr, remedy)
+
+
+def _overlap(one, other):
+    return one.version == other.version and one.first <= other.last and other.first <= one.last
