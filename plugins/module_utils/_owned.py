@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text files of the node's own tools, written whole by this collection and told apart by their first line.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+MARK = "# Managed by humanz.cni"
+OWN_DIRECTORY = "/etc/humanz-cni"
+
+
+def compose(module, lines):
+    """Return the text of a file that *module*, named without its collection, writes; its first line says so."""
+    return "\n".join(["%s.%s; changes here are overwritten." % (MARK, module)] + list(lines)) + "\n"
+
+
+def read(path):
+    """Return the text of the file *path*, or None if there is none. Raises ConvergeError for somebody else's file."""
+    try:
+        text = _files.read_text(path)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConvergeError("%s cannot be read: %s" % (path, exc))
+    if text is not None and not text.startswith(MARK):
+        raise ConvergeError(
+            "%s was not written by this collection, as its first line does not start with %r: move it away, or name "
+            "another file" % (path, MARK)
+        )
+    return text
+
+
+def write(path, text):
+    """Make *text* the content of the file *path*, or remove the file if it is None. Raises ConvergeError.
+
+    The collection's own directory goes with the last file in it.
+    """
+    try:
+        if text is not None:
+            _files.write_text(path, text)
+            return
+        _files.remove(path)
+        directory = os.path.dirname(path)
+        if directory == OWN_DIRECTORY and os.path.isdir(directory) and not os.listdir(directory):
+            os.rmdir(directory)
+    except OSError as exc:
+        raise ConvergeError("%s cannot be written: %s" % (path, exc))

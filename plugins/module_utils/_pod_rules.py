@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules that let pods' traffic pass and give what leaves the cluster the node's address. Pure.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+
+from ansible_collections.humanz.cni.plugins.module_utils import _iptables
+
+FORWARD = "HUMANZ-FORWARD"
+POSTROUTING = "HUMANZ-POSTROUTING"
+MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
+# Chains of what decides on pods' traffic by Kubernetes' rules: service load balancing and network policies.
+KUBERNETES_CHAINS = ("KUBE-", "cali-", "CILIUM")
+FINAL_TARGETS = ("ACCEPT", "DROP", "RETURN", "MASQUERADE", "SNAT", "NETMAP")
+
+Hook = collections.namedtuple("Hook", "table base chain")
+Hook.__doc__ = "In *table*, the built-in chain *base* has one rule that jumps to our own *chain*."
+
+NAT_HOOK = Hook("nat", "POSTROUTING", POSTROUTING)
+FILTER_HOOK = Hook("filter", "FORWARD", FORWARD)
+
+
+def jump(hook):
+    """Return the rule that jumps to our own chain."""
+    return _iptables.rule(hook.base, [hook.chain], comment="humanz-cni pod network")
+
+
+def forward_rules(pod_cidrs, bridge):
+    """Return the rules of our chain in FORWARD: this node's pods only, so that the node is no open router."""
+    rules = []
+    for cidr in pod_cidrs:
+        rules.append(
+            _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT src pods network", source=cidr, in_device=bridge)
+        )
+        rules.append(
+            _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT dst pods network", destination=cidr, out_device=bridge)
+        )
+    return rules
+
+
+def masquerade_rules(pod_cidrs, kept, uplink, random_fully):
+    """Return the rules of our chain in POSTROUTING.
+
+    :param kept: destinations, in CIDR notation, that see the pods' own addresses.
+    :param uplink: the only interface out of which is masqueraded, or an empty text for any.
+    """
+    masquerade = ["MASQUERADE"] + (["--random-fully"] if random_fully else [])
+    rules = [_iptables.rule(POSTROUTING, ["RETURN"], destination=cidr) for cidr in kept]
+    for cidr in pod_cidrs:
+        rules.append(
+            _iptables.rule(
+                POSTROUTING, masquerade, comment="Nat from pods to outside", source=cidr, out_device=uplink
+            )
+        )
+    return rules
+
+
+def without_subnets(cidrs):
+    """Return *cidrs*, in their order, without those that another one of them contains."""
+    networks = list(collections.OrderedDict.fromkeys(ipaddress.ip_network(cidr) for cidr in cidrs))
+    return [
+        str(network)
+        for network in networks
+        if not any(network != other and network.subnet_of(other) for other in networks)
+    ]
+
+
+def where(hook, others):
+    """Return the first and the last place, counted from 0, where the jump may stand among *others*, the base's rules.
+
+    In FORWARD that is behind the leading rules of Kubernetes' policies and ahead of everything else, so that nobody's
+    DROP or REJECT comes first. In POSTROUTING it is anywhere ahead of a rule that ends the chain for every packet.
+    """
+    if hook is FILTER_HOOK:
+        place = _leading(others, lambda rule: _iptables.target(rule).startswith(KUBERNETES_CHAINS))
+        return place, place
+    return 0, _leading(others, lambda rule: not _ends_chain(rule))
+
+
+def _leading(rules, wanted):
+    return next((place for place, rule in enumerate(rules) if not wanted(rule)), len(rules))
+
+
+def _ends_chain(rule):
+    return _iptables.target(rule) in FINAL_TARGETS and _iptables.matches_all(rule)
+
+
+def seen(hook, base, own):
+    """Return what there is of ours at *hook*, as lines in iptables-restore syntax; no line if there is nothing.
+
+    :param base: the rules of the built-in chain.
+    :param own: the rules of our own chain, or None if there is none.
+
+    A jump that stands in the wrong place is preceded by a comment that says so.
+    """
+    lines = [] if own is None else [":%s - [0:0]" % hook.chain]
+    jumps, others = _sort_out(hook, base)
+    if len(jumps) == 1:
+        lines += _misplaced(hook, base.index(jumps[0]), others)
+    lines += [_iptables.canonical(rule) for rule in jumps]
+    return lines + [_iptables.canonical(rule) for rule in own or []]
+
+
+def _misplaced(hook, place, others):
+    first, last = where(hook, others)
+    if place < first:
+        return ["# it stands ahead of: %s" % others[place]]
+    if place > last:
+        return ["# it stands behind: %s" % others[last]]
+    return []
+
+
+def _sort_out(hook, base):
+    """Return our jumps among the rules *base*, and everybody else's rules."""
+    jumps = [rule for rule in base if _iptables.target(rule) == hook.chain]
+    return jumps, [rule for rule in base if _iptables.target(rule) != hook.chain]
+
+
+def wanted(hook, rules):
+    """Return what :func:`seen` returns once our chain holds *rules* and is jumped to; no rules means nothing of it."""
+    return [":%s - [0:0]" % hook.chain, jump(hook)] + rules if rules else []
+
+
+def transaction(hook, base, own, rules):
+    """Return the lines for iptables-restore that make *rules* the content of our chain, and jump to it.
+
+    :param base: the rules of the built-in chain.
+    :param own: the rules of our own chain, or None if there is none.
+    :param rules: no rules remove our chain and the jump.
+
+    Declaring a chain empties it, so that it is filled anew in the same transaction.
+    """
+    jumps, others = _sort_out(hook, base)
+    deletions = ["-D" + rule[2:] for rule in jumps]
+    if not rules:
+        return _table(hook, deletions + ([] if own is None else ["-F %s" % hook.chain, "-X %s" % hook.chain]))
+    in_place = seen(hook, base, None) == [jump(hook)]
+    placing = [] if in_place else deletions + [_insertion(hook, others)]
+    return _table(hook, [":%s - [0:0]" % hook.chain] + placing + rules)
+
+
+def _insertion(hook, others):
+    place = where(hook, others)[1]
+    rule = jump(hook)
+    if place == len(others):
+        return rule
+    return rule.replace("-A %s" % hook.base, "-I %s %d" % (hook.base, place + 1), 1)
+
+
+def replay_text(hooks):
+    """Return the lines, for iptables-restore, of our own chains alone; *hooks* is a list of (Hook, rules)."""
+    lines = []
+    for hook, rules in hooks:
+        if rules:
+            lines += _table(hook, [":%s - [0:0]" % hook.chain] + rules)
+    return lines
+
+
+def _table(hook, lines):
+    return ["*%s" % hook.table] + lines + ["COMMIT"]
+
+
+def listing(hook, lines):
+    """Return *lines*, as of :func:`seen`, as a table; no line stays none."""
+    return _table(hook, lines) if lines else []

@@ -1,0 +1,231 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let pods' traffic through a node, and masquerade what leaves the cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_firewall
+short_description: Let pods' traffic pass a node, and masquerade what leaves the cluster
+version_added: 0.1.0
+description:
+  - Keeps the chain C(HUMANZ-FORWARD), which accepts what comes from or goes to this node's own pods through their
+    bridge, and the chain C(HUMANZ-POSTROUTING), which gives pods' traffic that leaves the cluster the node's address.
+  - The jump in C(FORWARD) stands behind the leading rules of Kubernetes' network policies and ahead of everybody
+    else's, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. It is put back in its place when
+    another program got ahead of it.
+  - Both chains are declared and filled in one transaction of C(iptables-restore), so that there is no moment without
+    the rules while they change. Rules of anybody else are neither changed nor moved.
+  - The content of both chains is also kept in a file, from which C(iptables-restore --noflush) can replay it.
+options:
+  state:
+    description:
+      - V(present) keeps chains, jumps and O(state_file).
+      - V(absent) removes these, and nothing else.
+    type: str
+    choices: [present, absent]
+    default: present
+  plan:
+    description:
+      - The cluster's plan on the controller, as returned by M(humanz.cni.cluster_plan).
+      - The action plugin takes O(pod_cidrs) and O(non_masquerade_cidrs) from it, for this node.
+    type: path
+  pod_cidrs:
+    description:
+      - The networks of this node's own pods, in IPv4 CIDR notation.
+      - Needed with O(state=present), unless O(plan) is given.
+    type: list
+    elements: str
+  bridge:
+    description: The bridge that this node's pods are attached to.
+    type: str
+    default: humanz-cni0
+  masquerade:
+    description: Whether to masquerade pods' traffic that leaves the cluster.
+    type: bool
+    default: true
+  non_masquerade_cidrs:
+    description:
+      - Destinations that see the pods' own addresses, such as the cluster's pod network and the nodes' networks.
+      - O(pod_cidrs) and multicast are always among them.
+    type: list
+    elements: str
+    default: []
+  uplink:
+    description:
+      - The only interface out of which is masqueraded. Empty means any, which is right on nodes with several uplinks.
+    type: str
+    default: ""
+  random_fully:
+    description:
+      - Whether masqueraded connections get a random source port, which avoids lost packets of pods that connect to one
+        destination at once. Left out where iptables is older than 1.6.2 and does not know it.
+    type: bool
+    default: true
+  backend:
+    description:
+      - Which iptables to use. V(auto) is the node's C(iptables), V(nft) its C(iptables-nft) and V(legacy) its
+        C(iptables-legacy).
+    type: str
+    choices: [auto, nft, legacy]
+    default: auto
+  state_file:
+    description: The file that holds the content of both chains, in the syntax of C(iptables-restore).
+    type: path
+    default: /etc/humanz-cni/rules.v4
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS or families that can be operated against.
+    support: full
+    platforms: linux
+notes:
+  - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
+requirements:
+  - iptables
+seealso:
+  - module: humanz.cni.node_kernel
+  - module: humanz.cni.node_routes
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Let this node's pods talk, and masquerade what leaves the cluster
+  humanz.cni.pod_firewall:
+    pod_cidrs:
+      - 100.100.0.0/24
+    non_masquerade_cidrs:
+      - 100.100.0.0/16
+      - 200.0.0.0/24
+
+- name: The same, as the cluster's plan says
+  humanz.cni.pod_firewall:
+    plan: "{{ cluster.plan }}"
+
+- name: Masquerade only out of one interface
+  humanz.cni.pod_firewall:
+    pod_cidrs:
+      - 100.100.0.0/24
+    uplink: enp1s0
+
+- name: Remove the rules
+  humanz.cni.pod_firewall:
+    state: absent
+"""
+
+RETURN = r"""
+backend:
+  description: What is behind the iptables that was used, C(nft) or C(legacy), or nothing if the node has none.
+  returned: success
+  type: str
+  sample: nft
+rules:
+  description: The wanted chains and jumps, in the syntax of C(iptables-restore).
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "*nat"
+    - ":HUMANZ-POSTROUTING - [0:0]"
+    - -A POSTROUTING -m comment --comment "humanz-cni pod network" -j HUMANZ-POSTROUTING
+    - -A HUMANZ-POSTROUTING -d 100.100.0.0/16 -j RETURN
+    - -A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE --random-fully
+    - COMMIT
+"""
+
+import ipaddress
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _iptables, _pod_rules
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Firewall
+
+FAMILY = 4
+
+
+def _networks(option, cidrs):
+    """Return *cidrs* in canonical form. Raises ConvergeError that names *option* and the value."""
+    networks = []
+    for text in cidrs:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as exc:
+            raise ConvergeError("%s: %s, it must be a network such as 100.100.0.0/24" % (option, exc))
+        if network.version != FAMILY:
+            raise ConvergeError("%s: %s is no IPv4 network" % (option, text))
+        if not network.prefixlen:
+            raise ConvergeError("%s: %s is every address there is, it must be a part of them" % (option, text))
+        networks.append(str(network))
+    return networks
+
+
+def _check_device(option, name, needed):
+    if (needed or name) and not re.match(r"[A-Za-z0-9_.@-]{1,15}$", name):
+        raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
+
+
+def _rules(params, random_fully):
+    """Return the rules of each table. Raises ConvergeError for a bad option."""
+    if params["state"] == "absent":
+        return {"filter": [], "nat": []}
+    _check_device("bridge", params["bridge"], True)
+    _check_device("uplink", params["uplink"], False)
+    pods = _pod_rules.without_subnets(_networks("pod_cidrs", params["pod_cidrs"] or []))
+    if not pods:
+        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
+    kept = _networks("non_masquerade_cidrs", params["non_masquerade_cidrs"])
+    kept = _pod_rules.without_subnets(pods + kept + [_pod_rules.MULTICAST[FAMILY]])
+    nat = _pod_rules.masquerade_rules(pods, kept, params["uplink"], random_fully) if params["masquerade"] else []
+    return {"filter": _pod_rules.forward_rules(pods, params["bridge"]), "nat": nat}
+
+
+def _firewall(module):
+    params = module.params
+    if params["plan"]:
+        raise ConvergeError("plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall")
+    iptables = _iptables.locate(module, params["backend"], FAMILY)
+    if iptables is None and params["state"] == "present":
+        raise ConvergeError(
+            "%s is not on this node: install the package iptables (iptables-nft on RHEL and its kin)"
+            % (_iptables.COMMANDS[FAMILY] + _iptables.SUFFIXES[params["backend"]])
+        )
+    random_fully = params["random_fully"] and iptables is not None and iptables.random_fully
+    return Firewall(iptables, _rules(params, random_fully), params["state_file"])
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "plan": {"type": "path"},
+            "pod_cidrs": {"type": "list", "elements": "str"},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+            "masquerade": {"type": "bool", "default": True},
+            "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+            "uplink": {"type": "str", "default": ""},
+            "random_fully": {"type": "bool", "default": True},
+            "backend": {"type": "str", "choices": ["auto", "nft", "legacy"], "default": "auto"},
+            "state_file": {"type": "path", "default": "/etc/humanz-cni/rules.v4"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        firewall = _firewall(module)
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    converge(module, firewall)
+
+
+if __name__ == "__main__":
+    main()
