@@ -46,7 +46,8 @@ def make_plan(cluster, nodes):
     :param nodes: the values of NODE_VARIABLES by name, for each node by inventory name; None or absent if not set.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
         "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr],
-        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; problems, a list of every Problem there is. A plan with problems must not be carried out.
+        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``;
+        problems, a list of every Problem there is. A plan with problems must not be carried out.
 
     Takes O(N log N) for N nodes.
     """

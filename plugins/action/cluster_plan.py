@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan the pod network of a whole cluster, on the controller; documented in modules/cluster_plan.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
+from ansible_collections.humanz.cni.plugins.plugin_utils import _plan
+
+ARGUMENTS = {
+    "group": {"type": "str", "default": "k8s_cluster"},
+    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
+    "service_cidr": {"type": "list", "elements": "str", "default": []},
+    "node_cidrs": {"type": "list", "elements": "str", "required": True},
+    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "defer_problems": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs without a connection, also in check mode: it changes nothing but a temporary file of the controller."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        if _plan.netaddr is None:
+            raise AnsibleActionFail(
+                "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
+            )
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        cluster = {"pod_network_" + name: arguments[name] for name in ARGUMENTS if "cidr" in name}
+        plan, problems = _plan.make_plan(cluster, self._nodes(arguments["group"], task_vars))
+        lines = [str(problem) for problem in problems]
+        result.update(changed=False, nodes=len(plan["nodes"]), problems=lines)
+        if lines and not arguments["defer_problems"]:
+            result.update(failed=True, msg="the cluster cannot be planned:\n" + "\n".join(lines))
+            return result
+        plan["problems"] = [problem._asdict() for problem in problems]
+        result["plan"] = self._write(plan)
+        return result
+
+    def _nodes(self, group, task_vars):
+        """Return the planner's variables of each host of *group*, by name; only those are templated."""
+        if group not in task_vars["groups"]:
+            raise AnsibleActionFail(
+                "the inventory has no group %r: set pod_network_group to the group that holds the cluster's nodes"
+                % group
+            )
+        hostvars = task_vars["hostvars"]
+        return {
+            host: {name: variables.get(name) for name in _plan.NODE_VARIABLES}
+            for host, variables in ((host, hostvars[host]) for host in task_vars["groups"][group])
+        }
+
+    def _write(self, plan):
+        text = json.dumps(plan)
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+        path = os.path.join(constants.DEFAULT_LOCAL_TMP, "humanz-cni-plan-%s.json" % digest)
+        write_text(path, text, 0o600)
+        return path

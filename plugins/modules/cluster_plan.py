@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin cluster_plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_plan
+short_description: Plan the pod network of a whole cluster
+version_added: 0.1.0
+description:
+  - Reads C(pod_network_pod_cidr) and C(pod_network_node_ip) of every host of a group from the inventory, never from
+    facts, checks them against each other and against the cluster's networks, and writes the plan to a file on the
+    controller.
+  - The other modules of this collection take their node's part from that file.
+  - Every problem is reported at once, naming node, value and remedy.
+  - Runs on the controller only. No node is connected to, so use it with C(run_once).
+options:
+  group:
+    description: The inventory group whose hosts are the cluster's nodes.
+    type: str
+    default: k8s_cluster
+  cluster_cidr:
+    description: The network that holds every node's pod CIDR; with dual stack, one for each address family.
+    type: list
+    elements: str
+    required: true
+  service_cidr:
+    description: The cluster's service network; with dual stack, one for each address family.
+    type: list
+    elements: str
+    default: []
+  node_cidrs:
+    description: The networks on which the nodes reach each other. At least one.
+    type: list
+    elements: str
+    required: true
+  non_masquerade_cidrs:
+    description: Further destinations that see the pods' own addresses.
+    type: list
+    elements: str
+    default: []
+  defer_problems:
+    description:
+      - Whether to succeed with RV(problems), for M(humanz.cni.node_preflight) to report them with those of the nodes.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+requirements:
+  - netaddr, on the controller
+seealso:
+  - module: humanz.cni.node_preflight
+  - module: humanz.cni.node_routes
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Plan the cluster
+  humanz.cni.cluster_plan:
+    cluster_cidr: 100.100.0.0/16
+    service_cidr: 10.96.0.0/12
+    node_cidrs: [200.0.0.0/24]
+  register: cluster
+  run_once: true
+
+- name: Reach the other nodes' pods
+  humanz.cni.node_routes:
+    plan: "{{ cluster.plan }}"
+"""
+
+RETURN = r"""
+plan:
+  description: The path of the plan on the controller. The file is gone when C(ansible-playbook) ends.
+  returned: success
+  type: str
+  sample: /home/me/.ansible/tmp/ansible-local-4711/humanz-cni-plan-2f1d7a5c.json
+nodes:
+  description: The number of nodes in the plan.
+  returned: success
+  type: int
+  sample: 3
+problems:
+  description: What is wrong, a line each.
+  returned: success and failure
+  type: list
+  elements: str
+  sample: ["ubuntu-nested-2: pod_network_pod_cidr 100.100.1.7/24: has host bits set: must be 100.100.1.0/24"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main():
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.fail_json(msg="humanz.cni.cluster_plan runs on the controller: its action plugin was not found")
+
+
+if __name__ == "__main__":
+    main()
