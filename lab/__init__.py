@@ -1,0 +1,1 @@
+"""A lab of systemd nodes on one machine, wired like the example inventory ubuntu-nested."""

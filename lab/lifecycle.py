@@ -1,0 +1,133 @@
+"""The lab as a whole: up, down, add and remove nodes, reboot, status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import Any
+
+from lab import image, inventory, keys, network, nodes, podman, pods
+from lab.settings import DEFAULT_SUITE, STATE, Lab
+from lab.shell import LabError, run, say
+from lab.topology import Node, node_named
+from lab.topology import nodes as first_nodes
+
+
+def record(lab: Lab) -> dict[str, Any]:
+    """What Lab.record holds; LabError if the lab is not up."""
+    if not lab.record.exists():
+        raise LabError("lab %s is not up; 'python3 lab up' builds it" % lab.name)
+    return json.loads(lab.record.read_text())
+
+
+def members(lab: Lab) -> list[Node]:
+    """The lab's nodes."""
+    return [Node(index) for index in record(lab)["nodes"]]
+
+
+def _save(lab: Lab, suite: str, members_: list[Node]) -> None:
+    ordered = sorted(members_, key=lambda node: node.index)
+    lab.record.write_text(json.dumps({"suite": suite, "nodes": [node.index for node in ordered]}) + "\n")
+    inventory.write(lab, ordered)
+
+
+def up(lab: Lab, count: int, suite: str) -> None:
+    """Build what is missing of a lab of ``count`` nodes; what this call made is deleted again if it fails."""
+    started = time.monotonic()
+    wanted = first_nodes(count)
+    before = members(lab) if lab.record.exists() else None
+    if before is not None and record(lab)["suite"] != suite:
+        raise LabError("lab %s runs %s; take it down before --suite %s" % (lab.name, record(lab)["suite"], suite))
+    _require_bridge_netfilter()
+    base = image.build(suite)
+    try:
+        if before is None:
+            say("laying switches, router and outside of lab %s in network namespaces of their own" % lab.name)
+            keys.make(lab)
+        network.lay_switches(lab)
+        _start(lab, base, wanted)
+        _save(lab, suite, list({*wanted, *(before or [])}))
+    except BaseException:
+        say("that failed; deleting what was made")
+        if before is None:
+            down(lab)
+        else:
+            for node in set(wanted) - set(before):
+                nodes.delete(lab, node)
+        raise
+    say("lab %s is up after %.1f s" % (lab.name, time.monotonic() - started))
+
+
+def _start(lab: Lab, base: str, wanted: list[Node]) -> None:
+    """Create and boot those nodes that do not run; they boot side by side."""
+    states = podman.containers()
+    booting = [node for node in wanted if states.get(lab.container(node.name)) != "running"]
+    for node in booting:
+        say("starting %s: enp1s0 %s, %s %s" % (node.name, node.uplink_address, node.node_interface, node.node_address))
+        network.plug_in(lab, node)
+        nodes.create(lab, node, base)
+        nodes.power_on(lab, node)
+    for node in booting:
+        nodes.wait_booted(lab, node)
+
+
+def _require_bridge_netfilter() -> None:
+    """A container can't load modules, so the machine has to hold br_netfilter before the nodes ask for it."""
+    done = run(["sysctl", "-n", "net.bridge.bridge-nf-call-iptables"], check=False)
+    if done.returncode:
+        say("loading the kernel module br_netfilter, which stays loaded")
+        run(["modprobe", "br_netfilter"])
+
+
+def down(lab: Lab) -> None:
+    """Delete everything of the lab but the node image, whatever state it is in."""
+    say("taking lab %s down" % lab.name)
+    keys.disconnect(lab)
+    left = podman.containers(lab.container(""))
+    if left:
+        podman.podman("rm", "--force", "--time", "0", *left)
+    network.remove_all(lab)
+    shutil.rmtree(lab.state, ignore_errors=True)
+    if STATE.exists() and not any(STATE.iterdir()):
+        STATE.rmdir()
+    podman.release()
+
+
+def add(lab: Lab, name: str) -> None:
+    """Add a node to a running lab."""
+    node, known = node_named(name), record(lab)
+    if node in members(lab):
+        say("%s is there already" % node.name)
+    try:
+        _start(lab, image.build(known["suite"]), [node])
+    except BaseException:
+        nodes.delete(lab, node)
+        raise
+    _save(lab, known["suite"], list({*members(lab), node}))
+
+
+def remove(lab: Lab, name: str) -> None:
+    """Remove a node from a running lab; no error if it is not there."""
+    node, known = node_named(name), record(lab)
+    say("removing %s" % node.name)
+    keys.disconnect(lab)
+    nodes.delete(lab, node)
+    _save(lab, known["suite"], [other for other in members(lab) if other != node])
+
+
+def status(lab: Lab) -> str:
+    """A table of the nodes: addresses, state, and whether the container runtime calls its network ready."""
+    rows = [("NODE", "STATE", "UPLINK", "INTER-NODE", "POD CIDR", "PODS", "RUNTIME'S NETWORK")]
+    for node in members(lab):
+        now = nodes.state(lab, node)
+        count, ready = ("-", "-") if now != "running" else (str(len(pods.listed(lab, node))), pods.ready(lab, node))
+        inter = "%s %s" % (node.node_interface, node.node_address)
+        rows.append((node.name, now, node.uplink_address, inter, node.pod_cidr, count, ready))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def default_suite(lab: Lab) -> str:
+    """The suite of the running lab, else the lab's default."""
+    return record(lab)["suite"] if lab.record.exists() else DEFAULT_SUITE

@@ -1,0 +1,112 @@
+"""Nodes as podman containers: power on, wait until booted, power off, run a command in one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Sequence
+
+from lab import network
+from lab.podman import command, containers, environment, podman
+from lab.settings import CGROUP, Lab
+from lab.shell import LabError, run, say
+from lab.topology import Node
+
+BOOT_SECONDS = 60
+
+
+def state(lab: Lab, node: Node) -> str:
+    """running, exited or another word of podman's; "absent" if there is no container."""
+    return containers().get(lab.container(node.name), "absent")
+
+
+def require_running(lab: Lab, node: Node) -> None:
+    """LabError unless the node runs."""
+    now = state(lab, node)
+    if now != "running":
+        raise LabError("%s is %s; 'python3 lab up' starts it" % (node.name, now))
+
+
+def create(lab: Lab, node: Node, image: str) -> None:
+    """Make the node's container, with its data on the machine's own file system, unless it is there.
+
+    The node's wires must lie.
+    """
+    if state(lab, node) != "absent":
+        return
+    data = lab.data(node.name)
+    data.mkdir(parents=True, exist_ok=True)
+    podman(
+        # Without a terminal, a privileged systemd container takes the machine's /dev/null for its console.
+        "create",
+        "--tty",
+        "--privileged",
+        "--cgroupns=private",
+        "--cgroup-parent=/%s" % CGROUP,
+        # podman's own systemd mode shows a node the machine's systemd cgroups, which all nodes would then share.
+        "--systemd=false",
+        "--env=container=podman",
+        "--stop-signal=SIGRTMIN+3",
+        "--name",
+        lab.container(node.name),
+        "--hostname",
+        node.name,
+        "--network",
+        "ns:/run/netns/%s" % lab.namespace(node.name),
+        "--no-hosts",
+        "--dns=none",
+        "--tmpfs=/run",
+        "--tmpfs=/tmp",
+        "--volume",
+        "%s:/var/lib/containerd" % data,
+        "--volume",
+        "%s:/etc/lab:ro" % lab.etc,
+        image,
+        "/sbin/init",
+    )
+
+
+def power_on(lab: Lab, node: Node) -> None:
+    """Start the node, whose wires must lie: its NICs are there when its first process starts."""
+    podman("start", lab.container(node.name))
+
+
+def wait_booted(lab: Lab, node: Node) -> None:
+    """Wait until systemd has started everything; LabError with the failed units if it could not."""
+    container = lab.container(node.name)
+    watch = ["timeout", str(BOOT_SECONDS), "systemctl", "is-system-running", "--wait"]
+    outcome = run(command("exec", container, *watch), env=environment(), check=False).stdout.strip()
+    if outcome != "running":
+        failed = podman("exec", container, "systemctl", "--failed", "--plain", "--no-legend", check=False)
+        raise LabError("%s booted to the state '%s': %s" % (node.name, outcome or "unknown", failed.strip() or "?"))
+
+
+def reboot(lab: Lab, node: Node) -> None:
+    """Shut the node down, lay new wires, start it: its disk persists, /run and its network's state don't."""
+    require_running(lab, node)
+    say("rebooting %s" % node.name)
+    podman("stop", "--time", "20", lab.container(node.name))
+    network.plug_in(lab, node)
+    power_on(lab, node)
+    wait_booted(lab, node)
+
+
+def delete(lab: Lab, node: Node) -> None:
+    """Switch the node off and delete all of it, if it is there."""
+    podman("rm", "--force", "--time", "0", "--ignore", lab.container(node.name))
+    network.unplug(lab, node)
+    shutil.rmtree(lab.data(node.name).parent, ignore_errors=True)
+
+
+def execute(lab: Lab, node: Node, argv: Sequence[str]) -> int:
+    """Run a command in the node on this terminal; returns its exit code."""
+    require_running(lab, node)
+    options: list[str] = ["--interactive", *(["--tty"] if os.isatty(0) and os.isatty(1) else [])]
+    argv = command("exec", *options, lab.container(node.name), *argv)
+    return subprocess.run(argv, env=environment(), check=False).returncode
+
+
+def output(lab: Lab, node: Node, argv: Sequence[str]) -> str:
+    """What a command in the node prints; LabError if it fails."""
+    return podman("exec", lab.container(node.name), *argv)
