@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set the kernel parameters and load the kernel modules that pods need."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_kernel
+short_description: Kernel parameters and modules that pods need
+version_added: 0.1.0
+description:
+  - Loads kernel modules and sets kernel parameters, now and for every boot.
+  - Remembers each parameter's value from before the first change, and that of parameters which the kernel changes along
+    with it, and puts them back when the parameter is wanted no more.
+options:
+  state:
+    description:
+      - V(present) loads O(modules), sets O(sysctls) and writes the files that do so at boot.
+      - V(absent) puts back the values from before the first change and removes the files. A module stays loaded, as
+        others may have come to need it.
+    type: str
+    choices: [present, absent]
+    default: present
+  sysctls:
+    description:
+      - The parameters and their values. A dot within a name, as in the interface C(eth0.100), is written as a slash.
+    type: dict
+    default:
+      net.ipv4.ip_forward: 1
+      net.bridge.bridge-nf-call-iptables: 1
+      net.bridge.bridge-nf-call-ip6tables: 1
+  modules:
+    description: The modules that provide them. One that is built into the kernel counts as loaded.
+    type: list
+    elements: str
+    default: [br_netfilter]
+  sysctl_file:
+    description:
+      - The file that sets O(sysctls) at boot.
+      - A file of a later name may set another value; this is warned of, see RV(overridden_by).
+    type: path
+    default: /etc/sysctl.d/99-humanz-cni.conf
+  modules_file:
+    description: The file that loads O(modules) at boot.
+    type: path
+    default: /etc/modules-load.d/humanz-cni.conf
+  before_file:
+    description: The file that holds the values from before the first change.
+    type: path
+    default: /etc/humanz-cni/sysctl.before.json
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS or families that can be operated against.
+    support: full
+    platforms: linux
+seealso:
+  - module: ansible.posix.sysctl
+  - module: community.general.modprobe
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Let the node forward pods' traffic, and iptables see what crosses a bridge
+  humanz.cni.node_kernel:
+
+- name: Forward IPv6 as well
+  humanz.cni.node_kernel:
+    sysctls:
+      net.ipv4.ip_forward: 1
+      net.ipv6.conf.all.forwarding: 1
+      net.bridge.bridge-nf-call-iptables: 1
+      net.bridge.bridge-nf-call-ip6tables: 1
+
+- name: Put everything back
+  humanz.cni.node_kernel:
+    state: absent
+"""
+
+RETURN = r"""
+sysctls:
+  description: The wanted parameters and their values.
+  returned: success
+  type: dict
+  sample:
+    net.ipv4.ip_forward: "1"
+overridden_by:
+  description: Settings of other files that win over O(sysctl_file) at the next boot.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    file:
+      description: The other file.
+      type: str
+      sample: /etc/sysctl.d/99-sysctl.conf
+    key:
+      description: The parameter.
+      type: str
+      sample: net.ipv4.ip_forward
+    value:
+      description: The value that it sets.
+      type: str
+      sample: "0"
+"""
+
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _sysctl
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ansible_collections.humanz.cni.plugins.module_utils._kernel_settings import KernelSettings
+
+DEFAULT_SYSCTLS = {
+    "net.ipv4.ip_forward": 1,
+    "net.bridge.bridge-nf-call-iptables": 1,
+    "net.bridge.bridge-nf-call-ip6tables": 1,
+}
+
+
+def _sysctls(values):
+    """Return the option sysctls with texts as values. Raises ConvergeError that names key and value."""
+    for key, value in values.items():
+        if not _sysctl.KEY.match(key):
+            raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
+        if isinstance(value, bool) or not isinstance(value, (int, str)) or not _sysctl.normal(value):
+            raise ConvergeError("sysctls: %s is %r, it must be a number or a text such as 1" % (key, value))
+    return {key: _sysctl.normal(value) for key, value in values.items()}
+
+
+def _settings(module):
+    params = module.params
+    for name in params["modules"]:
+        if not re.match(r"[A-Za-z0-9_-]+$", name):
+            raise ConvergeError("modules: %r is no name of a kernel module such as br_netfilter" % name)
+    wanted = params["state"] == "present"
+    return KernelSettings(
+        run=module.run_command,
+        modprobe=module.get_bin_path("modprobe"),
+        sysctls=_sysctls(params["sysctls"]) if wanted else {},
+        modules=params["modules"] if wanted else [],
+        paths={name: params[name + "_file"] for name in ("sysctl", "modules", "before")},
+    )
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "sysctls": {"type": "dict", "default": DEFAULT_SYSCTLS},
+            "modules": {"type": "list", "elements": "str", "default": ["br_netfilter"]},
+            "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-humanz-cni.conf"},
+            "modules_file": {"type": "path", "default": "/etc/modules-load.d/humanz-cni.conf"},
+            "before_file": {"type": "path", "default": "/etc/humanz-cni/sysctl.before.json"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        settings = _settings(module)
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    converge(module, settings)
+
+
+if __name__ == "__main__":
+    main()
