@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a node's part of the plan, and pyroute2 where it is missing, reach a module in one round trip.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _plan, _pyroute2
+
+
+class NodeAction(ActionBase):
+    """Runs one module on one node.
+
+    The option ``plan`` is a path on the controller; what :meth:`from_plan` makes of the node's part takes its place,
+    and options that are given beside it win. Only this node's part travels, and nothing of it comes back: the results
+    of a thousand nodes that each echo a thousand routes would not fit into the controller's memory.
+    """
+
+    #: The module's fully qualified name.
+    module = ""
+
+    #: Options that are in no result, because they may be large.
+    hidden = ()
+
+    #: Whether the module also takes its part of a plan that has problems.
+    takes_problems = False
+
+    _supports_check_mode = True
+
+    def from_plan(self, part, task_vars):
+        """Return the module's options, a dict, from this node's *part* of the plan, see ``_plan.node_part``."""
+        return {}
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the module's result."""
+        result = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        path = args.pop("plan", None)
+        if path and args.get("state", "present") != "absent":
+            args = dict(self.from_plan(self._part(path, task_vars), task_vars), **args)
+        result.update(self._call(args, task_vars))
+        echoed = result.get("invocation", {}).get("module_args", {})
+        for option in self.hidden:
+            echoed.pop(option, None)
+        return result
+
+    def with_archive(self, args, archive):
+        """Return *args* for a second call on a node without pyroute2, where an *archive* now lies till the task ends.
+
+        The module finds it by PYTHONPATH.
+        """
+        self._task.environment = [*(self._task.environment or []), {"PYTHONPATH": archive}]
+        return args
+
+    def _part(self, path, task_vars):
+        plan, name = read_plan(path), task_vars["inventory_hostname"]
+        if plan["problems"] and not self.takes_problems:
+            raise AnsibleActionFail("plan: has %d problems, see humanz.cni.cluster_plan" % len(plan["problems"]))
+        if name not in plan["nodes"]:
+            raise AnsibleActionFail(
+                "%s: is no node of the plan: add it to the inventory group that cluster_plan was given" % name
+            )
+        return dict(_plan.node_part(plan, name), problems=plan["problems"])
+
+    def _call(self, args, task_vars):
+        result = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
+        if not result.pop("pyroute2_missing", False):
+            return result
+        try:
+            archive = _pyroute2.archive_for(result["python_version"], constants.DEFAULT_LOCAL_TMP)
+        except _pyroute2.NoArchiveError as exc:
+            result.pop("exception", None)
+            return dict(result, msg=str(exc))
+        args = self.with_archive(args, self._transfer(archive))
+        return self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
+
+    def _transfer(self, path):
+        """Copy the file *path* to the task's temporary directory on the node and return where it is."""
+        shell = self._connection._shell
+        if shell.tmpdir is None:
+            self._make_tmp_path()
+        target = shell.join_path(shell.tmpdir, os.path.basename(path))
+        self._transfer_file(path, target)
+        self._fixup_perms2((shell.tmpdir, target))
+        return target
+
+
+def read_plan(path):
+    """Return the plan that ``cluster_plan`` wrote to the file *path* on the controller."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError) as exc:
+        raise AnsibleActionFail(
+            "plan: %s cannot be read (%s): it takes the plan that humanz.cni.cluster_plan returned in this run"
+            % (path, exc)
+        ) from exc

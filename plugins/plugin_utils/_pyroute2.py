@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's own pyroute2 as one file, for nodes that have none. It is pure Python and runs from a zip archive.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import zipfile
+from importlib import metadata
+
+from packaging.specifiers import SpecifierSet
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say: equal content gives equal archives
+REMEDY = "install the distribution's package python3-pyroute2 on the node"
+
+
+class NoArchiveError(Exception):
+    """The controller's pyroute2 cannot serve the node; the text says why and what would help."""
+
+
+def archive_for(python_version, directory):
+    """Return the path of the archive for a node's Python of *python_version*, such as ``3.11.2``.
+
+    It is made once below *directory* and found there by later calls. Raises NoArchiveError.
+    """
+    try:
+        distribution = metadata.distribution("pyroute2")
+    except metadata.PackageNotFoundError as exc:
+        raise NoArchiveError(
+            "pyroute2 is neither on the node nor on the controller: %s, or on the controller run "
+            "python3 -m pip install pyroute2" % REMEDY
+        ) from exc
+    needed = distribution.metadata.get("Requires-Python")
+    if needed and not SpecifierSet(needed).contains(python_version, prereleases=True):
+        raise NoArchiveError(
+            "pyroute2 is not on the node, and the controller's pyroute2 %s needs Python %s while the node's is %s: "
+            "%s, or an older pyroute2 on the controller" % (distribution.version, needed, python_version, REMEDY)
+        )
+    path = os.path.join(directory, "humanz-cni-pyroute2-%s.zip" % distribution.version)
+    if not os.path.exists(path):
+        _write(path)
+    return path
+
+
+def _write(path):
+    """Write the archive beside *path* and rename it: workers for many nodes may do so at the same time."""
+    package = importlib.util.find_spec("pyroute2").submodule_search_locations[0]
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for source in sorted(_sources(package)):
+            entry = zipfile.ZipInfo(os.path.relpath(source, os.path.dirname(package)), EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            with open(source, "rb") as content:
+                archive.writestr(entry, content.read())
+    os.replace(temporary, path)
+
+
+def _sources(package):
+    for directory, _directories, names in os.walk(package):
+        for name in names:
+            if name.endswith(".py"):
+                yield os.path.join(directory, name)
