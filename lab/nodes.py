@@ -10,7 +10,7 @@ from typing import Sequence
 from lab import network
 from lab.podman import command, containers, environment, podman
 from lab.settings import CGROUP, Lab
-from lab.shell import LabError, run, say
+from lab.shell import LabError, say, wait_until
 from lab.topology import Node
 
 BOOT_SECONDS = 60
@@ -74,12 +74,15 @@ def power_on(lab: Lab, node: Node) -> None:
 
 def wait_booted(lab: Lab, node: Node) -> None:
     """Wait until systemd has started everything; LabError with the failed units if it could not."""
-    container = lab.container(node.name)
-    watch = ["timeout", str(BOOT_SECONDS), "systemctl", "is-system-running", "--wait"]
-    outcome = run(command("exec", container, *watch), env=environment(), check=False).stdout.strip()
-    if outcome != "running":
+    container, settled = lab.container(node.name), ("running", "degraded", "maintenance")
+
+    def now() -> str:
+        return podman("exec", container, "systemctl", "is-system-running", check=False).strip()
+
+    wait_until(lambda: now() in settled, "boot of %s" % node.name, BOOT_SECONDS)
+    if now() != "running":
         failed = podman("exec", container, "systemctl", "--failed", "--plain", "--no-legend", check=False)
-        raise LabError("%s booted to the state '%s': %s" % (node.name, outcome or "unknown", failed.strip() or "?"))
+        raise LabError("%s booted with failed units: %s" % (node.name, failed.strip()))
 
 
 def reboot(lab: Lab, node: Node) -> None:
