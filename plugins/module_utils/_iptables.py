@@ -133,7 +133,7 @@ def _is_comment(option):
 
 
 def _split(line):
-    """Return the match options of a rule, each ``["!" or "", name, value…]``, and the words from ``-j`` or ``-g`` on."""
+    """Return the match options of a rule, each ``["!" or "", name, value…]``, and the words from -j or -g on."""
     words = shlex.split(line)[2:]
     options = []
     while words and words[0] not in ("-j", "-g"):

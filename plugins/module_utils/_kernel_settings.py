@@ -133,7 +133,7 @@ class KernelSettings(Resource):
         try:
             before = json.loads(_files.read_text(path) or "{}")
         except (OSError, ValueError) as exc:
-            raise ConvergeError("%s, the sysctls before the first change, cannot be read: %s" % (path, exc))
+            raise ConvergeError("%s, the sysctls before the first change, cannot be read: %s" % (path, exc)) from exc
         if not isinstance(before, dict) or not all(_sysctl.KEY.match(key) for key in before):
             raise ConvergeError("%s must be a JSON object of sysctls and their values" % path)
         return before

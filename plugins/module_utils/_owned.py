@@ -27,7 +27,7 @@ def read(path):
     try:
         text = _files.read_text(path)
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConvergeError("%s cannot be read: %s" % (path, exc))
+        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
     if text is not None and not text.startswith(MARK):
         raise ConvergeError(
             "%s was not written by this collection, as its first line does not start with %r: move it away, or name "
@@ -50,4 +50,4 @@ def write(path, text):
         if directory == OWN_DIRECTORY and os.path.isdir(directory) and not os.listdir(directory):
             os.rmdir(directory)
     except OSError as exc:
-        raise ConvergeError("%s cannot be written: %s" % (path, exc))
+        raise ConvergeError("%s cannot be written: %s" % (path, exc)) from exc

@@ -55,9 +55,7 @@ def masquerade_rules(pod_cidrs, kept, uplink, random_fully):
     rules = [_iptables.rule(POSTROUTING, ["RETURN"], destination=cidr) for cidr in kept]
     for cidr in pod_cidrs:
         rules.append(
-            _iptables.rule(
-                POSTROUTING, masquerade, comment="Nat from pods to outside", source=cidr, out_device=uplink
-            )
+            _iptables.rule(POSTROUTING, masquerade, comment="Nat from pods to outside", source=cidr, out_device=uplink)
         )
     return rules
 

@@ -46,7 +46,7 @@ def read(key):
     try:
         text = _files.read_text(path_of(key))
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConvergeError("sysctl %s cannot be read: %s" % (key, exc))
+        raise ConvergeError("sysctl %s cannot be read: %s" % (key, exc)) from exc
     return None if text is None else normal(text)
 
 
@@ -56,7 +56,7 @@ def write(key, value):
         with open(path_of(key), "w", encoding="utf-8") as stream:
             stream.write(value)
     except OSError as exc:
-        raise ConvergeError("sysctl %s cannot be set to %s: %s" % (key, value, exc.strerror))
+        raise ConvergeError("sysctl %s cannot be set to %s: %s" % (key, value, exc.strerror)) from exc
 
 
 def normal(value):
@@ -107,7 +107,7 @@ def _text(path):
     try:
         return _files.read_text(path) or ""
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConvergeError("%s cannot be read: %s" % (path, exc))
+        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
 
 
 def parse(text):

@@ -137,62 +137,40 @@ rules:
     - ":HUMANZ-POSTROUTING - [0:0]"
     - -A POSTROUTING -m comment --comment "humanz-cni pod network" -j HUMANZ-POSTROUTING
     - -A HUMANZ-POSTROUTING -d 100.100.0.0/16 -j RETURN
-    - -A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE --random-fully
+    - -A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE
     - COMMIT
 """
 
-import ipaddress
-import re
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _iptables, _pod_rules
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _iptables, _pod_rules
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Firewall
 
 FAMILY = 4
 
 
-def _networks(option, cidrs):
-    """Return *cidrs* in canonical form. Raises ConvergeError that names *option* and the value."""
-    networks = []
-    for text in cidrs:
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError as exc:
-            raise ConvergeError("%s: %s, it must be a network such as 100.100.0.0/24" % (option, exc))
-        if network.version != FAMILY:
-            raise ConvergeError("%s: %s is no IPv4 network" % (option, text))
-        if not network.prefixlen:
-            raise ConvergeError("%s: %s is every address there is, it must be a part of them" % (option, text))
-        networks.append(str(network))
-    return networks
-
-
-def _check_device(option, name, needed):
-    if (needed or name) and not re.match(r"[A-Za-z0-9_.@-]{1,15}$", name):
-        raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
-
-
 def _rules(params, random_fully):
     """Return the rules of each table. Raises ConvergeError for a bad option."""
     if params["state"] == "absent":
         return {"filter": [], "nat": []}
-    _check_device("bridge", params["bridge"], True)
-    _check_device("uplink", params["uplink"], False)
-    pods = _pod_rules.without_subnets(_networks("pod_cidrs", params["pod_cidrs"] or []))
+    bridge = _checks.device("bridge", params["bridge"])
+    uplink = _checks.device("uplink", params["uplink"]) if params["uplink"] else ""
+    pods = _pod_rules.without_subnets(_checks.networks("pod_cidrs", params["pod_cidrs"] or [], [FAMILY]))
     if not pods:
         raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
-    kept = _networks("non_masquerade_cidrs", params["non_masquerade_cidrs"])
+    kept = _checks.networks("non_masquerade_cidrs", params["non_masquerade_cidrs"], [FAMILY])
     kept = _pod_rules.without_subnets(pods + kept + [_pod_rules.MULTICAST[FAMILY]])
-    nat = _pod_rules.masquerade_rules(pods, kept, params["uplink"], random_fully) if params["masquerade"] else []
-    return {"filter": _pod_rules.forward_rules(pods, params["bridge"]), "nat": nat}
+    nat = _pod_rules.masquerade_rules(pods, kept, uplink, random_fully) if params["masquerade"] else []
+    return {"filter": _pod_rules.forward_rules(pods, bridge), "nat": nat}
 
 
 def _firewall(module):
     params = module.params
     if params["plan"]:
-        raise ConvergeError("plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall")
+        raise ConvergeError(
+            "plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall"
+        )
     iptables = _iptables.locate(module, params["backend"], FAMILY)
     if iptables is None and params["state"] == "present":
         raise ConvergeError(

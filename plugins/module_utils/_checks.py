@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that several modules have in common, checked. Each error names the option, the value and what would be right.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+
+def networks(option, cidrs, families=(4, 6)):
+    """Return the networks *cidrs* in canonical CIDR notation. Raises ConvergeError."""
+    found = []
+    for text in cidrs:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as exc:
+            raise ConvergeError("%s: %s: it must be a network such as 100.100.0.0/24" % (option, exc)) from exc
+        if network.version not in families:
+            expected = " or ".join("IPv%d" % family for family in families)
+            raise ConvergeError("%s: %s must be %s" % (option, text, expected))
+        if not network.prefixlen:
+            raise ConvergeError("%s: %s is every address there is: it must be a part of them" % (option, text))
+        found.append(str(network))
+    return found
+
+
+def device(option, name):
+    """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
+    if not re.match(r"[A-Za-z0-9_.@-]{1,15}$", name) or name in (".", ".."):
+        raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
+    return name

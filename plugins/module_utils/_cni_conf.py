@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CNI configuration of the pod network: its text, and the file that a container runtime loads.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+TYPE = "humanz-cni"
+NAMES = {"conflist": "10-humanz-cni-plugin.conflist", "conf": "10-humanz-cni-plugin.conf"}
+# What libcni's users look for in the directory, sorted by name over all three.
+EXTENSIONS = (".conf", ".conflist", ".json")
+DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
+# The plugins that may follow ours, with the options that they need to do anything.
+CHAINED = {
+    "portmap": {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
+    "bandwidth": {"type": "bandwidth", "capabilities": {"bandwidth": True}},
+}
+
+
+def conflist_text(name, cni_version, cni_versions, plugin, chained):
+    """Return a configuration list as JSON.
+
+    :param plugin: the configuration of our plugin, see :func:`plugin_conf`.
+    :param chained: the names, in CHAINED, of the plugins that follow it.
+    """
+    conf = {"cniVersion": cni_version}
+    if cni_versions:
+        conf["cniVersions"] = cni_versions
+    conf["name"] = name
+    conf["plugins"] = [plugin] + [CHAINED[other] for other in chained]
+    return json.dumps(conf, indent=2) + "\n"
+
+
+def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None):
+    """Return our plugin's configuration, with the keys of the reference's bridge and host-local, as a dict.
+
+    *mtu*, *data_dir* and *log_file* are left out where they are empty. Each of *pod_cidrs* gives the pod an address.
+    """
+    ipam = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
+    families = sorted({ipaddress.ip_network(cidr).version for cidr in pod_cidrs})
+    ipam["routes"] = [{"dst": DEFAULT_ROUTES[family]} for family in families]
+    if data_dir:
+        ipam["dataDir"] = data_dir
+    conf = {"type": TYPE, "bridge": bridge, "isDefaultGateway": True, "hairpinMode": hairpin, "ipMasq": False}
+    if mtu:
+        conf["mtu"] = mtu
+    conf["ipam"] = ipam
+    if log_file:
+        conf["logFile"] = log_file
+    return conf
+
+
+def conf_text(name, bridge, cluster_cidr, pod_cidr):
+    """Return the single configuration of the humanz-cni blog series, part 1: its keys, order, indentation and end."""
+    conf = {
+        "cniVersion": "0.3.1",
+        "name": name,
+        "type": TYPE,
+        "bridge": bridge,
+        "network": cluster_cidr,
+        "subnet": pod_cidr,
+    }
+    return json.dumps(conf, indent=4)
+
+
+def is_ours(text):
+    """Return whether *text* is a configuration whose first plugin is ours."""
+    try:
+        conf = json.loads(text)
+        first = conf["plugins"][0] if "plugins" in conf else conf
+        return first["type"] == TYPE
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def supported_versions(run, path):
+    """Return the CNI versions that the plugin at *path* says it supports; none if it does not answer.
+
+    :param run: AnsibleModule.run_command.
+    """
+    question = {"cniVersion": "1.0.0"}
+    status, output, _error = run([path], data=json.dumps(question), environ_update={"CNI_COMMAND": "VERSION"})
+    try:
+        return json.loads(output)["supportedVersions"] if status == 0 else []
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
+def choose_chained(run, cni_bin_dir, wanted, versions):
+    """Return the plugins among *wanted* that this node can run with all *versions*, and why it cannot run the others.
+
+    :returns: a list of names, and a dict of name to reason.
+    """
+    chained, left_out = [], {}
+    for name in wanted:
+        path = os.path.join(cni_bin_dir, name)
+        if not os.access(path, os.X_OK):
+            left_out[name] = "%s is not there" % path
+            continue
+        supported = supported_versions(run, path)
+        missing = [version for version in versions if version not in supported]
+        if missing:
+            left_out[name] = "%s does not support CNI %s" % (path, ", ".join(missing))
+        else:
+            chained.append(name)
+    return chained, left_out
+
+
+class CniConf(Resource):
+    """Our file in the directory of CNI configurations, in one of two formats.
+
+    The state is a dict of path to text; only files that are ours are in it.
+    """
+
+    def __init__(self, conf_dir, form=None, text=None, keep_foreign=False):
+        """Take the directory and the text wanted in the format *form*, a key of NAMES; None for no file at all."""
+        self._conf_dir = conf_dir
+        self._path = os.path.join(conf_dir, NAMES[form]) if form else None
+        self._text = text
+        self._keep_foreign = keep_foreign
+
+    def read(self):
+        """Return the state."""
+        texts = {path: _read(path) for path in self._own_paths()}
+        return {path: text for path, text in texts.items() if text is not None and is_ours(text)}
+
+    def desired(self, actual):
+        """Return the state wanted. Raises ConvergeError where somebody else's configuration is in the way."""
+        if not self._path:
+            return {}
+        if self._path not in actual and os.path.lexists(self._path):
+            raise ConvergeError(
+                "%s is not ours, as its plugin is not %s: move it away, or name another conf_dir" % (self._path, TYPE)
+            )
+        earlier = [] if self._keep_foreign else self._earlier(actual)
+        if earlier:
+            raise ConvergeError(
+                "%s would be loaded instead of %s, which comes later by name: remove it, rename it so that it does not "
+                "end in %s, or set foreign to keep if it is meant to come first"
+                % (" and ".join(earlier), os.path.basename(self._path), " or ".join(EXTENSIONS)),
+                foreign=earlier,
+            )
+        return {self._path: self._text}
+
+    def render(self, state):
+        """Return the files, each below its path."""
+        return "".join("# %s\n%s\n" % (path, text.rstrip("\n")) for path, text in sorted(state.items()))
+
+    def apply(self, actual, desired):
+        """Write the file beside its name and rename it, which container runtimes notice; then remove the other one."""
+        try:
+            for path, text in desired.items():
+                if actual.get(path) != text:
+                    _files.write_text(path, text)
+            for path in actual:
+                if path not in desired:
+                    _files.remove(path)
+        except OSError as exc:
+            raise ConvergeError("%s cannot be changed: %s" % (self._conf_dir, exc)) from exc
+
+    def _own_paths(self):
+        return [os.path.join(self._conf_dir, name) for name in NAMES.values()]
+
+    def _earlier(self, actual):
+        """Return the paths of others' configurations that a runtime would load before ours."""
+        names = os.listdir(self._conf_dir) if os.path.isdir(self._conf_dir) else []
+        paths = [os.path.join(self._conf_dir, name) for name in names if name.endswith(EXTENSIONS)]
+        earlier = [path for path in paths if path not in actual and os.fsencode(path) < os.fsencode(self._path)]
+        return sorted(path for path in earlier if not os.path.isdir(path))
+
+
+def _read(path):
+    """Return the text of the file *path*, None if there is none; what is no text is nobody's configuration."""
+    try:
+        return _files.read_text(path)
+    except UnicodeDecodeError:
+        return ""
+    except OSError as exc:
+        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc

@@ -1,0 +1,314 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the CNI configuration that attaches a node's pods to the pod network."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cni_conf
+short_description: Write a node's CNI configuration
+version_added: 0.1.0
+description:
+  - Writes the configuration by which a container runtime attaches pods through the plugin C(humanz-cni).
+  - The file is written beside its name and renamed, so that a runtime finds the old one or the new one, and notices the
+    change. Nothing needs to be restarted.
+  - A node becomes C(Ready) with this file, so it should be the last thing that is put there.
+  - Removes and replaces only files whose first plugin is C(humanz-cni).
+options:
+  state:
+    description:
+      - V(present) writes the file.
+      - V(absent) removes it, in either format.
+    type: str
+    choices: [present, absent]
+    default: present
+  plan:
+    description:
+      - The cluster's plan on the controller, as returned by M(humanz.cni.cluster_plan).
+      - The action plugin takes O(node_ip), O(pod_cidrs) and O(cluster_cidr) from it, for this node.
+    type: path
+  conf_dir:
+    description: The directory of CNI configurations. The first file in it by name is in force.
+    type: path
+    default: /etc/cni/net.d
+  format:
+    description:
+      - V(conflist) writes C(10-humanz-cni-plugin.conflist), a list that other plugins can be chained in.
+      - V(conf) writes C(10-humanz-cni-plugin.conf), the file of the humanz-cni blog series as it stands there, with
+        this node's network filled in. It has only the keys that follow from O(name), O(bridge), O(cluster_cidr) and
+        O(pod_cidrs); everything else is left to the plugin's defaults, and the CNI version is 0.3.1.
+      - A file of ours in the other format is removed once the new one stands.
+    type: str
+    choices: [conflist, conf]
+    default: conflist
+  name:
+    description: The network's name.
+    type: str
+    default: humanz-cni
+  bridge:
+    description: The bridge that pods are attached to. The plugin creates it with the first pod.
+    type: str
+    default: humanz-cni0
+  pod_cidrs:
+    description:
+      - The networks of this node's own pods, in CIDR notation. A pod gets an address of each.
+      - Needed with O(state=present), unless O(plan) is given.
+    type: list
+    elements: str
+  cluster_cidr:
+    description: The network of all nodes' pods, in CIDR notation. Needed for O(format=conf) only.
+    type: str
+  cni_version:
+    description: The version of the CNI specification.
+    type: str
+    choices: ["0.3.1", "0.4.0", "1.0.0"]
+    default: "1.0.0"
+  cni_versions:
+    description:
+      - Further versions that a runtime may choose from, as the key C(cniVersions).
+      - A runtime that does not know this key, which came with version 1.1.0, uses O(cni_version).
+    type: list
+    elements: str
+    choices: ["0.3.1", "0.4.0", "1.0.0"]
+    default: []
+  mtu:
+    description:
+      - The MTU, in bytes, of the bridge and of the pods' interfaces.
+      - 0 takes that of the interface that holds O(node_ip), or leaves it to the plugin if there is no O(node_ip).
+    type: int
+    default: 0
+  node_ip:
+    description: The address by which the other nodes reach this one.
+    type: str
+  hairpin:
+    description: Whether a pod can reach itself through a service.
+    type: bool
+    default: true
+  chain:
+    description:
+      - Plugins that follow in the list, for pods that ask for host ports or for limits of their bandwidth.
+      - Each is left out where its executable is not in O(cni_bin_dir), or does not support the list's CNI versions.
+    type: list
+    elements: str
+    choices: [portmap, bandwidth]
+    default: [portmap, bandwidth]
+  cni_bin_dir:
+    description: The directory in which the container runtime looks for CNI plugins.
+    type: path
+    default: /opt/cni/bin
+  data_dir:
+    description:
+      - The directory in which the plugin keeps reserved addresses. By default one below C(/run), which a reboot empties
+        when it ends the pods.
+    type: path
+  log_file:
+    description: A file to which the plugin appends one line for each of its calls.
+    type: path
+  foreign:
+    description:
+      - What to do if somebody else's configuration comes before ours by name, so that runtimes would load it instead.
+      - V(fail) names it and changes nothing. V(keep) accepts it, which is right for a meta plugin that calls ours.
+    type: str
+    choices: [fail, keep]
+    default: fail
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS or families that can be operated against.
+    support: full
+    platforms: linux
+requirements:
+  - pyroute2 >= 0.6, with O(mtu=0) and O(node_ip)
+seealso:
+  - module: humanz.cni.cni_plugin
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Attach this node's pods
+  humanz.cni.cni_conf:
+    pod_cidrs:
+      - 100.100.0.0/24
+    node_ip: 200.0.0.10
+
+- name: The same, as the cluster's plan says
+  humanz.cni.cni_conf:
+    plan: "{{ cluster.plan }}"
+
+- name: Write the file that the blog series shows
+  humanz.cni.cni_conf:
+    format: conf
+    pod_cidrs:
+      - 100.100.0.0/24
+    cluster_cidr: 100.100.0.0/16
+
+- name: Attach no further pods
+  humanz.cni.cni_conf:
+    state: absent
+"""
+
+RETURN = r"""
+file:
+  description: The path of the file.
+  returned: O(state=present)
+  type: str
+  sample: /etc/cni/net.d/10-humanz-cni-plugin.conflist
+mtu:
+  description: The MTU in the file, in bytes; 0 if the plugin decides.
+  returned: O(state=present)
+  type: int
+  sample: 1500
+chained:
+  description: The plugins that follow in the list.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: [portmap, bandwidth]
+not_chained:
+  description: The plugins of O(chain) that were left out, and why.
+  returned: O(state=present)
+  type: dict
+  sample:
+    bandwidth: /opt/cni/bin/bandwidth is not there
+foreign:
+  description: Others' configurations that runtimes would load instead.
+  returned: on failure, if there are any
+  type: list
+  elements: str
+  sample: [/etc/cni/net.d/05-other.conflist]
+"""
+
+import ipaddress
+import os
+import re
+import socket
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _cni_conf, _kernel
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+
+VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]
+
+
+class _Present(_cni_conf.CniConf):
+    """A file that is wanted, and what is to be said of it."""
+
+    def __init__(self, params, text, facts):
+        super().__init__(params["conf_dir"], params["format"], text, params["foreign"] == "keep")
+        self._facts = dict(facts, file=os.path.join(params["conf_dir"], _cni_conf.NAMES[params["format"]]))
+
+    def result(self, actual, desired):
+        """Return the return values."""
+        return self._facts
+
+
+def _present(module):
+    params = module.params
+    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*$", params["name"]):
+        raise ConvergeError("name: %r must be letters, digits and _ . -, as CNI requires" % params["name"])
+    bridge = _checks.device("bridge", params["bridge"])
+    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
+    if not pod_cidrs:
+        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
+    if params["format"] == "conf":
+        return _conf(params, bridge, pod_cidrs)
+    return _conflist(module, bridge, pod_cidrs)
+
+
+def _conf(params, bridge, pod_cidrs):
+    if not params["cluster_cidr"]:
+        raise ConvergeError("cluster_cidr: the network of all nodes' pods is needed with format=conf")
+    cluster_cidr = _checks.networks("cluster_cidr", [params["cluster_cidr"]])[0]
+    text = _cni_conf.conf_text(params["name"], bridge, cluster_cidr, pod_cidrs[0])
+    return _Present(params, text, {"mtu": 0, "chained": [], "not_chained": {}})
+
+
+def _conflist(module, bridge, pod_cidrs):
+    params = module.params
+    mtu = _mtu(module)
+    versions = [params["cni_version"]] + params["cni_versions"]
+    chained, not_chained = _cni_conf.choose_chained(
+        module.run_command, params["cni_bin_dir"], params["chain"], versions
+    )
+    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, params["data_dir"], params["log_file"])
+    text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
+    return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
+
+
+def _mtu(module):
+    """Return the MTU for the file, 0 if the plugin is to decide. Raises ConvergeError."""
+    mtu, node_ip = module.params["mtu"], module.params["node_ip"]
+    if mtu and not 68 <= mtu <= 65535:
+        raise ConvergeError("mtu: %d must be 0, or 68 to 65535 bytes" % mtu)
+    if mtu or not node_ip:
+        return mtu
+    try:
+        address = ipaddress.ip_address(node_ip)
+    except ValueError as exc:
+        raise ConvergeError("node_ip: %s must be an address such as 200.0.0.10" % node_ip) from exc
+    _kernel.require_pyroute2(module)
+    with _kernel.Kernel() as kernel:
+        mtus = {link.name: link.mtu for link in kernel.links()}
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        for found in kernel.addresses(family):
+            if ipaddress.ip_address(found.address) == address:
+                return mtus[found.device]
+    raise ConvergeError(
+        "node_ip: no interface of this node has the address %s: it must be an address of the node, or mtu must be given"
+        % node_ip
+    )
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "plan": {"type": "path"},
+            "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+            "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
+            "name": {"type": "str", "default": "humanz-cni"},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+            "pod_cidrs": {"type": "list", "elements": "str"},
+            "cluster_cidr": {"type": "str"},
+            "cni_version": {"type": "str", "choices": VERSIONS, "default": "1.0.0"},
+            "cni_versions": {"type": "list", "elements": "str", "choices": VERSIONS, "default": []},
+            "mtu": {"type": "int", "default": 0},
+            "node_ip": {"type": "str"},
+            "hairpin": {"type": "bool", "default": True},
+            "chain": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["portmap", "bandwidth"],
+                "default": ["portmap", "bandwidth"],
+            },
+            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+            "data_dir": {"type": "path"},
+            "log_file": {"type": "path"},
+            "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        if params["plan"]:
+            raise ConvergeError(
+                "plan is on the controller: run the module by its action plugin, as humanz.cni.cni_conf"
+            )
+        resource = _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    converge(module, resource)
+
+
+if __name__ == "__main__":
+    main()
