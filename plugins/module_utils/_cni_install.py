@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the CNI plugin on a node: its package compiled in a directory of its own, and a launcher that names it.
+"""Puts the CNI plugin on a node: its package, compiled, in a directory of its own, and a launcher that names it.
 
 ::
 
-    <library directory>/<digest>/humanz_cni/*.py, __pycache__/*.pyc    never changed once it is there
-    <library directory>/<digest>/manifest.json                         SHA-256 of each of these files
-    <CNI bin directory>/humanz-cni                                     the launcher, replaced by rename
+    <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
+    <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
+    <library directory>/<digest>/manifest.json      SHA-256 of each of these files
+    <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
 
-A call of the plugin finds the old version or the new one, whole, whenever this is interrupted. The version before stays,
-for calls that are on their way. The standard library only.
+A call of the plugin finds the old version or the new one, whole, whenever this is interrupted. The version before
+stays, for calls that are on their way. The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -25,7 +26,7 @@ import shutil
 import tempfile
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory, write_bytes
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory
 
 NAME = "humanz-cni"
 PACKAGE = "humanz_cni"
@@ -35,19 +36,25 @@ MANIFEST = "manifest.json"
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
+# -I: no variable and no file of the current directory decides what Python loads. -S: nor do site packages. An
+# interpreter that was upgraded since has another cache tag, and runs the sources.
 _LAUNCHER = """\
 #!%(interpreter)s -IS
-# The humanz.cni plugin, installed by the module humanz.cni.cni_plugin. -I: no variable and no file of the current
-# directory decides what Python loads. -S: nor do site packages.
+# The humanz.cni plugin, installed by the module humanz.cni.cni_plugin.
+import marshal
 import sys
 
-sys.path.insert(0, "%(library)s")
+library = "%(library)s"
 try:
+    with open("%%s/%%s" %% (library, sys.implementation.cache_tag), "rb") as stream:
+        modules = marshal.loads(stream.read())
+    exec(marshal.loads(modules["humanz_cni.start"]))
+    start(modules)
+except OSError:
+    sys.path.insert(0, library)
     from humanz_cni.main import main
-except BaseException:
-    print('{"cniVersion": "%(spec)s", "code": 999, "msg": "%(library)s is damaged: run humanz.cni.cni_plugin again"}')
-    raise
-main()
+
+    main()
 """
 
 # What the plugin's hot path imports, and what names the interpreter's bytecode.
@@ -59,15 +66,19 @@ hasattr(posix, "setns") or __import__("_ctypes")
 print(_frozen_importlib_external.MAGIC_NUMBER.hex())
 """
 
-# Docstrings are not loaded at each call; the name stays that of plain bytecode, which Python looks for without -OO.
+# Docstrings and column numbers are not needed at run time, and would be read at each call.
 _COMPILE = """
-import sys
-from importlib.util import cache_from_source
-from py_compile import PycInvalidationMode, compile
-final = sys.argv[1]
-for path in sys.argv[2:]:
-    compile(path, cfile=cache_from_source(path), dfile="%s/%s" % (final, path.rpartition("/")[2]), doraise=True,
-            optimize=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+import marshal, sys
+target, final, package = sys.argv[1:4]
+modules = {}
+for path in sys.argv[4:]:
+    name = path.rpartition("/")[2]
+    with open(path, "rb") as stream:
+        code = compile(stream.read(), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
+    stem = name[:-3]
+    modules[package if stem == "__init__" else "%s.%s" % (package, stem)] = marshal.dumps(code)
+with open(target, "wb") as stream:
+    stream.write(marshal.dumps(modules))
 """
 
 
@@ -143,7 +154,6 @@ class Library:
         _remove_leftovers(self._directory)
         building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
         try:
-            os.chmod(building, 0o755)
             self._build(building)
             if os.path.isdir(self.path):
                 self._repair(building)
@@ -155,34 +165,25 @@ class Library:
 
     def _names(self):
         """Return the paths of all files but the manifest, relative to the library's own directory."""
-        for name in self._files:
-            stem = name.rpartition(".")[0]
-            yield os.path.join(PACKAGE, name)
-            yield os.path.join(PACKAGE, "__pycache__", "%s.%s.pyc" % (stem, self._interpreter.cache_tag))
+        return [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
 
     def _build(self, building):
         package = os.path.join(building, PACKAGE)
-        cache = os.path.join(package, "__pycache__")
-        for directory in (package, cache):
-            os.mkdir(directory)
-            os.chmod(directory, 0o755)
+        os.mkdir(package)
         for name, data in self._files.items():
-            write_bytes(os.path.join(package, name), data)
-        sources = [os.path.join(package, name) for name in self._files]
+            with open(os.path.join(package, name), "wb") as stream:
+                stream.write(data)
+        target = os.path.join(building, self._interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
-        status, output, error = self._run([self._interpreter.path, "-IS", "-c", _COMPILE, final] + sources)
+        sources = [os.path.join(package, name) for name in self._files]
+        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
+        status, output, error = self._run(command + sources)
         if status != 0:
-            raise ConvergeError(
-                "%s cannot compile the plugin: %s" % (self._interpreter.path, (error or output).strip())
-            )
-        manifest = {}
-        for name in self._names():
-            path = os.path.join(building, name)
-            os.chmod(path, 0o644)
-            _sync_file(path)
-            manifest[name] = _sha256(path)
-        sync_directory(cache)
-        write_bytes(os.path.join(building, MANIFEST), json.dumps(manifest, indent=1, sort_keys=True).encode("ascii"))
+            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+        manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
+        with open(os.path.join(building, MANIFEST), "w", encoding="ascii") as stream:
+            json.dump(manifest, stream, indent=1, sort_keys=True)
+        _make_durable(building)
 
     def _repair(self, building):
         for name in [*self._names(), MANIFEST]:
@@ -256,8 +257,7 @@ class Plugin(Resource):
         }
 
     def _launcher(self):
-        values = {"interpreter": self._interpreter.path, "library": self._library.path, "spec": SPEC_VERSION}
-        return _LAUNCHER % values
+        return _LAUNCHER % {"interpreter": self._interpreter.path, "library": self._library.path}
 
     def _prove(self, path):
         """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""
@@ -274,7 +274,7 @@ class Plugin(Resource):
 
 
 def read_launcher(path):
-    """Return the text of the file *path*; what is not text, such as another plugin's binary, as a note. None if missing."""
+    """Return the text of the file *path*, None if it is missing; a note if it is a binary, of another plugin."""
     try:
         return read_text(path)
     except UnicodeDecodeError:
@@ -283,8 +283,8 @@ def read_launcher(path):
 
 def library_of(launcher):
     """Return the library path that the text *launcher* names, or None if it is no launcher of this collection."""
-    match = re.search(r'^sys\.path\.insert\(0, "([^"]+)"\)$', launcher or "", re.MULTILINE)
-    return match.group(1) if match and "humanz_cni.main" in launcher else None
+    match = re.search(r'^library = "([^"]+)"$', launcher or "", re.MULTILINE)
+    return match.group(1) if match and "humanz_cni" in launcher else None
 
 
 def remove_libraries(directory, keep=()):
@@ -327,9 +327,18 @@ def _sha256(path):
         return None
 
 
-def _sync_file(path):
+def _make_durable(directory):
+    """Give everything in *directory* its permissions and write it to the disk."""
+    for path, _directories, names in os.walk(directory):
+        for name in names:
+            _sync(os.path.join(path, name), 0o644)
+        _sync(path, 0o755)
+
+
+def _sync(path, mode):
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installs the plugin of this checkout as the module cni_plugin does, without Ansible."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
+    """Install it below *directory* for *interpreter* and return the executable's path."""
+    _make_importable()
+    from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
+
+    files = {path.name: path.read_bytes() for path in (ROOT / "files" / "humanz_cni").glob("*.py")}
+    python = _cni_install.Interpreter(interpreter, run)
+    library = _cni_install.Library(files, python, str(directory / "lib"), run)
+    plugin = _cni_install.Plugin(library, python, str(directory / "bin"), run)
+    actual = plugin.read()
+    desired = plugin.desired(actual)
+    if actual != desired:
+        plugin.apply(actual, desired)
+    return Path(plugin.path)
+
+
+def run(command: list[str], data: str | None = None, environ_update: dict | None = None) -> tuple[int, str, str]:
+    """Run *command* as AnsibleModule.run_command does: return status, output and error output."""
+    environment = {**os.environ, **(environ_update or {})}
+    done = subprocess.run(command, input=data or "", env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def _make_importable() -> None:
+    """Make this checkout importable as the collection it is, where it is not yet."""
+    paths = {"ansible_collections": [], "ansible_collections.humanz": [], "ansible_collections.humanz.cni": [str(ROOT)]}
+    for name, path in paths.items():
+        if name not in sys.modules:
+            module = sys.modules[name] = types.ModuleType(name)
+            module.__path__ = path

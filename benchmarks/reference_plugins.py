@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetches the CNI reference plugins that Debian's newest suite has, without touching this machine's apt or files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+PACKAGE = "containernetworking-plugins"
+SOURCE = "deb [signed-by={keyring}] {mirror} sid main\n"
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def cache_directory() -> Path:
+    """Return where downloads are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "humanz-cni"
+
+
+def fetch(cache: Path | None = None) -> Path:
+    """Return the directory of the plugins' executables, downloaded if it is not in *cache* yet."""
+    cache = cache or cache_directory()
+    unpacked = cache / PACKAGE
+    executables = unpacked / "usr" / "lib" / "cni"
+    if not (executables / "bridge").exists():
+        print("fetching %s from Debian sid into %s" % (PACKAGE, cache), flush=True)
+        archive = _download(cache / "apt")
+        subprocess.run(["dpkg", "-x", str(archive), str(unpacked)], check=True)
+    return executables
+
+
+def version(executables: Path) -> str:
+    """Return the version that the bridge plugin in *executables* states."""
+    about = subprocess.run([str(executables / "bridge")], env={}, capture_output=True, text=True, check=True).stderr
+    return about.splitlines()[0].rpartition(" ")[2]
+
+
+def _download(apt: Path) -> Path:
+    """Download the package with lists, cache and configuration of its own below *apt*."""
+    for directory in ("lists/partial", "archives/partial"):
+        (apt / directory).mkdir(parents=True, exist_ok=True)
+    (apt / "status").touch()
+    sources = apt / "sources.list"
+    sources.write_text(SOURCE.format(keyring=KEYRING, mirror=MIRROR), encoding="utf-8")
+    options = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::lists": apt / "lists",
+        "Dir::State::status": apt / "status",
+        "Dir::Cache": apt,
+        "Dir::Cache::archives": apt / "archives",
+        "Acquire::Check-Valid-Until": "false",
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "root",
+    }
+    apt_get = ["apt-get", "-q"] + ["-o%s=%s" % item for item in options.items()]
+    subprocess.run([*apt_get, "update"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*apt_get, "download", PACKAGE], check=True, cwd=apt / "archives")
+    return max((apt / "archives").glob(PACKAGE + "_*.deb"), key=lambda path: path.stat().st_mtime)
