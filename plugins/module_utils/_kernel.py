@@ -34,7 +34,7 @@ try:
     from pyroute2.netlink.exceptions import NetlinkError
 
     PYROUTE2_ERROR = None
-except ImportError:
+except Exception:  # a pyroute2 for another version of Python fails in any way
     pyroute2 = None
     PYROUTE2_ERROR = traceback.format_exc()
 

@@ -75,6 +75,7 @@ attributes:
   diff_mode:
     support: full
   platform:
+    support: full
     platforms: linux
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes

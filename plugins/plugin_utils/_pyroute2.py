@@ -13,10 +13,13 @@ import os
 import tempfile
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say: equal content gives equal archives
+OLDEST = Version("0.7")  # before, it was spread over several distributions
 REMEDY = "install the distribution's package python3-pyroute2 on the node"
 
 
@@ -36,6 +39,11 @@ def archive_for(python_version, directory):
             "pyroute2 is neither on the node nor on the controller: %s, or on the controller run "
             "python3 -m pip install pyroute2" % REMEDY
         ) from exc
+    if Version(distribution.version) < OLDEST:
+        raise NoArchiveError(
+            "pyroute2 is not on the node, and the controller's is %s: %s, or pyroute2 %s or later on the controller"
+            % (distribution.version, REMEDY, OLDEST)
+        )
     needed = distribution.metadata.get("Requires-Python")
     if needed and not SpecifierSet(needed).contains(python_version, prereleases=True):
         raise NoArchiveError(
@@ -50,20 +58,28 @@ def archive_for(python_version, directory):
 
 def _write(path):
     """Write the archive beside *path* and rename it: workers for many nodes may do so at the same time."""
-    package = importlib.util.find_spec("pyroute2").submodule_search_locations[0]
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for source in sorted(_sources(package)):
-            entry = zipfile.ZipInfo(os.path.relpath(source, os.path.dirname(package)), EPOCH)
+        for name, content in sorted({**_metadata(), **_modules()}.items()):
+            entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
-            with open(source, "rb") as content:
-                archive.writestr(entry, content.read())
+            archive.writestr(entry, content)
     os.replace(temporary, path)
 
 
-def _sources(package):
-    for directory, _directories, names in os.walk(package):
-        for name in names:
-            if name.endswith(".py"):
-                yield os.path.join(directory, name)
+def _modules():
+    """Return the library's modules, as ``{name in the archive: bytes}``."""
+    package = Path(importlib.util.find_spec("pyroute2").submodule_search_locations[0])
+    return {str(path.relative_to(package.parent)): path.read_bytes() for path in package.rglob("*.py")}
+
+
+def _metadata():
+    """Return its metadata, as ``{name in the archive: bytes}``: releases up to 0.7.2 look up their entry points."""
+    distribution = metadata.distribution("pyroute2")
+    directory = "pyroute2-%s.dist-info/" % distribution.version
+    texts = {
+        directory + "METADATA": distribution.read_text("METADATA") or distribution.read_text("PKG-INFO"),
+        directory + "entry_points.txt": distribution.read_text("entry_points.txt"),
+    }
+    return {name: text.encode("utf-8") for name, text in texts.items() if text}

@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give a node's Python the means to read the kernel."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_python
+short_description: Give a node's Python the means to read the kernel
+version_added: 0.1.0
+description:
+  - Sees to it that the Python that runs Ansible's modules on the node can import pyroute2.
+  - Where it can already, for example with the distribution's package C(python3-pyroute2), nothing is done.
+  - Elsewhere the controller's own pyroute2, which is pure Python, is put into
+    C(/usr/local/lib/humanz-cni/pyroute2.zip), about half a megabyte. The node needs no internet access, and nothing
+    that others import changes.
+  - Without this module the other modules bring the same copy for each single call.
+options:
+  state:
+    description:
+      - V(present) puts the copy there if it is needed.
+      - V(absent) removes it. A pyroute2 of the node's own stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  archive:
+    description: Where the controller's copy lies on the node. The action plugin of the same name fills it in.
+    type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - humanz.cni._pyroute2
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Give Python the means to read the kernel
+  humanz.cni.node_python:
+
+- name: Take away what Python was given
+  humanz.cni.node_python:
+    state: absent
+"""
+
+RETURN = r"""
+own:
+  description: Whether the node has a pyroute2 of its own.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
+from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "archive": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    converge(module, Archive(module, module.params["archive"]))
+
+
+if __name__ == "__main__":
+    main()
