@@ -19,16 +19,11 @@ import os
 import re
 import socket
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils import _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
 
 PROTOCOL_NAMES = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
-HEADER = """\
-# Static routes to the other nodes' pods, one `ip route` command a line, for `ip -force -batch`.
-# Written by humanz.cni.node_routes: whatever is changed here is lost in its next run.
-"""
-
 # So few routes may always go: a cluster of two to four nodes loses one without further ado.
 FREE_TO_PRUNE = 3
 
@@ -165,7 +160,7 @@ class Routes(Resource):
         self.foreign = [route for route in found if route.protocol != self.protocol]
         return State(
             routes={key(route): route for route in found if route.protocol == self.protocol},
-            files={path: _files.read_text(path) for path in (self.state_file, PROTOCOL_NAMES)},
+            files={path: _owned.read(path) for path in (self.state_file, PROTOCOL_NAMES)},
         )
 
     def desired(self, actual):
@@ -184,7 +179,8 @@ class Routes(Resource):
         problems += self._guard(actual, routes)
         if problems:
             raise ConvergeError("\n".join(problems), problems=problems)
-        return State(routes, {self.state_file: self._text(routes), PROTOCOL_NAMES: "%d humanz-cni\n" % self.protocol})
+        names = _owned.compose("node_routes", ["%d humanz-cni" % self.protocol])
+        return State(routes, {self.state_file: self._text(routes), PROTOCOL_NAMES: names})
 
     def _guard(self, actual, routes):
         """Return why not so many routes may go at once, as a list of at most one line."""
@@ -211,7 +207,8 @@ class Routes(Resource):
         return []
 
     def _text(self, routes):
-        return HEADER + "".join("%s\n" % command("add", route) for route in sorted(routes.values(), key=order))
+        """Return the text of the state file: lines for ``ip -force -batch``, which adds what is missing."""
+        return _owned.compose("node_routes", [command("add", route) for route in sorted(routes.values(), key=order)])
 
     def render(self, state):
         lines = [line(route) for route in sorted(state.routes.values(), key=order)]
@@ -223,7 +220,7 @@ class Routes(Resource):
         if text is None:
             return "is absent"
         if path == PROTOCOL_NAMES:
-            return "holds: %s" % " ".join(text.split())
+            return "names %s" % text.splitlines()[-1]
         return "holds these routes" if text == self._text(state.routes) else "holds something else"
 
     def result(self, actual, desired):
@@ -240,16 +237,16 @@ class Routes(Resource):
         try:
             self._write_files(desired.files)
             self._batch(commands(actual.routes, desired.routes))
-        except (ConvergeError, OSError) as exc:
+        except ConvergeError as exc:
             raise ConvergeError("%s: %s" % (exc, self._roll_back(actual))) from exc
 
     def _write_files(self, files):
         for path, text in files.items():
-            if text is not None:
-                _files.write_text(path, text)
-            elif os.path.exists(path):
-                _files.remove(path)
-                _remove_empty(os.path.dirname(path))
+            if text is not None or os.path.exists(path):
+                _owned.write(path, text)
+            if text is None and path == PROTOCOL_NAMES:
+                with contextlib.suppress(OSError):  # Debian 12 has files in it, Debian 13 has no such directory
+                    os.removedirs(os.path.dirname(path))
 
     def _batch(self, lines, *options):
         """Have ``ip`` do *lines*; it ends at the first that the kernel refuses, which is named."""
@@ -267,15 +264,10 @@ class Routes(Resource):
         try:
             self._batch(commands(self.read().routes, actual.routes), "-force")
             self._write_files(actual.files)
-        except (ConvergeError, OSError) as exc:
+        except ConvergeError as exc:
             return "the routes could not all be put back (%s)" % exc
         return "the routes are as they were before"
 
 
 def _name(protocol):
     return PROTOCOLS.get(protocol, str(protocol))
-
-
-def _remove_empty(directory):
-    with contextlib.suppress(OSError):  # something of somebody else is in it
-        os.removedirs(directory)

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives node_preflight its part of the plan, and the plan's problems that this node has to report."""
+
+from __future__ import annotations
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+
+SHOWN = 20  # problems of nodes that take no part in the run
+
+
+class ActionModule(NodeAction):
+    """Documented in modules/node_preflight.py."""
+
+    module = "humanz.cni.node_preflight"
+    hidden = ("routes", "problems")
+    takes_problems = True
+
+    def from_plan(self, part, task_vars):
+        options = {name: part[name] for name in ("pod_cidrs", "node_ips", "routes")}
+        node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]
+        return dict(options, node=node, problems=problems_for(part["problems"], node, reporting))
+
+
+def problems_for(problems, node, reporting):
+    """Return the lines that *node* reports: its own, the cluster's, and those of nodes that are not *reporting*.
+
+    A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere.
+    """
+    own = [problem for problem in problems if problem["node"] in (node, "cluster")]
+    absent = [problem for problem in problems if problem["node"] != "cluster" and problem["node"] not in reporting]
+    absent = [problem for problem in absent if problem["node"] != node]
+    lines = ["{node}: {value}: {remedy}".format(**problem) for problem in own + absent[:SHOWN]]
+    if len(absent) > SHOWN:
+        lines.append("cluster: %d more problems of nodes outside this run" % (len(absent) - SHOWN))
+    if problems and not lines:
+        others = sorted({problem["node"] for problem in problems})
+        lines.append("cluster: the plan has problems: see %s" % ", ".join(others[:SHOWN]))
+    return lines

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node would have to say against its part of the plan. Reads only; each finding is (value, remedy).
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import ipaddress
+import socket
+import sys
+
+from ansible_collections.humanz.cni.plugins.module_utils import _routes
+from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
+
+COMMANDS = {"ip": "iproute2", "iptables": "iptables", "iptables-restore": "iptables"}
+OLDEST_PYTHON = (3, 8)
+
+Part = collections.namedtuple("Part", "pod_cidrs node_ips routes protocol table bridge")
+Part.__doc__ = (
+    """A node's part of the plan: lists of texts, *routes* as of node_routes; and what is ours on the node."""
+)
+
+
+def findings(part, find_command):
+    """Return all that stands against *part* on this node, as a list of texts ``value: remedy``.
+
+    :param part: a Part.
+    :param find_command: a function that returns the path of a command, or None.
+    """
+    found = _python() + _commands(find_command)
+    wanted = _routes.parse_routes(part.routes, part.protocol, part.table)
+    with Kernel() as kernel:
+        families = (socket.AF_INET, socket.AF_INET6)
+        foreign = [
+            route
+            for family in families
+            for route in kernel.routes(family, part.table)
+            if route.protocol != part.protocol and route.device != part.bridge
+        ]
+        addresses = [address for family in families for address in kernel.addresses(family)]
+        found += _node_ips(part.node_ips, addresses)
+        hops = [route for route in wanted.values() if route.via not in part.node_ips]
+        found += _routes.next_hop_problems(kernel, hops)
+    found += _routes.conflicts(foreign, wanted)
+    prefixes = {route.dst for route in wanted.values()}
+    return found + _overlaps(
+        [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs] + [("route", dst) for dst in sorted(prefixes)],
+        [route for route in foreign if route.dst not in prefixes],
+    )
+
+
+def _python():
+    if sys.version_info >= OLDEST_PYTHON:
+        return []
+    return ["Python %s: is too old: 3.8 or later is needed" % sys.version.split()[0]]
+
+
+def _commands(find_command):
+    return [
+        "command %s: is not on this node: install its package, %s" % (name, package)
+        for name, package in sorted(COMMANDS.items())
+        if not find_command(name)
+    ]
+
+
+def _node_ips(node_ips, addresses):
+    """Other nodes send this node's pods' traffic to its node IP."""
+    held = {address.address for address in addresses}
+    shown = ", ".join(
+        "%s on %s" % (address.address, address.device)
+        for address in addresses
+        if not ipaddress.ip_address(address.address).is_loopback
+        and not ipaddress.ip_address(address.address).is_link_local
+    )
+    return [
+        "pod_network_node_ip %s: is on no interface of this node, which has %s: must be one of its addresses"
+        % (node_ip, shown or "no address")
+        for node_ip in node_ips
+        if node_ip not in held
+    ]
+
+
+def _overlaps(prefixes, foreign):
+    """Return a line for each of *prefixes*, (name, CIDR), that would take addresses from a route in *foreign*.
+
+    A network that the node is connected to may neither contain the prefix nor be contained in it. Another route may
+    be wider, such as one to all of 10.0.0.0/8: packets to pods follow the narrower one.
+    """
+    routes = sorted(
+        ((ipaddress.ip_network(route.dst), route) for route in foreign if route.dst != "default"),
+        key=lambda item: _start(item[0]),
+    )
+    starts = [_start(network) for network, _route in routes]
+    connected = [item for item in routes if not item[1].via and item[1].device]
+    lines = []
+    for name, cidr in prefixes:
+        wanted = ipaddress.ip_network(cidr)
+        first, last = bisect.bisect_left(starts, _start(wanted)), bisect.bisect_right(starts, _end(wanted))
+        hit = [route for network, route in routes[first:last] if network.prefixlen >= wanted.prefixlen]
+        hit += [
+            route
+            for network, route in connected
+            if route not in hit and network.version == wanted.version and network.overlaps(wanted)
+        ]
+        lines += [
+            "%s %s: overlaps the route `%s`: one of both must be another network" % (name, cidr, describe(route))
+            for route in hit
+        ]
+    return lines
+
+
+def _start(network):
+    return (network.version, int(network.network_address))
+
+
+def _end(network):
+    return (network.version, int(network.broadcast_address))

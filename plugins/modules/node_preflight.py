@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find on a node what stands against its part of the plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_preflight
+short_description: Find on a node what stands against its part of the plan
+version_added: 0.1.0
+description:
+  - Fails with everything that keeps the node from taking its part in the pod network, in one message.
+  - Finds a node IP that is on no interface, next hops that are not on a network of this node or are its own address,
+    routes of others that hold one of the prefixes or overlap with one, and commands that are missing.
+  - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
+options:
+  node:
+    description:
+      - The name of the node that each line about it starts with. By default its host name.
+    type: str
+  pod_cidrs:
+    description: The networks of this node's own pods.
+    type: list
+    elements: str
+    default: []
+  node_ips:
+    description: The addresses by which the other nodes reach this one.
+    type: list
+    elements: str
+    default: []
+  routes:
+    description: The routes that the node is to have, as in M(humanz.cni.node_routes).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      dst:
+        description: The prefix in CIDR notation.
+        type: str
+        required: true
+      via:
+        description: The address of the next hop.
+        type: str
+        required: true
+  problems:
+    description: Lines to report with those that are found on the node.
+    type: list
+    elements: str
+    default: []
+  protocol:
+    description: The routing protocol number of routes that are ours.
+    type: int
+    default: 217
+  table:
+    description: The number of the routing table.
+    type: int
+    default: 254
+  bridge:
+    description: The pods' bridge. Routes on it are ours.
+    type: str
+    default: humanz-cni0
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - humanz.cni._plan
+  - humanz.cni._pyroute2
+seealso:
+  - module: humanz.cni.cluster_plan
+  - module: humanz.cni.node_routes
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Plan the cluster
+  humanz.cni.cluster_plan:
+    cluster_cidr: 100.100.0.0/16
+    node_cidrs: [200.0.0.0/24]
+    defer_problems: true
+  register: cluster
+  run_once: true
+
+- name: Look for what must not be changed
+  humanz.cni.node_preflight:
+    plan: "{{ cluster.plan }}"
+  any_errors_fatal: true
+"""
+
+RETURN = r"""
+problems:
+  description: What was found, a line each. Empty if the module succeeds.
+  returned: always
+  type: list
+  elements: str
+  sample: ["ubuntu-nested-1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own"]
+"""
+
+import platform
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings
+
+
+def main():
+    """Run the module."""
+    texts = {"type": "list", "elements": "str", "default": []}
+    route = {"dst": {"type": "str", "required": True}, "via": {"type": "str", "required": True}}
+    module = AnsibleModule(
+        argument_spec={
+            "node": {"type": "str"},
+            "pod_cidrs": texts,
+            "node_ips": texts,
+            "routes": {"type": "list", "elements": "dict", "default": [], "options": route},
+            "problems": texts,
+            "plan": {"type": "str"},
+            "protocol": {"type": "int", "default": 217},
+            "table": {"type": "int", "default": 254},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+        },
+        supports_check_mode=True,
+    )
+    require_pyroute2(module)
+    part = Part(**{name: module.params[name] for name in Part._fields})
+    try:
+        found = findings(part, module.get_bin_path)
+    except ConvergeError as exc:
+        found = str(exc).splitlines()
+    node = module.params["node"] or platform.node()
+    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
+    if problems:
+        module.fail_json(
+            msg="nothing was changed, as this must be solved first:\n" + "\n".join(problems), problems=problems
+        )
+    module.exit_json(changed=False, problems=[])
+
+
+if __name__ == "__main__":
+    main()
