@@ -18,9 +18,13 @@ class ActionModule(NodeAction):
     takes_problems = True
 
     def from_plan(self, part, task_vars):
-        options = {name: part[name] for name in ("pod_cidrs", "node_ips", "routes")}
+        options = {name: part[name] for name in ("pod_cidrs", "node_ips")}
+        # Of CIDRs that several nodes have, which the plan reports, one each.
+        routes = {route["dst"]: route for route in part["routes"] if route["dst"] not in part["pod_cidrs"]}
         node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]
-        return dict(options, node=node, problems=problems_for(part["problems"], node, reporting))
+        return dict(
+            options, routes=list(routes.values()), node=node, problems=problems_for(part["problems"], node, reporting)
+        )
 
 
 def problems_for(problems, node, reporting):

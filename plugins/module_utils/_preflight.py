@@ -32,8 +32,8 @@ def findings(part, find_command):
     :param part: a Part.
     :param find_command: a function that returns the path of a command, or None.
     """
-    found = _python() + _commands(find_command)
-    wanted = _routes.parse_routes(part.routes, part.protocol, part.table)
+    wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
+    found += _python() + _commands(find_command)
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
         foreign = [

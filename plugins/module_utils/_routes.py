@@ -33,7 +33,7 @@ to the file's text, or None where there is none."""
 
 
 def parse_routes(routes, protocol, table):
-    """Return ``{key: Route}`` for the list of ``{dst, via}``; raise ConvergeError that names all that is wrong."""
+    """Return (``{key: Route}``, problems) for the list of ``{dst, via}``; problems is a list of texts."""
     parsed, problems = {}, []
     for given in routes:
         try:
@@ -44,9 +44,7 @@ def parse_routes(routes, protocol, table):
         if parsed.setdefault(key(route), route) != route:
             other = parsed[key(route)].via
             problems.append("route %s: has two next hops, %s and %s: give it one" % (route.dst, other, route.via))
-    if problems:
-        raise ConvergeError("\n".join(problems), problems=problems)
-    return parsed
+    return parsed, problems
 
 
 def parse_route(dst, via, protocol, table):
@@ -171,8 +169,8 @@ class Routes(Resource):
             )
         if self.module.params["state"] == "absent":
             return State({}, {self.state_file: None, PROTOCOL_NAMES: None})
-        routes = parse_routes(self.module.params["routes"], self.protocol, self.table)
-        problems = conflicts(self.foreign, routes)
+        routes, problems = parse_routes(self.module.params["routes"], self.protocol, self.table)
+        problems += conflicts(self.foreign, routes)
         with Kernel() as kernel:
             new = [route for name, route in routes.items() if actual.routes.get(name) != route]
             problems += next_hop_problems(kernel, new)
