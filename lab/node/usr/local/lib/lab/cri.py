@@ -12,6 +12,7 @@ port 8080. Field numbers are those of k8s.io/cri-api, pkg/apis/runtime/v1/api.pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import uuid
@@ -52,17 +53,28 @@ def _sandbox_config(name: str, namespace: str, ports: list[str]) -> Message:
 
 
 def run(name: str, namespace: str, ports: list[str]) -> Pod:
-    """Start a pod; if its container can't start, the sandbox is removed again."""
+    """Start a pod, in place of one of that name that is not ready; CriError if there is one that is."""
+    _make_room(name, namespace)
     config = _sandbox_config(name, namespace, ports)
-    sandbox = text(call("RunPodSandbox", {1: config}), 1)
     try:
+        sandbox = text(call("RunPodSandbox", {1: config}), 1)
         container = {1: {1: "peer"}, 2: {1: IMAGE}, 3: PEER, 7: MOUNTS, 9: LABELS, 15: {2: {}}}
         created = call("CreateContainer", {1: sandbox, 2: container, 3: config})
         call("StartContainer", {1: text(created, 1)})
     except CriError:
-        _remove(sandbox)
+        # containerd keeps a sandbox that it could not attach, and refuses to remove it while it has no network at all.
+        with contextlib.suppress(CriError):
+            _make_room(name, namespace)
         raise
     return _describe(sandbox)
+
+
+def _make_room(name: str, namespace: str) -> None:
+    left = find(name, namespace)
+    if left and left["state"] == "ready":
+        raise CriError("pod %s in namespace %s is there already" % (name, namespace))
+    if left:
+        _remove(left["id"])
 
 
 def _describe(sandbox: str) -> Pod:

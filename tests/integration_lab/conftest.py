@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab of the tests' own, beside which the user's lab may be up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from lab_under_test import LabUnderTest
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """The node image, so that no test's time contains its build."""
+    if os.geteuid() != 0:
+        pytest.fail("these tests need root: they make network namespaces and containers")
+    LabUnderTest("image").run("image")
+
+
+@pytest.fixture(scope="session")
+def lab(image: None) -> Iterator[LabUnderTest]:
+    """A lab of three nodes that all tests share."""
+    under_test = LabUnderTest("humanz-test")
+    try:
+        under_test.run("up")
+        yield under_test
+    finally:
+        under_test.run("down")

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab as its user calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class LabUnderTest:
+    """The lab's command line, for a lab of one name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *args: str, check: bool = True, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python3 lab ARGS``; its output goes into the error if it fails."""
+        argv = [sys.executable, "lab", "--name", self.name, *args]
+        environment = {**os.environ, **env}
+        done = subprocess.run(argv, cwd=ROOT, env=environment, input=stdin, check=False, capture_output=True, text=True)
+        if check and done.returncode:
+            raise AssertionError("%s: exit code %d\n%s%s" % (argv, done.returncode, done.stdout, done.stderr))
+        return done
+
+    def out(self, *args: str, stdin: str = "") -> str:
+        """What a command prints."""
+        return self.run(*args, stdin=stdin).stdout
+
+    def node(self, node: str, *argv: str, stdin: str = "") -> str:
+        """What a command in a node prints."""
+        return self.out("exec", node, "--", *argv, stdin=stdin)
+
+    def ansible(self, program: str, *args: str) -> str:
+        """What an Ansible program prints with the example inventory and the lab's above it."""
+        generated = self.out("inventory", "--path").strip()
+        argv = [program, "-i", "inventory/ubuntu-nested", "-i", generated, *args]
+        return subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
