@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives cni_conf this node's pod networks and address."""
+
+from __future__ import annotations
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+
+
+class ActionModule(NodeAction):
+    """Documented in modules/cni_conf.py."""
+
+    module = "humanz.cni.cni_conf"
+
+    def from_plan(self, part, task_vars):
+        return {
+            "pod_cidrs": part["pod_cidrs"],
+            "node_ip": part["node_ips"][0],
+            "cluster_cidr": part["cluster_cidrs"][0],
+        }
