@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pods can reach through a node whose FORWARD drops, and which address they are seen by."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from lan import Lan, enter, source_seen
+
+if TYPE_CHECKING:
+    from conftest import Firewall
+    from node import Node
+
+# Every packet is a new connection, from a new port.
+FLOOD = """
+import socket, sys, time
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stream:
+        stream.sendto(b"x", (sys.argv[1], 9))
+    time.sleep(0.0002)
+"""
+
+COUNT = """
+import collections, json, socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stream:
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    stream.bind(("0.0.0.0", 9))
+    print("ready", flush=True)
+    stream.settimeout(2)
+    seen = collections.Counter()
+    try:
+        while True:
+            seen[stream.recvfrom(16)[1][0]] += 1
+    except TimeoutError:
+        print(json.dumps(seen))
+"""
+
+
+@pytest.fixture
+def lan(firewall: Firewall, make_node: Callable[[], Node]) -> Lan:
+    """The nodes around the firewall, which drops what it forwards."""
+    firewall.iptables("-P FORWARD DROP")
+    firewall.iptables("-A FORWARD -j REJECT")
+    return Lan(firewall.node, make_node)
+
+
+def test_pods_reach_nodes_pods_and_the_outside(firewall: Firewall, lan: Lan) -> None:
+    calls = {
+        (lan.pod, lan.peer, lan.PEER): lan.POD,
+        (lan.pod, lan.peer, lan.PEER_POD): lan.POD,
+        (lan.pod, lan.outside, lan.OUTSIDE): "192.168.122.10",
+        (lan.peer, lan.pod, lan.POD): lan.PEER,
+    }
+    for client, server, address in calls:
+        assert source_seen(client, server, address) == ""
+    firewall.converge()
+    for (client, server, address), source in calls.items():
+        assert source_seen(client, server, address) == source
+    firewall.remove()
+    for client, server, address in calls:
+        assert source_seen(client, server, address) == ""
+
+
+def test_node_is_no_router_for_others(firewall: Firewall, lan: Lan) -> None:
+    firewall.converge()
+    assert source_seen(lan.outside, lan.peer, lan.PEER) == ""
+    assert source_seen(lan.peer, lan.outside, lan.OUTSIDE) == ""
+    firewall.iptables("-I FORWARD 1 -j ACCEPT")
+    assert source_seen(lan.outside, lan.peer, lan.PEER) == lan.OUTSIDE
+
+
+def test_masquerade_only_at_the_uplink(firewall: Firewall, lan: Lan) -> None:
+    firewall.converge(uplink="enp8s0")
+    assert source_seen(lan.pod, lan.outside, lan.OUTSIDE) == lan.POD
+    firewall.converge(uplink="enp1s0")
+    assert source_seen(lan.pod, lan.outside, lan.OUTSIDE) == "192.168.122.10"
+    firewall.converge(masquerade=False)
+    assert source_seen(lan.pod, lan.outside, lan.OUTSIDE) == lan.POD
+
+
+def test_nothing_leaks_while_rules_change(firewall: Firewall, lan: Lan) -> None:
+    """New connections from a pod, all through a dozen changes of both chains, leave with the node's address."""
+    firewall.converge()
+    counting = subprocess.Popen(enter(lan.outside, "python3", "-c", COUNT), stdout=subprocess.PIPE, text=True)
+    assert counting.stdout is not None
+    assert counting.stdout.readline() == "ready\n"
+    flood = subprocess.Popen(enter(lan.pod, "python3", "-c", FLOOD, lan.OUTSIDE, "8"))
+    changes = 0
+    while flood.poll() is None:
+        more = ["203.0.113.0/24"] if changes % 2 == 0 else []
+        result = firewall.converge(pod_cidrs=["100.100.0.0/24", *more], non_masquerade_cidrs=["200.0.0.0/24", *more])
+        assert result["changed"]
+        changes += 1
+    seen = json.loads(counting.communicate()[0])
+    assert changes > 12
+    assert list(seen) == ["192.168.122.10"]
+    assert seen["192.168.122.10"] > 2000
