@@ -107,7 +107,7 @@ class Attachment:
         if self.conf.is_default_gateway:
             for one in self.chosen:
                 bits = one.address.bits
-                if not any(route.is_default and route.gateway and route.dst.address.bits == bits for route in routes):
+                if not any(route.is_default and route.dst.address.bits == bits for route in routes):
                     routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
         return routes
 
