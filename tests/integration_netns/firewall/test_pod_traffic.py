@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 # Every packet is a new connection, from a new port.
 FLOOD = """
 import socket, sys, time
-end = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
+while True:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stream:
         stream.sendto(b"x", (sys.argv[1], 9))
     time.sleep(0.0002)
@@ -91,14 +90,15 @@ def test_nothing_leaks_while_rules_change(firewall: Firewall, lan: Lan) -> None:
     counting = subprocess.Popen(enter(lan.outside, "python3", "-c", COUNT), stdout=subprocess.PIPE, text=True)
     assert counting.stdout is not None
     assert counting.stdout.readline() == "ready\n"
-    flood = subprocess.Popen(enter(lan.pod, "python3", "-c", FLOOD, lan.OUTSIDE, "8"))
-    changes = 0
-    while flood.poll() is None:
-        more = ["203.0.113.0/24"] if changes % 2 == 0 else []
-        result = firewall.converge(pod_cidrs=["100.100.0.0/24", *more], non_masquerade_cidrs=["200.0.0.0/24", *more])
-        assert result["changed"]
-        changes += 1
+    flood = subprocess.Popen(enter(lan.pod, "python3", "-c", FLOOD, lan.OUTSIDE))
+    try:
+        for change in range(12):
+            more = [] if change % 2 else ["203.0.113.0/24"]
+            networks = {"pod_cidrs": ["100.100.0.0/24", *more], "non_masquerade_cidrs": ["200.0.0.0/24", *more]}
+            assert firewall.converge(**networks)["changed"]
+    finally:
+        flood.terminate()
+        flood.wait()
     seen = json.loads(counting.communicate()[0])
-    assert changes > 12
     assert list(seen) == ["192.168.122.10"]
-    assert seen["192.168.122.10"] > 2000
+    assert seen["192.168.122.10"] > 1000
