@@ -9,11 +9,14 @@ Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; t
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+# The Python that modules run with; another one, with an older pyroute2, can be named.
+PYTHON = os.environ.get("NODE_PYTHON", sys.executable)
 DRIVER = Path(__file__).with_name("module_driver.py")
 
 SETUP = """
@@ -82,11 +85,16 @@ class Node:
         *,
         check: bool = False,
         diff: bool = False,
-        python: str = sys.executable,
+        python: str = PYTHON,
+        path: str | None = None,
     ) -> dict[str, Any]:
-        """Run the module humanz.cni.*name* on the node and return its result, also that of a failed one."""
+        """Run the module humanz.cni.*name* on the node and return its result, also that of a failed one.
+
+        *path* is where it looks for commands, by default as the tests themselves do.
+        """
         arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **(args or {})}
-        done = self.run(python, str(DRIVER), name, check=False, input=json.dumps(arguments))
+        environment = {**os.environ, "PATH": path or os.environ["PATH"]}
+        done = self.run(python, str(DRIVER), name, check=False, input=json.dumps(arguments), env=environment)
         try:
             result = json.loads(done.stdout)
         except ValueError:
