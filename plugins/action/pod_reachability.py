@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -60,13 +61,14 @@ class _Results:
 
 def _targets(args, results):
     """Write the cluster of probe pods to a file."""
-    try:
-        outside = [_reachability.parse_outside(text) for text in args["outside"]]
-    except ValueError as exc:
-        raise AnsibleActionFail("outside: %s" % exc) from exc
+    outside = [_reachability.parse_outside(text, _resolve) for text in args["outside"]]
     nodes = {host: _node(results.of(host)) for host in results.hosts}
     cluster = {"nodes": nodes, "outside": outside, "sample": args["sample"], "masquerade": args["masquerade"]}
     return {"file": _reachability_files.write("targets", cluster)}
+
+
+def _resolve(name):
+    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0]
 
 
 def _node(result):
@@ -94,7 +96,7 @@ def _failures(args, results):
 
 def _judged(cluster, node, found, probed):
     if "error" in found:
-        return _reachability.not_tried(cluster, node, "%s has no probe pod: %s" % (node, found["error"]))
+        return _reachability.not_tried(cluster, node, _reachability.no_probe(cluster, node))
     if "failures" not in probed:
         reason = "%s could not connect to anything: %s" % (node, probed.get("msg") or NO_PART)
         return _reachability.not_tried(cluster, node, reason)

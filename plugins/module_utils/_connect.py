@@ -33,7 +33,8 @@ class Attempt:
     :param netns: path of the namespace to try it from; None is the caller's own.
     :param must_answer: whether the listener is known to say the address that it sees.
 
-    ``source`` is the first line that the far side sent, or None; ``local`` is the address that it was made from; ``error`` is None if it was reached.
+    ``source`` is the first line that the far side sent, or None; ``local`` is the address that it was made from;
+    ``error`` is None if it was reached.
     """
 
     def __init__(self, address, port=None, netns=None, must_answer=True):

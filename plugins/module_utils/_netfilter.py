@@ -22,7 +22,8 @@ Packet = collections.namedtuple("Packet", "source destination in_device out_devi
 Packet.__doc__ = "A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."
 
 Decision = collections.namedtuple("Decision", "verdict rule undecided")
-Decision.__doc__ = "*rule* is its text, or names the chain whose policy decides; *undecided* are rules that might have decided otherwise."
+Decision.__doc__ = """*rule* is the text of the rule that decides, or names the chain whose policy does; *undecided* are
+rules that might have decided otherwise."""
 
 
 def parse(text):

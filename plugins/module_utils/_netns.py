@@ -25,21 +25,22 @@ def path_of(name):
 
 
 def add(name):
-    """Make the namespace *name*; raises ConvergeError."""
-    _ip_netns("add", name)
+    """Make the namespace *name*, with ``lo`` up as container runtimes do; raises ConvergeError."""
+    _ip("netns", "add", name)
+    _ip("-n", name, "link", "set", "lo", "up")
 
 
 def delete(name):
     """Take away the namespace *name*, with all links that lie in it; raises ConvergeError. None there is no error."""
     if os.path.exists(path_of(name)):
-        _ip_netns("delete", name)
+        _ip("netns", "delete", name)
 
 
-def _ip_netns(verb, name):
-    done = subprocess.run(["ip", "netns", verb, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+def _ip(*arguments):
+    done = subprocess.run(["ip", *arguments], capture_output=True, check=False)
     if done.returncode != 0:
         error = done.stderr.decode("utf-8", "replace").strip()
-        raise ConvergeError("ip netns %s %s failed: %s" % (verb, name, error))
+        raise ConvergeError("ip %s failed: %s" % (" ".join(arguments), error))
 
 
 @contextlib.contextmanager

@@ -12,12 +12,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import re
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _files, _runtime
 
-DATA_DIRS = {"host-local": "/var/lib/cni/networks"}
-DEFAULT_DATA_DIR = "/run/humanz-cni"
+DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
+REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.rp_filter",
@@ -26,7 +25,6 @@ SYSCTLS = (
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
 )
-PACKAGE = re.compile(r"/[^\s'\"]*/humanz-cni/[0-9a-f]{8,}")
 
 
 def runner(module):
@@ -46,7 +44,7 @@ def runner(module):
 
 def plugin(name, cni_path):
     """Return what there is of the CNI plugin *name*."""
-    found = {"path": None, "interpreter": None, "package": None, "versions": [], "error": None}
+    found = {"path": None, "interpreter": None, "library": None, "versions": [], "error": None}
     try:
         found["path"] = _runtime.find_plugin(name, cni_path)
         found.update(_launcher(found["path"]))
@@ -58,13 +56,9 @@ def plugin(name, cni_path):
 
 
 def _launcher(path):
-    with open(path, "rb") as stream:
-        text = stream.read(4096)
-    if not text.startswith(b"#!"):
-        return {}
-    text = text.decode("utf-8", "replace")
-    package = PACKAGE.search(text)
-    return {"interpreter": text[2:].split("\n")[0].split()[0], "package": package.group(0) if package else None}
+    launcher = _cni_install.read_launcher(path)
+    interpreter = launcher[2:].split()[0] if launcher.startswith("#!") else None
+    return {"interpreter": interpreter, "library": _cni_install.library_of(launcher)}
 
 
 def configuration(conf_dir):
@@ -96,7 +90,7 @@ def routes(run, protocol):
 
 
 def rules(run, chains):
-    """Return the rules in and into *chains*, with their counters, in iptables-save syntax, by the tool that shows them."""
+    """Return the rules in and into *chains*, with their counters, by the tool that shows them."""
     found = {}
     for tool in ("iptables-save", "ip6tables-save"):
         status, output, _error = run([tool, "-c"])
@@ -135,7 +129,7 @@ def pool(network):
         return None
     conf = network["plugins"][0]
     ipam = dict(conf, **conf.get("ipam", {}))
-    data_dir = ipam.get("dataDir") or DATA_DIRS.get(ipam["type"], DEFAULT_DATA_DIR)
+    data_dir = ipam.get("dataDir") or DATA_DIRS.get(conf["type"], REFERENCE_DATA_DIR)
     directory = os.path.join(data_dir, network["name"])
     sets = ipam.get("ranges") or ([[ipam]] if "subnet" in ipam else [])
     names = os.listdir(directory) if os.path.isdir(directory) else []

@@ -90,20 +90,23 @@ def stop(name):
 def release(name):
     """Detach the pod *name* and remove its namespace and record; nothing there is no error.
 
-    Raises ConvergeError if a plugin failed; the record then stays, for another try.
+    Raises ConvergeError if a plugin failed. The record of a pod that was attached then stays, for another try.
     """
     with _lock() as locked:
         record = _read_record(name) if locked else None
         if record is None:
             return
         runtime = Runtime(record["network"], record["cni_path"], name, _netns.path_of(name))
+        failure = None
         try:
             runtime.detach(record["result"])
-        finally:
-            _netns.delete(name)
-        _files.remove(_record_path(name))
-        with contextlib.suppress(OSError):  # another pod's record
-            os.rmdir(DIRECTORY)
+        except CniError as exc:
+            failure = exc
+        _netns.delete(name)
+        if failure is None or record["result"] is None:
+            _remove_record(name)
+        if failure:
+            raise failure
 
 
 @contextlib.contextmanager
@@ -131,6 +134,12 @@ def _read_record(name):
         return json.loads(text) if text else None
     except ValueError:
         return None
+
+
+def _remove_record(name):
+    _files.remove(_record_path(name))
+    with contextlib.suppress(OSError):  # another pod's record
+        os.rmdir(DIRECTORY)
 
 
 def _write_record(pod):

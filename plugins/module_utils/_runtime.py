@@ -172,8 +172,7 @@ def call_plugin(path, conf, environment):
             [path],
             input=json.dumps(conf).encode("utf-8"),
             env=dict(os.environ, **environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=PLUGIN_TIMEOUT,
             check=False,
         )

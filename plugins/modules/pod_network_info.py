@@ -62,8 +62,8 @@ options:
         default: 0
   paths_file:
     description:
-      - A file on the controller that M(humanz.cni.pod_reachability) wrote. This node's O(paths) are taken from it. A node
-        that has none is not connected to.
+      - A file on the controller that M(humanz.cni.pod_reachability) wrote. This node's O(paths) are taken from it. A
+        node that has none is not connected to.
     type: path
 attributes:
   check_mode:
@@ -106,12 +106,13 @@ EXAMPLES = r"""
 RETURN = r"""
 plugin:
   description: >-
-    The CNI plugin. RV(plugin.package) is where its Python package lies, RV(plugin.versions) are the versions of the CNI
+    The CNI plugin. RV(plugin.library) is where its Python package lies, RV(plugin.versions) are the versions of the CNI
     specification that it supports, RV(plugin.error) is why it cannot be asked for them.
   returned: without O(paths)
   type: dict
   sample: {"path": "/opt/cni/bin/humanz-cni", "interpreter": "/usr/bin/python3",
-           "package": "/usr/local/lib/humanz-cni/5f0c1d2e3f405162", "versions": ["0.3.1", "0.4.0", "1.0.0"], "error": null}
+           "library": "/usr/local/lib/humanz-cni/5f0c1d2e3f405162", "versions": ["0.3.1", "0.4.0", "1.0.0"],
+           "error": null}
 conf:
   description: The CNI configuration files in the order they are read, and the network that is in force.
   returned: without O(paths)
@@ -162,17 +163,17 @@ probes:
   sample: [{"name": "humanz-probe-5f0c1d2e3f", "running": true}]
 paths:
   description: >-
-    What the tables say about each of O(paths): RV(ignore:route) to the destination and RV(ignore:back) to the source as
-    the kernel looks them up, RV(ignore:forwarding), the rule that RV(ignore:drop)s the connection or its answer, the one
-    that translates its source as RV(ignore:nat), rules that cannot be judged from outside as RV(ignore:undecided), and
-    nftables chains with a dropping policy as RV(ignore:drop_hooks).
+    What the tables say about each of O(paths). RV(ignore:route) leads to the destination and RV(ignore:back) to the
+    source, as the kernel looks them up; RV(ignore:forwarding) is whether it forwards at all; RV(ignore:drop) is the
+    rule that drops the connection or its answer, RV(ignore:nat) the one that translates its source;
+    RV(ignore:undecided) are rules that cannot be judged from outside, RV(ignore:drop_hooks) nftables chains with a dropping policy.
   returned: with O(paths)
   type: list
   elements: dict
   sample:
     - {"source": "100.100.0.2", "destination": "100.100.1.2",
-       "route": {"type": "unicast", "dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0", "protocol": "217",
-                 "neighbour": "REACHABLE"},
+       "route": {"type": "unicast", "dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0",
+                 "protocol": "217", "neighbour": "REACHABLE"},
        "back": {"type": "unicast", "dst": "100.100.0.0/24", "dev": "humanz-cni0", "protocol": "kernel",
                 "neighbour": "REACHABLE"},
        "forwarding": true, "drop": null, "nat": null, "undecided": [], "drop_hooks": []}

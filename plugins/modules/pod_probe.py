@@ -41,7 +41,7 @@ options:
     elements: path
     default: [/opt/cni/bin]
   port:
-    description: The TCP port on which the pod listens. No other pod is concerned, as the port is in the pod's own namespace.
+    description: The TCP port on which the pod listens, in its own network namespace, so that it disturbs no other one.
     type: int
     default: 7217
   lifetime:
@@ -75,8 +75,8 @@ options:
         default: false
   targets_file:
     description:
-      - With O(state=probed), a file on the controller that M(humanz.cni.pod_reachability) wrote. This node's targets are
-        taken from it, and what came of them is judged, so that only failures are returned.
+      - With O(state=probed), a file on the controller that M(humanz.cni.pod_reachability) wrote. This node's targets
+        are taken from it, and what came of them is judged, so that only failures are returned.
     type: path
   timeout:
     description: The number of seconds within which each target must answer.
@@ -261,7 +261,7 @@ def started(module, name):
 
 
 def node_addresses(module):
-    """Return the node's addresses of global scope, without those of services that kube-proxy keeps on a link of its own."""
+    """Return the node's addresses of global scope, without those of services, which kube-proxy's IPVS mode assigns."""
     links = _ip_json(module, ["addr", "show"])
     return [
         address["local"]

@@ -33,17 +33,17 @@ options:
     type: path
   outside:
     description:
-      - With O(stage=targets), what every pod must reach outside the cluster. C(ADDRESS) is tried by ICMP echo,
-        C(ADDRESS:PORT) and C([ADDRESS]:PORT) by TCP. If a TCP listener says an address as its first line, that is taken for
-        the source address that it saw.
+      - With O(stage=targets), what every pod must reach outside the cluster. C(HOST) is tried by ICMP echo,
+        C(HOST:PORT) and C([ADDRESS]:PORT) by TCP. If a TCP listener says an address as its first line, that is taken
+        for the source address that it saw. Host names are looked up on the controller.
       - By default the gateway of each node's own default route, by ICMP echo.
     type: list
     elements: str
     default: []
   sample:
     description:
-      - With O(stage=targets), the number of other nodes' pods that each node is tried against at most. The same ones are
-        taken in every run, and each pod is tried equally often.
+      - With O(stage=targets), the number of other nodes' pods that each node is tried against at most. The same ones
+        are taken in every run, and each pod is tried equally often.
     type: int
     default: 50
   masquerade:
@@ -117,8 +117,8 @@ summary:
   returned: O(stage=table)
   type: str
   sample: >-
-    1 of 18 checks failed: ubuntu-nested-1 has no route to 100.100.1.2, a pod on ubuntu-nested-2: only its default route via
-    192.168.122.1 dev enp1s0 covers it
+    1 of 18 checks failed: ubuntu-nested-1 has no route to 100.100.1.2, a pod on ubuntu-nested-2: only its default route
+    via 192.168.122.1 dev enp1s0 covers it
 table:
   description: The table, line by line.
   returned: O(stage=table)

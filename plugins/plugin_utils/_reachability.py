@@ -7,7 +7,7 @@ A *cluster* is what the probe pods of a run are::
 
     {"nodes": {NODE: {"pod": [address], "port": int, "own": [address of the node], "gateways": [address]}
                or {"error": why it has no probe pod}},
-     "outside": [{"address", "port" (None: ICMP echo)}], none of them meaning each node's own gateways,
+     "outside": [{"name", "address", "port" (None: ICMP echo)} or {"name", "error"}], none: each node's own gateways,
      "sample": how many peers each node is tried against at most,
      "masquerade": whether outside must not see pods' own addresses}
 
@@ -52,7 +52,7 @@ def checks_of(cluster, node):
                 if kind == "node" or peer != node:
                     checks.append(_check(kind, node, peer, address, found.get("port")))
     for target in outside_of(cluster, node):
-        checks.append(_check("outside", node, outside_name(target), target["address"], target["port"]))
+        checks.append(_check("outside", node, target["name"], target.get("address", ""), target.get("port")))
     return checks
 
 
@@ -66,33 +66,26 @@ def outside_of(cluster, node):
     if cluster["outside"] or "error" in found:
         return cluster["outside"]
     families = {_family(address) for address in found["pod"]}
-    return [{"address": address, "port": None} for address in found["gateways"] if _family(address) in families]
+    gateways = [address for address in found["gateways"] if _family(address) in families]
+    return [{"name": address, "address": address, "port": None} for address in gateways]
 
 
-def outside_name(target):
-    """Return the name of an outside *target*, as an operator writes it."""
-    if target["port"] is None:
-        return target["address"]
-    return "%s:%d" % ("[%s]" % target["address"] if ":" in target["address"] else target["address"], target["port"])
+def parse_outside(text, resolve):
+    """Return the target that *text* names: ``HOST`` (ICMP echo), ``HOST:PORT`` or ``[ADDRESS]:PORT`` (TCP).
 
-
-def parse_outside(text):
-    """Return the target that *text* names: ``ADDRESS`` (ICMP echo), ``ADDRESS:PORT`` or ``[ADDRESS]:PORT`` (TCP).
-
-    Raises ValueError, with a text for the operator.
+    :param resolve: returns an address of a host name, or raises OSError.
     """
-    address, port = text, None
+    host, port = text, None
     if text.startswith("[") or text.count(":") == 1:
-        address, _colon, port = text.rpartition(":")
-        address = address.strip("[]")
+        host, _colon, port = text.rpartition(":")
+        host = host.strip("[]")
+    if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
+        return {"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}
     try:
-        ipaddress.ip_address(address)
-        number = None if port is None else int(port)
-    except ValueError:
-        number = 0
-    if number is not None and not 0 < number < 65536:
-        raise ValueError("%r is no target: give ADDRESS for ICMP echo, ADDRESS:PORT or [ADDRESS]:PORT for TCP" % text)
-    return {"address": address, "port": number}
+        address = host if is_address(host) else resolve(host)
+    except OSError as exc:
+        return {"name": text, "error": "the controller finds no address of %s: %s" % (host, exc.strerror or exc)}
+    return {"name": text, "address": address, "port": None if port is None else int(port)}
 
 
 def targets_for(cluster, node):
@@ -119,7 +112,7 @@ def judge(cluster, node, results):
     passed, failures = 0, []
     for check in checks_of(cluster, node):
         if not check["address"]:
-            failures.append(dict(check, what="not tried", reason=_no_probe(cluster, check["to"])))
+            failures.append(dict(check, what="not tried", reason=_why_not(cluster, check)))
             continue
         side = "node" if check["kind"] == "node" else "pod"
         result = by_key[(side, check["address"], check["port"])]
@@ -147,7 +140,15 @@ def not_tried(cluster, node, reason):
     return {"passed": 0, "failures": failures}
 
 
-def _no_probe(cluster, node):
+def _why_not(cluster, check):
+    """Return why a *check* without an address was not tried."""
+    if check["kind"] == "outside":
+        return next(target["error"] for target in cluster["outside"] if target["name"] == check["to"])
+    return no_probe(cluster, check["to"])
+
+
+def no_probe(cluster, node):
+    """Return why *node* has no probe pod, in words."""
     return "%s has no probe pod: %s" % (node, cluster["nodes"][node]["error"])
 
 
@@ -155,7 +156,7 @@ def _wrong_source(cluster, check, seen_as):
     """Return what is wrong with the source address that the far side saw, or None."""
     found = cluster["nodes"][check["from"]]
     if check["kind"] == "outside":
-        if not _is_address(seen_as):
+        if not is_address(seen_as):
             return None
         own = seen_as in found["pod"]
         if own and cluster["masquerade"]:
@@ -170,7 +171,8 @@ def _wrong_source(cluster, check, seen_as):
     return "seen as %s instead of %s" % (seen_as, wanted)
 
 
-def _is_address(text):
+def is_address(text):
+    """Return whether *text* is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text or "")
     except ValueError:

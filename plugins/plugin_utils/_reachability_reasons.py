@@ -86,7 +86,8 @@ def _own_pod(node, evidence, key, address):
         return []
     route = evidence[key]
     if "error" in route or route["dst"] == "default" or "gateway" in route:
-        return ["%s has no connected route to its own pod %s: the bridge is down or has lost its address" % (node, address)]
+        text = "%s has no connected route to its own pod %s: the bridge is down or has lost its address"
+        return [text % (node, address)]
     if route.get("neighbour") in SILENT_NEIGHBOUR:
         return ["the pod %s on %s does not answer on %s" % (address, node, route["dev"])]
     return []
@@ -152,5 +153,5 @@ def _unexplained(failure, near, far):
         )
     unsure = near["undecided"] + (far or near)["undecided"]
     if unsure:
-        return "the routes of %s are right; a rule that cannot be judged from outside may drop it: %s" % (ends, unsure[0])
+        return "the routes of %s are right; this rule, which tables do not decide, may drop it: %s" % (ends, unsure[0])
     return "the routes and rules of %s let it pass: look at what lies between (switch, security group, firewall)" % ends

@@ -84,7 +84,7 @@ def notes(cluster):
 
 def _matrix(cluster, failures):
     outside = sorted(
-        {_reachability.outside_name(target) for node in cluster["nodes"] for target in _reachability.outside_of(cluster, node)}
+        {target["name"] for node in cluster["nodes"] for target in _reachability.outside_of(cluster, node)}
     )
     failed = {(failure["kind"], failure["from"], failure["to"]) for failure in failures}
     columns = list(cluster["nodes"]) + outside
@@ -92,7 +92,8 @@ def _matrix(cluster, failures):
     for kind, label in (("pod", "pod on %s"), ("node", "node %s")):
         for node in cluster["nodes"]:
             made = {(check["kind"], check["to"]) for check in _reachability.checks_of(cluster, node)}
-            rows.append([label % node] + [_cell(kind, node, column, column in outside, made, failed) for column in columns])
+            cells = [_cell(kind, node, column, column in outside, made, failed) for column in columns]
+            rows.append([label % node, *cells])
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 

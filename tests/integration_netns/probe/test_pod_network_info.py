@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node is said to have, where everything stands and where nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fleet import Fleet
+from node import Node
+
+CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
+
+
+def test_a_converged_node(fleet: Fleet) -> None:
+    node = fleet.nodes["node-1"]
+    node.module("pod_probe", {})
+    info = node.module("pod_network_info")
+    node.module("pod_probe", {"state": "stopped"})
+
+    assert info["changed"] is False
+    assert info["plugin"]["path"] == "/opt/cni/bin/humanz-cni"
+    assert info["plugin"]["interpreter"] == "/usr/bin/python3"
+    assert info["plugin"]["library"].startswith("/usr/local/lib/humanz-cni/")
+    assert "1.0.0" in info["plugin"]["versions"]
+    in_force = {"path": CONF, "name": "humanz-cni", "cni_version": "1.0.0", "plugins": ["humanz-cni"]}
+    assert info["conf"] == {"files": [CONF], "in_force": in_force, "error": None}
+    assert info["route_lines"] == [
+        "100.100.1.0/24 via 200.0.0.20 dev enp8s0",
+        "100.100.2.0/24 via 200.0.0.30 dev enp8s0",
+    ]
+    assert info["routes"][0] == {"dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0"}
+    rules = [line.split("] ")[-1] for line in info["rules"]["iptables-save"]]
+    assert "-A FORWARD -j HUMANZ-FORWARD" in rules
+    assert "-A HUMANZ-POSTROUTING -s 100.100.0.0/24 -j MASQUERADE" in rules
+    assert (info["bridge"]["kind"], info["bridge"]["up"], len(info["bridge"]["ports"])) == ("bridge", True, 1)
+    assert "100.100.0.1/24" in info["bridge"]["addresses"]
+    assert info["bridge"]["alias"].startswith("humanz-cni")
+    assert info["pool"] == {"directory": "/run/humanz-cni/humanz-cni", "reserved": 1, "total": 253}
+    assert info["sysctls"]["net.ipv4.ip_forward"] == "1"
+    assert info["probes"] == [{"name": "humanz-probe-default", "running": True}]
+
+
+def test_an_empty_node(node: Node, run_module: Callable[..., dict[str, Any]]) -> None:
+    node.run("rm", "-rf", "/etc/cni/net.d")
+    info = run_module("pod_network_info", check=True)
+    assert info["plugin"]["error"] == "the CNI plugin humanz-cni is not an executable in /opt/cni/bin"
+    assert info["conf"]["error"].startswith("no CNI configuration: /etc/cni/net.d holds no file named")
+    empty = {"routes": [], "route_lines": [], "rules": {}, "bridge": None, "pool": None, "probes": []}
+    assert {key: info[key] for key in empty} == empty
+
+
+def test_paths(fleet: Fleet) -> None:
+    node = fleet.nodes["node-1"]
+    node.module("pod_probe", {})  # it leaves the bridge
+    node.module("pod_probe", {"state": "stopped"})
+    args = {"paths": [{"source": "100.100.0.2", "destination": "100.100.1.2", "port": 80}]}
+    found = node.module("pod_network_info", args)["paths"][0]
+    assert {key: found["route"][key] for key in ("dst", "gateway", "dev")} == {
+        "dst": "100.100.1.0/24",
+        "gateway": "200.0.0.20",
+        "dev": "enp8s0",
+    }
+    assert found["back"]["dev"] == "humanz-cni0"
+    assert (found["forwarding"], found["drop"], found["nat"]) == (True, None, None)
+
+
+def test_a_firewall_of_the_older_kind_is_seen_beside_the_newer(fleet: Fleet) -> None:
+    node = fleet.nodes["node-1"]
+    args = {"paths": [{"source": "100.100.0.2", "destination": "100.100.1.2"}]}
+    node.run("iptables-legacy", "-A", "FORWARD", "-s", "100.100.0.0/16", "-j", "DROP")
+    drop = node.module("pod_network_info", args)["paths"][0]["drop"]
+    node.run("iptables-legacy", "-F", "FORWARD")
+    assert drop == {"tool": "iptables-legacy", "rule": "-A FORWARD -s 100.100.0.0/16 -j DROP", "answer": False}

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each thing that a pod network can lack is broken in turn: the right checks fail, and the reason is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from fleet import Fleet, checks, reasons
+
+
+@contextmanager
+def broken(fleet: Fleet, node: str, breaks: str, repairs: str) -> Iterator[None]:
+    """Run one command on *node* for the time of the block, and another one at its end."""
+    machine = fleet.switch if node == "switch" else fleet.nodes[node]
+    machine.run("sh", "-ec", breaks)
+    try:
+        yield
+    finally:
+        machine.run("sh", "-ec", repairs)
+
+
+@pytest.fixture(scope="module")
+def cluster(fleet: Fleet) -> Iterator[dict[str, object]]:
+    """The probe pods of a run."""
+    yield fleet.start()
+    fleet.stop()
+
+
+TO_NODE_2 = {"pod on node-1 -> pod on node-2", "node node-1 -> pod on node-2", "pod on node-2 -> pod on node-1"}
+NODE_2_FORWARDS_NOTHING = {
+    "pod on node-1 -> pod on node-2",
+    "pod on node-3 -> pod on node-2",
+    "node node-1 -> pod on node-2",
+    "node node-3 -> pod on node-2",
+    "pod on node-2 -> pod on node-1",
+    "pod on node-2 -> pod on node-3",
+    "pod on node-2 -> outside 192.168.122.1",
+}
+
+BREAKS = {
+    "no route but the default one": (
+        "node-1",
+        "ip route del 100.100.1.0/24",
+        "ip route add 100.100.1.0/24 via 200.0.0.20 proto 217",
+        TO_NODE_2,
+        "node-1 has no route to 100.100.1.{pod}, a pod on node-2: only its default route via 192.168.122.1 dev enp1s0 "
+        "covers it",
+    ),
+    "a blackhole": (
+        "node-1",
+        "ip route replace blackhole 100.100.1.0/24",
+        "ip route replace 100.100.1.0/24 via 200.0.0.20 proto 217",
+        TO_NODE_2,
+        "node-1 has no route to 100.100.1.{pod}, a pod on node-2 (Invalid argument)",
+    ),
+    "another next hop": (
+        "node-1",
+        "ip route replace 100.100.1.0/24 via 200.0.0.99 proto 217",
+        "ip route replace 100.100.1.0/24 via 200.0.0.20 proto 217",
+        TO_NODE_2,
+        "node-1 sends 100.100.1.0/24 via 200.0.0.99 dev enp8s0, but that is no address of node-2 (its own are "
+        "200.0.0.20, 192.168.122.12, 100.100.1.1)",
+    ),
+    "the jump is missing": (
+        "node-2",
+        "iptables -D FORWARD -j HUMANZ-FORWARD",
+        "iptables -A FORWARD -j HUMANZ-FORWARD",
+        NODE_2_FORWARDS_NOTHING,
+        "node-2 drops it by the policy of FORWARD, as no rule accepts it (iptables)",
+    ),
+    "a DROP stands ahead": (
+        "node-2",
+        "iptables -I FORWARD -j DROP",
+        "iptables -D FORWARD -j DROP",
+        NODE_2_FORWARDS_NOTHING,
+        "node-2 drops it by the rule -A FORWARD -j DROP (iptables)",
+    ),
+    "a rejection in somebody else's chain": (
+        "node-2",
+        "iptables -N GUARD; iptables -A GUARD -p tcp -j REJECT; iptables -I FORWARD -i enp8s0 -j GUARD",
+        "iptables -D FORWARD -i enp8s0 -j GUARD; iptables -F GUARD; iptables -X GUARD",
+        {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check},
+        "node-2 drops it by the rule -A GUARD -p tcp -j REJECT --reject-with icmp-port-unreachable (iptables)",
+    ),
+    "a native nftables chain drops": (
+        "node-2",
+        "nft 'add table inet guard; add chain inet guard fw { type filter hook forward priority 10; policy drop; }'",
+        "nft delete table inet guard",
+        NODE_2_FORWARDS_NOTHING,
+        "the routes and iptables rules of node-1 and node-2 let it pass; these nftables chains drop by policy: inet "
+        "guard fw",
+    ),
+    "no forwarding": (
+        "node-2",
+        "sysctl -qw net.ipv4.ip_forward=0",
+        "sysctl -qw net.ipv4.ip_forward=1",
+        NODE_2_FORWARDS_NOTHING,
+        "node-2 does not forward packets: its sysctl ip_forward is 0",
+    ),
+    "pods' traffic is masqueraded": (
+        "node-3",
+        "iptables -t nat -D HUMANZ-POSTROUTING 1",
+        "iptables -t nat -I HUMANZ-POSTROUTING -s 100.100.2.0/24 -d 100.100.0.0/16 -j RETURN",
+        {"pod on node-3 -> pod on node-1", "pod on node-3 -> pod on node-2"},
+        "node-3 translates the source by the rule -A HUMANZ-POSTROUTING -s 100.100.2.0/24 -j MASQUERADE (iptables): no "
+        "rule ahead of it leaves traffic between pods and nodes out",
+    ),
+    "the far node masquerades what arrives": (
+        "node-3",
+        "iptables -t nat -I POSTROUTING -o humanz-cni0 -j MASQUERADE",
+        "iptables -t nat -D POSTROUTING -o humanz-cni0 -j MASQUERADE",
+        {
+            "pod on node-1 -> pod on node-3",
+            "pod on node-2 -> pod on node-3",
+            "node node-1 -> pod on node-3",
+            "node node-2 -> pod on node-3",
+        },
+        "node-3 translates the source by the rule -A POSTROUTING -o humanz-cni0 -j MASQUERADE (iptables): no rule "
+        "ahead of it leaves traffic between pods and nodes out",
+    ),
+    "outside is not masqueraded": (
+        "node-3",
+        "iptables -t nat -D HUMANZ-POSTROUTING 2",
+        "iptables -t nat -A HUMANZ-POSTROUTING -s 100.100.2.0/24 -j MASQUERADE",
+        {"pod on node-3 -> outside 192.168.122.1"},
+        "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1: answers do not "
+        "find back",
+    ),
+    "the link between the nodes is down": (
+        "switch",
+        "ip link set port2 down",
+        "ip link set port2 up",
+        {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check}
+        | {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
+        "node-2 gets no answer to ARP from 200.0.0.10 (node-1) on enp8s0: the link between them is down, or is another "
+        "one",
+    ),
+    "the bridge lost its address": (
+        "node-2",
+        "ip addr del 100.100.1.1/24 dev humanz-cni0",
+        "ip addr add 100.100.1.1/24 dev humanz-cni0",
+        NODE_2_FORWARDS_NOTHING | {"node node-2 -> pod on node-2"},
+        "node-2 has no connected route to its own pod 100.100.1.{pod}: the bridge is down or has lost its address",
+    ),
+}
+
+
+def test_all_is_well(fleet: Fleet, cluster: dict[str, object]) -> None:
+    assert fleet.probe(cluster) == []
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_reason(fleet: Fleet, cluster: dict[str, dict], name: str) -> None:
+    node, breaks, repairs, failed, reason = BREAKS[name]
+    with broken(fleet, node, breaks, repairs):
+        # the kernel gives up on ARP after 3 s
+        failures = fleet.probe(cluster, timeout=4 if "ARP" in reason else 1)
+    assert checks(failures) == failed
+    pods = {pod["pod"][0].rpartition(".")[2] for pod in cluster["nodes"].values()}
+    assert reasons(failures) & {reason.replace("{pod}", pod) for pod in pods}, reasons(failures)
+
+
+def test_only_what_the_break_explains_is_named(fleet: Fleet, cluster: dict[str, dict]) -> None:
+    node, breaks, repairs, _failed, _reason = BREAKS["no route but the default one"]
+    with broken(fleet, node, breaks, repairs):
+        assert len(reasons(fleet.probe(cluster))) == 1
+
+
+def test_outside_that_the_node_does_not_reach_either(fleet: Fleet, cluster: dict[str, dict]) -> None:
+    failures = fleet.probe(
+        dict(cluster, outside=[{"name": "192.168.122.1:81", "address": "192.168.122.1", "port": 81}])
+    )
+    assert checks(failures) == {f"pod on {name} -> outside 192.168.122.1:81" for name in fleet.nodes}
+    assert reasons(failures) == {
+        "the node itself does not reach 192.168.122.1:81 either: Connection refused (ECONNREFUSED)"
+    }

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which connections are made, and what their outcomes mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
+
+
+def cluster(nodes: int = 3, **changes: Any) -> dict[str, Any]:
+    entries = {
+        f"node-{number}": {
+            "pod": [f"100.{number // 250}.{number % 250}.2"],
+            "port": 7217,
+            "own": [f"200.0.{number // 250}.{number % 250}", f"100.{number // 250}.{number % 250}.1"],
+            "gateways": ["192.168.122.1"],
+        }
+        for number in range(1, nodes + 1)
+    }
+    return {"nodes": entries, "outside": [], "sample": 50, "masquerade": True, **changes}
+
+
+def result(check: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    outcome = {
+        "address": check["address"],
+        "port": check["port"],
+        "seen_as": None,
+        "error": None,
+        "local": None,
+        "ms": 1,
+    }
+    return {"from": "node" if check["kind"] == "node" else "pod", **outcome, **changes}
+
+
+def good_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
+    results = []
+    for check in _reachability.checks_of(made, node):
+        source = made["nodes"][node]["own" if check["kind"] == "node" else "pod"][0]
+        results.append(result(check, seen_as=source if check["kind"] != "outside" else None, local=source))
+        if check["kind"] == "outside":
+            results.append({**results[-1], "from": "node"})
+    return results
+
+
+def test_every_pair_is_checked_and_no_pod_against_itself() -> None:
+    made = cluster()
+    checks = [check for node in made["nodes"] for check in _reachability.checks_of(made, node)]
+    pairs = {(check["kind"], check["from"], check["to"]) for check in checks}
+    names = list(made["nodes"])
+    assert pairs == (
+        {("pod", one, other) for one in names for other in names if one != other}
+        | {("node", one, other) for one in names for other in names}
+        | {("outside", one, "192.168.122.1") for one in names}
+    )
+    assert len(checks) == len(pairs)
+
+
+def test_targets_are_what_the_checks_need_once() -> None:
+    targets = {(target["address"], target["port"]): target for target in _reachability.targets_for(cluster(), "node-1")}
+    assert targets[("100.0.1.2", 7217)]["sources"] == ["node"]
+    assert targets[("100.0.2.2", 7217)] == {
+        "address": "100.0.2.2",
+        "port": 7217,
+        "sources": ["node", "pod"],
+        "may_be_silent": False,
+    }
+    assert targets[("192.168.122.1", None)]["sources"] == ["node", "pod"]
+    assert targets[("192.168.122.1", None)]["may_be_silent"] is True
+    assert len(targets) == 4
+
+
+def test_a_sample_tries_every_pod_equally_often_and_is_stable() -> None:
+    made = cluster(200, sample=20)
+    peers = {node: _reachability.peers_of(made, node) for node in made["nodes"]}
+    assert {len(set(found)) for found in peers.values()} == {20}
+    assert all(node not in found for node, found in peers.items())
+    assert set(Counter(peer for found in peers.values() for peer in found).values()) == {20}
+    assert peers == {node: _reachability.peers_of(cluster(200, sample=20), node) for node in made["nodes"]}
+
+
+def test_all_others_are_tried_up_to_the_sample() -> None:
+    made = cluster(51)
+    assert len(_reachability.peers_of(made, "node-1")) == 50
+
+
+def test_good_results_pass() -> None:
+    made = cluster()
+    assert _reachability.judge(made, "node-2", good_results(made, "node-2")) == {"passed": 6, "failures": []}
+
+
+def test_a_masqueraded_pod_fails() -> None:
+    made = cluster()
+    results = good_results(made, "node-1")
+    for found in results:
+        if found["from"] == "pod" and found["address"] == "100.0.2.2":
+            found["seen_as"] = "200.0.0.1"
+    judged = _reachability.judge(made, "node-1", results)
+    assert judged["passed"] == 5
+    assert [(failure["kind"], failure["to"], failure["what"]) for failure in judged["failures"]] == [
+        ("pod", "node-2", "seen as 200.0.0.1 instead of the pod's own address")
+    ]
+
+
+def test_a_node_may_be_seen_by_any_of_its_own_addresses_only() -> None:
+    made = cluster()
+    results = good_results(made, "node-1")
+    for found in results:
+        if found["from"] == "node" and found["address"] == "100.0.2.2":
+            found["seen_as"] = "100.0.2.1"
+    failures = _reachability.judge(made, "node-1", results)["failures"]
+    assert [failure["what"] for failure in failures] == ["seen as 100.0.2.1 instead of an address of the node"]
+
+
+@pytest.mark.parametrize(
+    ("masquerade", "seen_as", "what"),
+    [
+        (True, "200.0.0.1", None),
+        (True, "203.0.113.9", None),
+        (True, "SSH-2.0", None),
+        (True, None, None),
+        (True, "100.0.1.2", "seen as 100.0.1.2, the pod's own address, instead of one of the node's"),
+        (False, "100.0.1.2", None),
+        (False, "200.0.0.1", "seen as 200.0.0.1 instead of the pod's own address"),
+    ],
+)
+def test_what_outside_may_see(masquerade: bool, seen_as: str | None, what: str | None) -> None:
+    target = {"name": "198.51.100.1:80", "address": "198.51.100.1", "port": 80}
+    made = cluster(outside=[target], masquerade=masquerade)
+    results = good_results(made, "node-1")
+    for found in results:
+        if found["from"] == "pod" and found["port"] == 80:
+            found["seen_as"] = seen_as
+    failures = _reachability.judge(made, "node-1", results)["failures"]
+    assert [failure["what"] for failure in failures] == ([what] if what else [])
+
+
+def test_an_unreached_target_keeps_where_it_was_tried_from() -> None:
+    made = cluster()
+    results = good_results(made, "node-1")
+    for found in results:
+        if found["address"] == "100.0.3.2":
+            found.update(error="no answer in 5 s", seen_as=None, local=None)
+    failures = _reachability.judge(made, "node-1", results)["failures"]
+    assert {failure["kind"]: failure["local"] for failure in failures} == {"pod": "100.0.1.2", "node": "200.0.0.1"}
+
+
+def test_a_node_without_a_probe_fails_all_its_checks_and_is_named() -> None:
+    made = cluster()
+    made["nodes"]["node-3"] = {"error": "unreachable"}
+    judged = _reachability.judge(made, "node-1", good_results(made, "node-1"))
+    assert {failure["reason"] for failure in judged["failures"]} == {"node-3 has no probe pod: unreachable"}
+    assert {failure["kind"] for failure in judged["failures"]} == {"pod", "node"}
+    assert len(_reachability.not_tried(made, "node-3", "gone")["failures"]) == 5
+
+
+def test_both_ends_are_examined_once_for_each_path() -> None:
+    failure = {"kind": "pod", "from": "a", "to": "b", "address": "100.0.2.2", "port": 7217, "local": "100.0.1.2"}
+    outside = {**failure, "kind": "outside", "to": "192.168.122.1", "address": "192.168.122.1", "port": None}
+    untried = {**failure, "to": "c", "reason": "c has no probe pod"}
+    assert _reachability.paths_to_examine([failure, dict(failure), outside, untried]) == {
+        "a": [
+            {"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217},
+            {"source": "100.0.1.2", "destination": "192.168.122.1", "port": 0},
+        ],
+        "b": [{"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217}],
+    }
+
+
+def test_a_node_is_asked_for_a_limited_number_of_paths() -> None:
+    failure = {"kind": "pod", "from": "a", "to": "b", "port": 7217, "local": "100.0.1.2"}
+    failures = [{**failure, "address": f"100.0.2.{number}"} for number in range(200)]
+    assert len(_reachability.paths_to_examine(failures)["a"]) == _reachability.MAX_PATHS
+
+
+def resolve(name: str) -> str:
+    if name == "gateway.example":
+        return "198.51.100.7"
+    raise OSError(-2, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "port"),
+    [
+        ("192.0.2.1", "192.0.2.1", None),
+        ("192.0.2.1:80", "192.0.2.1", 80),
+        ("2001:db8::1", "2001:db8::1", None),
+        ("[2001:db8::1]:443", "2001:db8::1", 443),
+        ("gateway.example", "198.51.100.7", None),
+        ("gateway.example:53", "198.51.100.7", 53),
+    ],
+)
+def test_outside_targets(text: str, address: str, port: int | None) -> None:
+    assert _reachability.parse_outside(text, resolve) == {"name": text, "address": address, "port": port}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("192.0.2.1:0", "'192.0.2.1:0' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        ("192.0.2.1:http", "'192.0.2.1:http' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        (":80", "':80' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        ("nowhere.example:80", "the controller finds no address of nowhere.example: Name or service not known"),
+    ],
+)
+def test_what_is_no_outside_target_fails_as_a_check(text: str, error: str) -> None:
+    made = cluster(outside=[_reachability.parse_outside(text, resolve)])
+    failures = _reachability.judge(made, "node-1", good_results(made, "node-1"))["failures"]
+    assert [(failure["to"], failure["reason"]) for failure in failures] == [(text, error)]
+
+
+def test_gateways_of_another_family_than_the_pods_are_not_tried() -> None:
+    made = cluster()
+    made["nodes"]["node-1"]["gateways"] = ["192.168.122.1", "fe80::1"]
+    assert [target["address"] for target in _reachability.outside_of(made, "node-1")] == ["192.168.122.1"]

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a connection failed, from both ends' tables. What real nodes say is in tests/integration_netns/probe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability_reasons import explain
+
+CLUSTER = {
+    "nodes": {"a": {"own": ["200.0.0.10"]}, "b": {"own": ["200.0.0.20"]}},
+    "outside": [],
+    "sample": 50,
+    "masquerade": True,
+}
+AWAY = {"type": "unicast", "dst": "100.0.2.0/24", "gateway": "200.0.0.20", "dev": "enp8s0", "neighbour": "REACHABLE"}
+BACK = {"type": "unicast", "dst": "100.0.1.0/24", "gateway": "200.0.0.10", "dev": "enp8s0", "neighbour": "REACHABLE"}
+OWN = {"type": "unicast", "dst": "100.0.1.0/24", "dev": "humanz-cni0", "neighbour": "REACHABLE"}
+DROP = {"tool": "iptables", "rule": "-A FORWARD -j DROP", "answer": False}
+MASQUERADE = {"tool": "iptables", "rule": "-A POSTROUTING -j MASQUERADE"}
+FAILURE = {
+    "kind": "pod",
+    "from": "a",
+    "to": "b",
+    "address": "100.0.2.2",
+    "port": 7217,
+    "local": "100.0.1.2",
+    "what": "no answer in 5 s",
+    "seen_as": None,
+}
+
+
+def evidence(**changes: Any) -> dict[str, Any]:
+    return {"forwarding": True, "drop": None, "nat": None, "undecided": [], "drop_hooks": [], **changes}
+
+
+def near(**changes: Any) -> dict[str, Any]:
+    return evidence(**{"route": AWAY, "back": OWN, **changes})
+
+
+def far(**changes: Any) -> dict[str, Any]:
+    return evidence(**{"route": OWN, "back": BACK, **changes})
+
+
+def why(failure: dict[str, Any] | None = None, **tables: Any) -> list[str]:
+    return explain(CLUSTER, {**FAILURE, **(failure or {})}, tables)
+
+
+def test_what_was_not_tried_says_why() -> None:
+    assert why({"reason": "b has no probe pod: gone"}) == ["b has no probe pod: gone"]
+
+
+def test_tables_that_were_not_read() -> None:
+    assert why() == ["the tables of a were not read"]
+
+
+def test_the_far_end_has_no_way_back() -> None:
+    assert why(a=near(), b=far(back={"error": "Network is unreachable"})) == [
+        "b has no route to 100.0.1.2, a pod on a (Network is unreachable)"
+    ]
+
+
+def test_the_way_back_leads_elsewhere() -> None:
+    assert why(a=near(), b=far(back={**BACK, "gateway": "200.0.0.99"})) == [
+        "b sends 100.0.1.0/24 via 200.0.0.99 dev enp8s0, but that is no address of a (its own are 200.0.0.10)"
+    ]
+
+
+def test_a_pod_network_that_is_taken_to_be_on_a_link() -> None:
+    on_link = {"type": "unicast", "dst": "100.0.0.0/16", "dev": "enp1s0", "neighbour": "FAILED"}
+    assert why(a=near(route=on_link), b=far()) == [
+        "a sends 100.0.0.0/16 on dev enp1s0, but that is no address of b (its own are 200.0.0.20)"
+    ]
+
+
+def test_everything_that_is_wrong_is_said_in_the_order_of_the_way() -> None:
+    found = why(a=near(route={"error": "Network is unreachable"}, drop=DROP), b=far(forwarding=False))
+    assert found == [
+        "a has no route to 100.0.2.2, a pod on b (Network is unreachable)",
+        "a drops it by the rule -A FORWARD -j DROP (iptables)",
+        "b does not forward packets: its sysctl ip_forward is 0",
+    ]
+
+
+def test_a_node_needs_no_forwarding_of_its_own() -> None:
+    node = {"kind": "node", "local": "200.0.0.10"}
+    assert "ip_forward" not in " ".join(
+        why(node, a=near(forwarding=False), b=far(back={**BACK, "dst": "200.0.0.0/24"}))
+    )
+
+
+def test_the_answer_is_dropped() -> None:
+    assert why(a=near(), b=far(drop={**DROP, "answer": True})) == [
+        "b drops the answer by the rule -A FORWARD -j DROP (iptables)"
+    ]
+
+
+def test_what_no_table_explains() -> None:
+    right = "the routes and rules of a and b let it pass: look at what lies between (switch, security group, firewall)"
+    assert why(a=near(), b=far()) == [right]
+    assert why(a=near(), b=far(drop_hooks=["inet guard fw"])) == [
+        "the routes and iptables rules of a and b let it pass; these nftables chains drop by policy: inet guard fw"
+    ]
+    assert why(a=near(undecided=["-A FORWARD -m set --match-set x src -j DROP"]), b=far()) == [
+        "the routes of a and b are right; this rule, which tables do not decide, may drop it: "
+        "-A FORWARD -m set --match-set x src -j DROP"
+    ]
+    assert why({"what": "Connection refused (ECONNREFUSED)"}, a=near(), b=far()) == [
+        "the routes and rules let it pass, but nothing listens at 100.0.2.2 any more"
+    ]
+
+
+@pytest.mark.parametrize("node", ["a", "b"])
+def test_the_end_that_translates_is_named(node: str) -> None:
+    tables = {"a": near(), "b": far()}
+    tables[node]["nat"] = MASQUERADE
+    assert why({"seen_as": "200.0.0.10"}, **tables) == [
+        f"{node} translates the source by the rule -A POSTROUTING -j MASQUERADE (iptables): no rule ahead of it leaves "
+        "traffic between pods and nodes out"
+    ]
+
+
+def test_a_translation_between_the_nodes() -> None:
+    assert why({"seen_as": "203.0.113.1"}, a=near(), b=far()) == [
+        "something between a and b translates the source to 203.0.113.1: the nodes' own rules do not"
+    ]
+
+
+OUTSIDE = {"kind": "outside", "to": "192.0.2.1:80", "address": "192.0.2.1", "port": 80, "node_error": None}
+DEFAULT = {"type": "unicast", "dst": "default", "gateway": "192.168.122.1", "dev": "enp1s0", "neighbour": "REACHABLE"}
+
+
+def test_outside_over_the_default_route_is_right() -> None:
+    assert why(OUTSIDE, a=near(route=DEFAULT, nat=MASQUERADE)) == [
+        "the routes and rules of a let it pass: look at what lies between (switch, security group, firewall)"
+    ]
+
+
+def test_outside_without_masquerade() -> None:
+    text = "a has no MASQUERADE rule that applies to 100.0.1.2 on its way to 192.0.2.1:80"
+    assert why(OUTSIDE, a=near(route=DEFAULT)) == [text + ": answers do not find back"]
+    assert why({**OUTSIDE, "seen_as": "100.0.1.2"}, a=near(route=DEFAULT)) == [text]
+
+
+def test_outside_that_the_node_does_not_reach_either() -> None:
+    assert why({**OUTSIDE, "node_error": "no answer in 5 s"}, a=near(route=DEFAULT, drop=DROP)) == [
+        "the node itself does not reach 192.0.2.1:80 either: no answer in 5 s"
+    ]

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of a run, small and large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _reachability_table
+
+
+def cluster(nodes: int, **changes: Any) -> dict[str, Any]:
+    entries = {
+        f"n{number}": {"pod": [f"100.{number}.0.2"], "port": 7217, "own": [], "gateways": ["192.0.2.1"]}
+        for number in range(1, nodes + 1)
+    }
+    return {"nodes": entries, "outside": [], "sample": 50, "masquerade": True, **changes}
+
+
+def failures_to(made: dict[str, Any], target: str, reason: str) -> list[dict[str, Any]]:
+    return [
+        {**check, "what": "no answer in 5 s", "reasons": [reason]}
+        for node in made["nodes"]
+        for check in _reachability.checks_of(made, node)
+        if check["to"] == target and node != target
+    ]
+
+
+def test_a_small_cluster_is_a_matrix() -> None:
+    made = cluster(2)
+    failures = failures_to(made, "n2", "n1 has no route")
+    assert _reachability_table.render(made, failures) == [
+        "from       pod on n1  pod on n2  192.0.2.1",
+        "pod on n1  -          FAIL       ok",
+        "pod on n2  ok         -          ok",
+        "node n1    ok         FAIL       -",
+        "node n2    ok         ok         -",
+        "",
+        "                  checks  passed  failed",
+        "pod to pod             2       1       1",
+        "node to pod            4       3       1",
+        "pod to outside         2       2       0",
+        "",
+        "1. n1 has no route",
+        "     pod on n1 -> pod on n2 (100.2.0.2): no answer in 5 s",
+        "     node n1 -> pod on n2 (100.2.0.2): no answer in 5 s",
+    ]
+
+
+def test_a_large_cluster_is_counts_and_reasons() -> None:
+    made = cluster(60)
+    lines = _reachability_table.render(made, failures_to(made, "n7", "n7 drops it"))
+    assert not [line for line in lines if line.startswith("from")]
+    assert lines[1].split() == ["pod", "to", "pod", "3000", "2950", "50"]
+    assert "note: each node was tried against 50 of the 59 other nodes, the same ones in every run" in lines
+    assert "every failed check is to or from n7" in lines
+    assert [line for line in lines if line.startswith("1. ")] == ["1. n7 drops it"]
+    assert lines[-1] == "     ... and 95 more checks"
+    assert len(lines) < 20
+
+
+def test_the_reason_that_explains_most_comes_first_and_there_is_an_end() -> None:
+    made = cluster(60)
+    failures = failures_to(made, "n1", "many")
+    for number, failure in enumerate(failures[-30:]):
+        failure["reasons"] = [f"single {number}", "second"]
+    lines = _reachability_table.render(made, failures)
+    assert lines[lines.index("1. many") - 1] == ""
+    assert "   also: second" in lines
+    assert lines[-1] == "... and 11 more reasons"
+    assert _reachability_table.summary(failures, 6000).startswith(
+        "100 of 6000 checks failed: many; single 0; single 1; and 28"
+    )
+
+
+def test_reasons_of_a_check_belong_together() -> None:
+    one = {"kind": "pod", "from": "a", "to": "b", "reasons": ["x", "y"]}
+    other = {**one, "to": "c", "reasons": ["x"]}
+    groups = _reachability_table.group_by_reasons([one, other, dict(other)])
+    assert [(group["reasons"], len(group["checks"])) for group in groups] == [(["x"], 2), (["x", "y"], 1)]
+
+
+def test_no_outside_is_said() -> None:
+    made = cluster(2)
+    made["nodes"]["n2"]["gateways"] = []
+    lines = _reachability_table.render(made, [])
+    assert lines[2] == "pod on n2  ok         -          -"
+    assert "note: pod to outside was not tried where no default gateway or no pod is known: n2" in lines
+
+
+def test_two_addresses_of_a_pod_are_two_checks_and_one_cell() -> None:
+    made = cluster(2)
+    made["nodes"]["n2"]["pod"].append("fd00::2")
+    failure = {
+        "kind": "pod",
+        "from": "n1",
+        "to": "n2",
+        "address": "fd00::2",
+        "port": 7217,
+        "what": "x",
+        "reasons": ["y"],
+    }
+    lines = _reachability_table.render(made, [failure])
+    assert lines[1] == "pod on n1  -          FAIL       ok"
+    assert lines[7].split() == ["pod", "to", "pod", "3", "2", "1"]
+
+
+def test_the_summary_of_success() -> None:
+    assert _reachability_table.summary([], 18) == "all 18 checks passed"
