@@ -36,6 +36,8 @@ def main(nodes: list[str]) -> int:
         failures += seen != wanted
         print("%-8s %s: seen as %s%s" % ("ok" if seen == wanted else "FAILED", what, seen, "" if seen == wanted else ", not " + wanted))
 
+    for node in nodes:
+        lab("pod", "rm", node, POD)
     pods = {node: lab("pod", "run", "--publish", "%s:%s" % (HOST_PORT, PORT), node, POD) for node in nodes}
     uplink = {node: address(node, "enp1s0") for node in nodes}
     between = {node: address(node, "enp3s0" if node.endswith("-3") else "enp8s0") for node in nodes}

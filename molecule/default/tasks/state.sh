@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Prints links, addresses, routes, rules, sysctls and files of this node in a comparable form.
+# The chains CNI-HOSTPORT-* are portmap's, which keeps them.
 set -euo pipefail
 
 echo "# links"
@@ -11,7 +12,7 @@ ip -4 route show table all | grep -v '^broadcast' | sort
 ip -6 route show table main | sort
 for save in iptables-save ip6tables-save; do
     echo "# $save"
-    $save 2> /dev/null | grep -Ev '^#|^:[A-Z]+ ACCEPT|^COMMIT|^\*' || true
+    $save 2> /dev/null | grep -Ev '^#|^:[A-Z]+ ACCEPT|^COMMIT|^\*|CNI-HOSTPORT' || true
 done
 echo "# sysctls"
 sysctl -a 2> /dev/null | grep -E '^net\.(ipv[46]\.(ip_forward|conf\.(all|default)\.)|bridge\.)' | sort
