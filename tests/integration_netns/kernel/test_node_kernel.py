@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""node_kernel sets the kernel of a network namespace, and puts it back exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from node import Node
+
+SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
+MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"
+BEFORE_FILE = "/etc/humanz-cni/sysctl.before.json"
+KEYS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
+
+Module = Callable[..., dict[str, object]]
+
+
+def dump(node: Node) -> str:
+    """Everything that the module could change."""
+    settings = node.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf", "net.ipv6.conf", "net.bridge", check=False)
+    places = ["/etc/sysctl.d", "/etc/modules-load.d", "/etc/humanz-cni"]
+    return settings.stdout + node.run("find", *places, "-ls", check=False).stdout
+
+
+def values(node: Node) -> list[str]:
+    return node.run("sysctl", "-n", *KEYS).stdout.split()
+
+
+@pytest.fixture(autouse=True)
+def _untouched(node: Node) -> None:
+    """A node that does not forward, with two devices, and settings that forwarding would change."""
+    node.ip("link add eth0 type veth peer name eth1")
+    settings = ("net.ipv4.ip_forward=0", "net.ipv4.conf.all.accept_redirects=0", "net.ipv4.conf.eth1.forwarding=1")
+    node.run("sysctl", "-qw", *settings, "net.bridge.bridge-nf-call-iptables=0")
+    for path in (SYSCTL_FILE, MODULES_FILE, BEFORE_FILE):
+        node.run("rm", "-f", path)
+    # Where the overlay first gets a directory of its own, its listing changes.
+    node.run("touch", "/etc/sysctl.d", "/etc/modules-load.d")
+
+
+def test_prediction_is_what_the_first_run_does(node: Node, run_module: Module) -> None:
+    before = dump(node)
+    predicted = run_module("node_kernel", check=True, diff=True)
+    assert dump(node) == before
+
+    done = run_module("node_kernel", diff=True)
+    assert done["changed"] is True
+    assert {key: done[key] for key in ("changed", "diff", "sysctls")} == {
+        key: predicted[key] for key in ("changed", "diff", "sysctls")
+    }
+    assert values(node) == ["1", "1", "1"]
+    assert node.run("cat", SYSCTL_FILE).stdout.splitlines()[1:] == [f"{key} = 1" for key in sorted(KEYS)]
+    assert node.run("cat", MODULES_FILE).stdout.splitlines()[1:] == ["br_netfilter"]
+    assert run_module("node_kernel")["changed"] is False
+
+
+def test_absent_puts_back_everything(node: Node, run_module: Module) -> None:
+    before = node.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf", "net.ipv6.conf", "net.bridge").stdout
+    files = node.run("find", "/etc/sysctl.d", "/etc/modules-load.d").stdout
+    run_module("node_kernel")
+    run_module("node_kernel")
+    result = run_module("node_kernel", {"state": "absent"})
+    assert result["changed"] is True
+    assert node.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf", "net.ipv6.conf", "net.bridge").stdout == before
+    assert node.run("find", "/etc/sysctl.d", "/etc/modules-load.d").stdout == files
+    assert node.run("test", "-e", "/etc/humanz-cni", check=False).returncode
+    assert run_module("node_kernel", {"state": "absent"})["changed"] is False
+
+
+def test_absent_on_an_untouched_node_changes_nothing(node: Node, run_module: Module) -> None:
+    before = dump(node)
+    assert run_module("node_kernel", {"state": "absent"})["changed"] is False
+    assert dump(node) == before
+
+
+def test_absent_keeps_what_was_there_before_us(node: Node, run_module: Module) -> None:
+    node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    run_module("node_kernel")
+    run_module("node_kernel", {"state": "absent"})
+    assert values(node)[0] == "1"
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        pytest.param(["sysctl", "-qw", "net.ipv4.ip_forward=0"], id="value"),
+        pytest.param(["sed", "-i", "s/= 1/= 0/", SYSCTL_FILE], id="file"),
+        pytest.param(["rm", MODULES_FILE], id="modules file"),
+    ],
+)
+def test_drift_is_repaired(node: Node, run_module: Module, drift: list[str]) -> None:
+    run_module("node_kernel")
+    remembered = node.run("cat", BEFORE_FILE).stdout
+    node.run(*drift)
+    assert run_module("node_kernel", check=True)["changed"] is True
+    assert run_module("node_kernel")["changed"] is True
+    assert values(node) == ["1", "1", "1"]
+    assert node.run("cat", BEFORE_FILE).stdout == remembered
+    assert run_module("node_kernel")["changed"] is False
+
+
+def test_key_that_is_wanted_no_more_is_put_back(node: Node, run_module: Module) -> None:
+    run_module("node_kernel", {"sysctls": {"net.ipv4.ip_forward": 1, "net.ipv4.tcp_rmem": "4096 65536  131072"}})
+    assert node.run("sysctl", "-n", "net.ipv4.tcp_rmem").stdout.split() == ["4096", "65536", "131072"]
+    result = run_module("node_kernel", {"sysctls": {"net.ipv4.tcp_rmem": "4096 65536 131072"}}, diff=True)
+    assert result["changed"] is True
+    assert values(node)[0] == "0"
+    assert node.run("sysctl", "-n", "net.ipv4.conf.all.accept_redirects").stdout == "0\n"
+    assert list(json.loads(node.run("cat", BEFORE_FILE).stdout)) == ["net.ipv4.tcp_rmem"]
+    assert run_module("node_kernel", {"sysctls": {"net.ipv4.tcp_rmem": "4096 65536 131072"}})["changed"] is False
+
+
+def test_later_files_are_warned_of(node: Node, run_module: Module) -> None:
+    node.run("rm", "-f", "/etc/sysctl.d/99-sysctl.conf")
+    node.run("tee", "/etc/sysctl.d/99-zz.conf", input="net/ipv4/ip_forward=0\nnet.ipv4.tcp_syncookies=0\n")
+    node.run("tee", "/etc/sysctl.d/98-early.conf", input="net.ipv4.ip_forward = 0\n")
+    node.run("tee", "/etc/sysctl.conf", input="# net.ipv4.ip_forward=1\n-net.bridge.bridge-nf-call-iptables = 0\n")
+    result = run_module("node_kernel")
+    assert result["overridden_by"] == [
+        {"file": "/etc/sysctl.conf", "key": "net.bridge.bridge-nf-call-iptables", "value": "0"},
+        {"file": "/etc/sysctl.d/99-zz.conf", "key": "net.ipv4.ip_forward", "value": "0"},
+    ]
+    warnings = json.dumps(result["warnings"])
+    assert f"/etc/sysctl.d/99-zz.conf is read after {SYSCTL_FILE} and sets net.ipv4.ip_forward to 0" in warnings
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"sysctls": {"net.ipv4.ip_forwrad": 1}}, "has no net.ipv4.ip_forwrad"),
+        ({"sysctls": {"net.//.x": 1}}, "'net.//.x' is no parameter"),
+        ({"sysctls": {"net.ipv4.ip_forward": True}}, "net.ipv4.ip_forward is True"),
+        ({"sysctls": {"net.ipv4.ip_forward": ""}}, "net.ipv4.ip_forward is ''"),
+        ({"modules": ["../x"]}, "'../x' is no name of a kernel module"),
+        ({"sysctl_file": "/etc/hostname"}, "/etc/hostname was not written by this collection"),
+        ({"before_file": "/etc/hostname"}, "/etc/hostname"),
+    ],
+)
+def test_bad_input_changes_nothing(node: Node, run_module: Module, args: dict[str, object], message: str) -> None:
+    before = dump(node)
+    result = run_module("node_kernel", args)
+    assert result["failed"] is True
+    assert message in str(result["msg"])
+    assert dump(node) == before
+
+
+def test_module_that_the_kernel_has_not(run_module: Module) -> None:
+    result = run_module("node_kernel", {"modules": ["no_such_module"]})
+    assert result["failed"] is True
+    assert "no_such_module" in str(result["msg"])
+
+
+def test_read_only_proc_is_an_error_that_names_the_key(node: Node, run_module: Module) -> None:
+    node.run("mount", "-o", "bind,ro", "/proc/sys", "/proc/sys")
+    result = run_module("node_kernel")
+    assert result["failed"] is True
+    assert "net.bridge.bridge-nf-call-iptables cannot be set to 1: Read-only file system" in str(result["msg"])
