@@ -106,8 +106,8 @@ EXAMPLES = r"""
 RETURN = r"""
 plugin:
   description: >-
-    The CNI plugin. RV(plugin.library) is where its Python package lies, RV(plugin.versions) are the versions of the CNI
-    specification that it supports, RV(plugin.error) is why it cannot be asked for them.
+    The CNI plugin. RV(ignore:library) is where its Python package lies, RV(ignore:versions) are the versions of the CNI
+    specification that it supports, RV(ignore:error) is why it cannot be asked for them.
   returned: without O(paths)
   type: dict
   sample: {"path": "/opt/cni/bin/humanz-cni", "interpreter": "/usr/bin/python3",
@@ -166,7 +166,8 @@ paths:
     What the tables say about each of O(paths). RV(ignore:route) leads to the destination and RV(ignore:back) to the
     source, as the kernel looks them up; RV(ignore:forwarding) is whether it forwards at all; RV(ignore:drop) is the
     rule that drops the connection or its answer, RV(ignore:nat) the one that translates its source;
-    RV(ignore:undecided) are rules that cannot be judged from outside, RV(ignore:drop_hooks) nftables chains with a dropping policy.
+    RV(ignore:undecided) are rules that cannot be judged from outside, RV(ignore:drop_hooks) nftables chains with a
+    dropping policy.
   returned: with O(paths)
   type: list
   elements: dict
