@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module node_preflight on a node: what it finds, in one message, and that it changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from node import Node
+
+PART = {
+    "node": "n1",
+    "pod_cidrs": ["100.100.0.0/24"],
+    "node_ips": ["200.0.0.10"],
+    "routes": [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],
+}
+
+
+def problems(node: Node, **changes: Any) -> list[str]:
+    path = changes.pop("path", None)
+    before = node.ip("route show table all")
+    result = node.module("node_preflight", {**PART, **changes}, path=path)
+    assert node.ip("route show table all") == before
+    assert not result.get("changed")
+    assert bool(result["problems"]) == bool(result.get("failed"))
+    found = result["problems"]
+    assert isinstance(found, list)
+    if found:
+        assert result["msg"].splitlines()[1:] == found
+    return found
+
+
+def test_a_node_that_fits_its_part_passes(nested: Node) -> None:
+    assert problems(nested) == []
+
+
+def test_a_converged_node_passes(nested: Node) -> None:
+    nested.module("node_routes", {"routes": PART["routes"]})
+    nested.ip("link add humanz-cni0 type bridge")
+    nested.ip("addr add 100.100.0.1/24 dev humanz-cni0")
+    nested.ip("link set humanz-cni0 up")
+    assert problems(nested) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "addr add 100.100.0.1/20 dev enp1s0",
+            [
+                "n1: pod_network_pod_cidr 100.100.0.0/24: overlaps the route `100.100.0.0/20 dev enp1s0 proto kernel`",
+                "n1: route 100.100.1.0/24: overlaps the route `100.100.0.0/20 dev enp1s0 proto kernel`",
+                "n1: route 100.100.2.0/24: overlaps the route `100.100.0.0/20 dev enp1s0 proto kernel`",
+            ],
+        ),
+        (
+            "route add 100.100.0.64/26 via 192.168.122.9 proto bird",
+            [
+                "n1: pod_network_pod_cidr 100.100.0.0/24: overlaps the route "
+                "`100.100.0.64/26 via 192.168.122.9 dev enp1s0 proto bird`"
+            ],
+        ),
+        (
+            "route add blackhole 100.100.0.0/24",
+            ["n1: pod_network_pod_cidr 100.100.0.0/24: overlaps the route `blackhole 100.100.0.0/24 proto boot`"],
+        ),
+        (
+            "route add 100.100.1.0/24 via 200.0.0.20",
+            [
+                "n1: route 100.100.1.0/24: is held by somebody else: "
+                "`100.100.1.0/24 via 200.0.0.20 dev enp8s0 proto boot`"
+            ],
+        ),
+        ("route add 100.0.0.0/8 via 192.168.122.9", []),
+        ("route add blackhole 100.100.0.0/16", []),
+        ("route add 100.100.0.0/24 via 200.0.0.77 table 300", []),
+        ("route add 100.100.200.0/24 via 200.0.0.77", []),
+    ],
+)
+def test_routes_that_are_in_the_way(nested: Node, command: str, expected: list[str]) -> None:
+    nested.ip(command)
+    found = problems(nested)
+    assert [line.split(": one of both")[0].split(": remove that")[0] for line in found] == expected
+
+
+def test_all_that_is_wrong_is_said_at_once(nested: Node) -> None:
+    found = problems(
+        nested,
+        node_ips=["200.0.0.11"],
+        routes=[{"dst": "100.100.1.0/24", "via": "200.0.0.10"}, {"dst": "100.100.2.0/24", "via": "201.0.0.30"}],
+        problems=["cluster: pod_network_service_cidr 10.0.0.0/33: must be in CIDR notation"],
+    )
+    assert found[0] == "cluster: pod_network_service_cidr 10.0.0.0/33: must be in CIDR notation"
+    assert sorted(found[1:]) == [
+        "n1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own",
+        "n1: next hop 201.0.0.30: is behind the router 192.168.122.1 on enp1s0: "
+        "it must be an address on a network that this node has an interface in",
+        "n1: pod_network_node_ip 200.0.0.11: is on no interface of this node, which has 200.0.0.10 on enp8s0, "
+        "192.168.122.10 on enp1s0, fd00:200::10 on enp8s0: must be one of its addresses",
+    ]
+
+
+def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
+    nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
+    assert problems(nested, path="/usr/bin")[:2] == [
+        "n1: command iptables: is not on this node: install its package, iptables",
+        "n1: command iptables-restore: is not on this node: install its package, iptables",
+    ]
