@@ -126,6 +126,7 @@ def main() -> int:
         print("lab: this needs root: it makes network namespaces and containers", file=sys.stderr)
         return 1
     try:
+        podman.hold()
         return _COMMANDS[options.command](Lab(options.name), options) or 0
     except LabError as error:
         print("lab: %s" % error, file=sys.stderr)

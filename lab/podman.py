@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -28,6 +30,7 @@ volume_path = "%(cache)s/volumes"
 [network]
 network_config_dir = "%(run)s/networks"
 """
+_held: list[int] = []
 
 
 def _prepare() -> None:
@@ -68,14 +71,26 @@ def containers(prefix: str = "") -> dict[str, str]:
     return {each["Names"][0]: each["State"] for each in listed or [] if each["Names"][0].startswith(prefix)}
 
 
+def hold() -> None:
+    """Keep other commands from taking podman's directories away, until this process ends."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _held.append(os.open(str(CACHE / "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    fcntl.flock(_held[-1], fcntl.LOCK_SH)
+
+
 def release() -> None:
-    """Give back what podman holds besides its storage, if no lab has a container left."""
+    """Give back what podman holds besides its storage, if no lab has a container left and no other command runs."""
+    try:
+        fcntl.flock(_held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
     if containers():
         return
     for controller in Path("/sys/fs/cgroup").glob("**/%s" % CGROUP):
-        for path in sorted((p for p in controller.rglob("*") if p.is_dir()), reverse=True):
-            path.rmdir()
-        controller.rmdir()
+        for path in sorted([controller, *(p for p in controller.rglob("*") if p.is_dir())], reverse=True):
+            # A lab with another cache may still use it.
+            with contextlib.suppress(OSError):
+                path.rmdir()
     shutil.rmtree(RUN, ignore_errors=True)
 
 
