@@ -65,10 +65,22 @@ class Attachment:
         facts = {"netns": self.request.netns, "pod": pod_of(self.request.args)}
         try:
             reservations.create()
-            self.chosen = pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, store.boot_id(), facts)
+            self.chosen = self._choose(reservations, facts)
         except OSError as exc:
             raise store.io_error(exc, reservations.path) from exc
         self._undo.append(lambda: _release(reservations, self.owner))
+
+    def _choose(self, reservations, facts):
+        ipam = self.conf.ipam
+        boot = store.boot_id()
+        try:
+            return pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
+        except pool.Exhausted:
+            from . import reclaim
+
+            if not reclaim.run(reservations, boot):
+                raise
+        return pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
 
     def _pod_mac(self):
         if self.conf.mac:

@@ -65,7 +65,7 @@ def _ensure_addresses(sock, bridge, gateways, force):
         present = links.addresses(sock, bridge.index, wanted.address.family)
         if wanted in present:
             continue
-        for other in present:
+        for other in [one for one in present if one not in gateways]:
             if wanted.address.bits == 32 or other.overlaps(wanted):
                 if not force:
                     raise CNIError(

@@ -86,7 +86,7 @@ def make_directory(path, mode):
         if not parent:
             raise
         make_directory(parent, mode)
-        make_directory(path, mode)
+        posix.mkdir(path, mode)
 
 
 def sync_directory(path):

@@ -11,7 +11,7 @@ from _struct import Struct
 
 from . import netlink
 from .address import Address, Network
-from .netlink import NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nested, text, u32
+from .netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nested, text, u32
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -166,7 +166,7 @@ def addresses(sock, index, family):
 
 
 def new_route(index, route):
-    """Return the request for *route* by the link *index*."""
+    """Return the request for *route* by the link *index*; a pod's second network may have a default route as well."""
     further = route.further
     table = further.get("table", RT_TABLE_MAIN)
     scope = further.get("scope", RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
@@ -183,7 +183,7 @@ def new_route(index, route):
     metrics = [u32(kind, value) for kind, value in metrics if value]
     if metrics:
         body += nested(RTA_METRICS, *metrics)
-    return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body
+    return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, body
 
 
 def routes(sock, index, family):

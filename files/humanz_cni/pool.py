@@ -50,7 +50,7 @@ def reserve(store, owner, sets, requested, boot, facts):
     wishes = _match(sets, requested)
     with store.locked() as state:
         if state.boot != boot:
-            store.forget(lambda record: record.get("boot") != boot)
+            store.forget(lambda _name, record: record.get("boot") != boot)
         held = store.record(owner)
         if held is not None:
             raise CNIError(

@@ -111,9 +111,9 @@ class Store:
     def forget(self, is_stale):
         """Remove every name whose record *is_stale* says is nobody's; return the names. With the lock held.
 
-        :param is_stale: called with a record, ``{}`` for one that cannot be read.
+        :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
         """
-        gone = [name for name, record in self.records() if is_stale(record)]
+        gone = [name for name, record in self.records() if is_stale(name, record)]
         # Addresses before owners, the order of remove(): names of owners start with a letter beyond the digits.
         gone.sort(key=lambda name: not _is_address(name))
         for name in gone:

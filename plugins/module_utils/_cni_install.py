@@ -50,10 +50,13 @@ try:
         modules = marshal.loads(stream.read())
     exec(marshal.loads(modules["humanz_cni.start"]))
     start(modules)
-except OSError:
+except Exception:
     sys.path.insert(0, library)
-    from humanz_cni.main import main
-
+    try:
+        from humanz_cni.main import main
+    except ImportError:
+        print('{"cniVersion": "%(spec)s", "code": 999, "msg": "%(library)s is damaged: run humanz.cni.cni_plugin"}')
+        raise
     main()
 """
 
@@ -257,7 +260,8 @@ class Plugin(Resource):
         }
 
     def _launcher(self):
-        return _LAUNCHER % {"interpreter": self._interpreter.path, "library": self._library.path}
+        values = {"interpreter": self._interpreter.path, "library": self._library.path, "spec": SPEC_VERSION}
+        return _LAUNCHER % values
 
     def _prove(self, path):
         """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installs the plugin of this checkout as the module cni_plugin does, without Ansible."""
+"""Installs the plugin of this checkout as the module cni_plugin does, without Ansible. For tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "files" / "humanz_cni"
 
 
 def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
@@ -19,7 +20,7 @@ def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     _make_importable()
     from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
 
-    files = {path.name: path.read_bytes() for path in (ROOT / "files" / "humanz_cni").glob("*.py")}
+    files = {path.name: path.read_bytes() for path in SOURCE.glob("*.py")}
     python = _cni_install.Interpreter(interpreter, run)
     library = _cni_install.Library(files, python, str(directory / "lib"), run)
     plugin = _cni_install.Plugin(library, python, str(directory / "bin"), run)
@@ -30,7 +31,7 @@ def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     return Path(plugin.path)
 
 
-def run(command: list[str], data: str | None = None, environ_update: dict | None = None) -> tuple[int, str, str]:
+def run(command: list[str], data: str | None = None, environ_update: dict[str, str] | None = None) -> tuple:
     """Run *command* as AnsibleModule.run_command does: return status, output and error output."""
     environment = {**os.environ, **(environ_update or {})}
     done = subprocess.run(command, input=data or "", env=environment, capture_output=True, text=True, check=False)

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container runtime as small as can be: calls the installed plugin on a node, with pods that are empty namespaces."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from node import Node
+
+NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
+
+# What the kernel changes by itself, a moment after a link at the other end went away
+CARRIER = re.compile(r",?(LOWER_UP|NO-CARRIER),?|\s*(state \w+|linkdown|tentative)\s*")
+
+# The blog's own file, as it stands in its repository, for a node whose number is 1.
+BLOG = {
+    "cniVersion": "0.3.1",
+    "name": "humanz-cni",
+    "type": "humanz-cni",
+    "bridge": "humanz-cni0",
+    "network": "100.100.0.0/16",
+    "subnet": "100.100.1.0/24",
+}
+
+
+def nested(subnets: tuple[str, ...] = ("10.9.0.0/24",), **further: Any) -> dict[str, Any]:
+    """Return a configuration in the reference's form: a gateway on a bridge, and host-local with *subnets*."""
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}] for subnet in subnets]}
+    conf = {
+        "cniVersion": "1.0.0",
+        "name": "net1",
+        "type": "humanz-cni",
+        "bridge": "br1",
+        "isGateway": True,
+        "ipam": ipam,
+    }
+    return {**conf, **further}
+
+
+@dataclass
+class Outcome:
+    """What a call left: exit status, standard output, standard error."""
+
+    status: int
+    output: str
+    error: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on standard output."""
+        document = json.loads(self.output)
+        assert isinstance(document, dict)
+        return document
+
+
+class Runtime:
+    """Calls *executable* on *node*."""
+
+    def __init__(self, node: Node, executable: Path) -> None:
+        self.node = node
+        self.executable = executable
+
+    def pod(self, name: str) -> str:
+        """Make an empty pod and return its network namespace's path."""
+        self.node.run("ip", "netns", "add", name)
+        self.node.run("ip", "-n", name, "link", "set", "lo", "up")
+        return f"/run/netns/{name}"
+
+    def command(self, environment: dict[str, str]) -> list[str]:
+        """Return the command that runs the plugin on the node with nothing but *environment* in its environment."""
+        enter = [NSENTER, f"--target={self.node.pid}", "--mount", "--net", "--"]
+        variables = [f"{key}={value}" for key, value in environment.items()]
+        return [*enter, "/usr/bin/env", "-i", *variables, str(self.executable)]
+
+    def call(
+        self, command: str, conf: Any, container: str = "pod1", ifname: str = "eth0", **env: str | None
+    ) -> Outcome:
+        """Carry out one operation; *conf* is sent as JSON, or as it is if it is bytes.
+
+        Further keyword arguments are environment variables: ``NETNS`` for CNI_NETNS and so on; None leaves one out.
+        """
+        variables: dict[str, str | None] = {
+            "CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_IFNAME": ifname,
+            "CNI_NETNS": f"/run/netns/{container}", "CNI_PATH": str(self.executable.parent),
+        }  # fmt: skip
+        variables.update({f"CNI_{key}": value for key, value in env.items()})
+        environment = {key: value for key, value in variables.items() if value is not None}
+        data = conf if isinstance(conf, bytes) else json.dumps(conf).encode()
+        done = subprocess.run(self.command(environment), input=data, capture_output=True, check=False)
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def add(
+        self, conf: dict[str, Any], container: str = "pod1", ifname: str = "eth0", **env: str | None
+    ) -> dict[str, Any]:
+        """Carry out an ADD that must succeed and return its result; the pod is made if it is not there."""
+        if f"/run/netns/{container}" not in self.node.run("sh", "-c", "ls -d /run/netns/* || true").stdout.split():
+            self.pod(container)
+        outcome = self.call("ADD", conf, container, ifname, **env)
+        assert outcome.status == 0, outcome
+        assert outcome.error == ""
+        return outcome.document
+
+    def delete(self, conf: dict[str, Any], container: str = "pod1", ifname: str = "eth0", **env: str | None) -> None:
+        """Carry out a DEL, which must succeed and say nothing."""
+        assert self.call("DEL", conf, container, ifname, **env) == Outcome(0, "", "")
+
+    def fail(self, command: str, conf: Any, *args: str, **env: str | None) -> dict[str, Any]:
+        """Carry out an operation that must fail, with one well-formed error object, and return that."""
+        outcome = self.call(command, conf, *args, **env)
+        assert outcome.status != 0, outcome
+        error = outcome.document
+        assert {"cniVersion", "code", "msg"} <= error.keys() <= {"cniVersion", "code", "msg", "details"}
+        assert type(error["code"]) is int
+        assert error["msg"]
+        return error
+
+    def state(self) -> dict[str, Any]:
+        """Return all that operations may change: links, addresses, routes, files, of the node and of its pods."""
+        pods = sorted(self.node.run("sh", "-c", "cd /run/netns 2>/dev/null && ls || true").stdout.split())
+        where = {pod: ["ip", "-n", pod] for pod in pods}
+        where[""] = ["ip"]
+        state: dict[str, Any] = {"records": self.records()}
+        for name, ip in where.items():
+            for table in ("link", "addr", "route"):
+                state[f"{name} {table}"] = CARRIER.sub("", self.node.run(*ip, "-o", table, "show").stdout)
+        return state
+
+    def records(self, data_dir: str = "/run/humanz-cni") -> dict[str, str]:
+        """Return the records below *data_dir*, each file's text by path; locks, which stay, are left out."""
+        listing = self.node.run("sh", "-c", f"find {data_dir} -type f ! -name lock 2>/dev/null | sort; true").stdout
+        return {path: self.node.run("cat", path).stdout for path in listing.split()}
+
+    def links(self, netns: str = "") -> dict[str, dict[str, Any]]:
+        """Return the links of the node or of a pod, by name, as ``ip -d -j link`` describes them."""
+        where = ["ip", "-n", netns] if netns else ["ip"]
+        listed = json.loads(self.node.run(*where, "-d", "-j", "addr", "show").stdout)
+        return {link["ifname"]: link for link in listed}
+
+    def addresses(self, link: str, netns: str = "") -> set[str]:
+        """Return the global addresses of a link, with prefix lengths."""
+        found = self.links(netns)[link]["addr_info"]
+        return {f"{one['local']}/{one['prefixlen']}" for one in found if one["scope"] == "global"}
+
+    def routes(self, netns: str = "", family: str = "-4") -> list[dict[str, Any]]:
+        """Return the routes of the node or of a pod."""
+        where = ["ip", "-n", netns] if netns else ["ip"]
+        listed = json.loads(self.node.run(*where, family, "-j", "route", "show").stdout)
+        assert isinstance(listed, list)
+        return listed

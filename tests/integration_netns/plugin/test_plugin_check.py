@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CHECK: says what is no longer as ADD left it, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from runtime import Outcome, Runtime, nested
+
+CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
+
+
+def check(runtime: Runtime, previous: dict[str, Any]) -> Outcome:
+    """Carry out a CHECK and make sure that it changes nothing."""
+    before = runtime.state()
+    outcome = runtime.call("CHECK", {**CONF, "prevResult": previous})
+    assert runtime.state() == before
+    return outcome
+
+
+@pytest.mark.parametrize("version", ["0.4.0", "1.0.0"])
+def test_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
+    conf = {**CONF, "cniVersion": version}
+    result = runtime.add(conf)
+
+    assert runtime.call("CHECK", {**conf, "prevResult": result}) == Outcome(0, "", "")
+
+
+DAMAGE = {
+    "pod's link": ("ip -n pod1 link delete eth0", "eth0"),
+    "pod's link is down": ("ip -n pod1 link set eth0 down", "eth0"),
+    "pod's address": ("ip -n pod1 addr delete 10.9.0.2/24 dev eth0", "10.9.0.2/24"),
+    "pod's IPv6 address": ("ip -n pod1 addr delete fd00:9::2/64 dev eth0", "fd00:9::2/64"),
+    "default route": ("ip -n pod1 route delete default", "0.0.0.0/0"),
+    "IPv6 default route": ("ip -n pod1 -6 route delete default", "::/0"),
+    "pod's hardware address": ("ip -n pod1 link set eth0 address 0a:00:00:00:00:01", "0a:00:00:00:00:01"),
+    "port": ("ip link set HOST nomaster", "br1"),
+    "port is down": ("ip link set HOST down", "HOST"),
+    "host end is another's": ("ip link set HOST alias other", "HOST"),
+    "bridge": ("ip link delete br1", "br1"),
+    "bridge is down": ("ip link set br1 down", "br1"),
+    "bridge's address": ("ip addr delete 10.9.0.1/24 dev br1", "10.9.0.1/24"),
+    "bridge's IPv6 address": ("ip addr delete fd00:9::1/64 dev br1", "fd00:9::1/64"),
+    "bridge's hardware address": ("ip link set br1 address 0a:00:00:00:00:01", "br1"),
+    "reservation": ("rm -r /run/humanz-cni", "pod1"),
+}
+
+
+@pytest.mark.parametrize("missing", DAMAGE)
+def test_what_is_missing_is_named(runtime: Runtime, missing: str) -> None:
+    result = runtime.add(CONF)
+    host = result["interfaces"][1]["name"]
+    command, named = (text.replace("HOST", host) for text in DAMAGE[missing])
+    runtime.node.run("sh", "-c", command)
+
+    outcome = check(runtime, result)
+
+    assert outcome.status == 1
+    assert named in outcome.document["msg"]
+
+
+def test_additions_of_other_plugins_are_fine(runtime: Runtime) -> None:
+    result = runtime.add(CONF)
+    runtime.node.run("ip", "-n", "pod1", "route", "add", "192.0.2.0/24", "via", "10.9.0.1")
+    runtime.node.run("ip", "-n", "pod1", "link", "set", "eth0", "address", "0a:00:00:00:00:77")
+    result["interfaces"][2]["mac"] = "0a:00:00:00:00:77"
+    result["interfaces"].append({"name": "ifb0", "mac": "0a:00:00:00:00:78"})
+    result["ips"].append({"address": "192.0.2.9/32", "interface": 3})
+
+    assert check(runtime, result) == Outcome(0, "", "")
+
+
+def test_a_previous_result_is_required(runtime: Runtime) -> None:
+    runtime.add(CONF)
+
+    error = runtime.fail("CHECK", CONF)
+
+    assert error["code"] == 7
+    assert "prevResult" in error["msg"]
+
+
+@pytest.mark.parametrize(
+    "previous",
+    [{}, [], "text", {"interfaces": 1}, {"ips": [{"address": "x"}]}, {"routes": [{"dst": 7}]}],
+    ids=["empty", "list", "text", "interfaces", "ips", "routes"],
+)
+def test_a_previous_result_that_is_none(runtime: Runtime, previous: Any) -> None:
+    runtime.add(CONF)
+
+    runtime.fail("CHECK", {**CONF, "prevResult": previous})
+
+
+@pytest.mark.parametrize("version", ["0.3.0", "0.3.1"])
+def test_versions_before_0_4_0_do_not_have_it(runtime: Runtime, version: str) -> None:
+    error = runtime.fail("CHECK", nested(cniVersion=version))
+
+    assert (error["code"], error["msg"]) == (1, "config version does not allow CHECK")

@@ -1,0 +1,254 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses: order, exhaustion, reclaiming, damage on disk, and many at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from runtime import Runtime, nested
+
+
+def small(prefix: int = 30, **further: Any) -> dict[str, Any]:
+    """Return a configuration with a pool that is soon full."""
+    return nested((f"10.9.0.0/{prefix}",), **further)
+
+
+def address(result: dict[str, Any]) -> str:
+    """Return the one address of a result."""
+    (one,) = result["ips"]
+    assert isinstance(one["address"], str)
+    return one["address"]
+
+
+def test_a_full_pool_says_how_full_it_is_and_changes_nothing(runtime: Runtime) -> None:
+    runtime.add(small(), "pod1")
+    runtime.pod("pod2")
+    before = runtime.state()
+
+    error = runtime.fail("ADD", small(), "pod2")
+
+    assert error["code"] == 11
+    assert error["msg"] == ("failed to allocate for range 0: no IP addresses available in range set: 10.9.0.1-10.9.0.2")
+    assert error["details"] == "1 of 1 addresses are used"
+    assert runtime.state() == before
+
+
+def test_a_full_pool_of_the_second_family_gives_the_first_ones_address_back(runtime: Runtime) -> None:
+    conf = nested(("10.9.0.0/24", "fd00:9::/126"))
+    runtime.add(conf, "pod1")
+    runtime.add(conf, "pod2")
+    runtime.pod("pod3")
+    before = runtime.records()
+
+    error = runtime.fail("ADD", conf, "pod3")
+
+    assert "failed to allocate for range 1: no IP addresses available" in error["msg"]
+    assert runtime.records() == before
+
+
+def test_a_freed_address_of_a_full_pool_can_be_had(runtime: Runtime) -> None:
+    taken = address(runtime.add(small(), "pod1"))
+    runtime.delete(small(), "pod1")
+
+    assert address(runtime.add(small(), "pod2")) == taken
+
+
+def test_neither_gateway_nor_network_nor_broadcast_address_is_given(runtime: Runtime) -> None:
+    conf = nested()
+    conf["ipam"]["ranges"] = [[{"subnet": "10.9.0.0/29", "rangeStart": "10.9.0.0", "rangeEnd": "10.9.0.7"}]]
+
+    given = {address(runtime.add(conf, f"pod{number}")) for number in range(5)}
+
+    assert given == {f"10.9.0.{host}/29" for host in range(2, 7)}
+    runtime.pod("pod9")
+    assert "5 of 5" in runtime.fail("ADD", conf, "pod9")["details"]
+
+
+def test_a_set_of_several_ranges_is_used_up_in_order(runtime: Runtime) -> None:
+    conf = nested(isGateway=False)
+    conf["ipam"]["ranges"] = [[{"subnet": "10.9.0.0/30"}, {"subnet": "10.9.1.0/30"}]]
+
+    assert [address(runtime.add(conf, f"pod{number}")) for number in range(2)] == ["10.9.0.2/30", "10.9.1.2/30"]
+
+
+def test_a_second_add_of_the_same_attachment_is_refused(runtime: Runtime) -> None:
+    runtime.add(nested())
+    before = runtime.state()
+
+    error = runtime.fail("ADD", nested())
+
+    assert error["msg"] == "10.9.0.2 has been allocated to pod1, duplicate allocation is not allowed"
+    assert runtime.state() == before
+
+
+def test_networks_have_pools_of_their_own(runtime: Runtime) -> None:
+    assert address(runtime.add(nested(name="a", bridge="bra"), "pod1", "eth0")) == "10.9.0.2/24"
+    assert address(runtime.add(nested(name="b", bridge="brb"), "pod1", "net1")) == "10.9.0.2/24"
+
+
+def test_the_subnet_of_the_conf_counts_not_that_of_the_records(runtime: Runtime) -> None:
+    runtime.add(nested(), "pod1")
+
+    conf = nested(("10.77.0.0/24",), forceAddress=True)
+    assert address(runtime.add(conf, "pod2")) == "10.77.0.2/24"
+    assert runtime.addresses("br1") == {"10.77.0.1/24"}
+
+
+def test_records_of_an_earlier_boot_are_reclaimed(runtime: Runtime) -> None:
+    runtime.add(small(), "pod1")
+    for path, text in runtime.records().items():
+        assert "boot" in json.loads(text), path
+    stale = 'sed -i -E \'s/"boot": "[^"]*"/"boot": "earlier"/\' /run/humanz-cni/net1/*'
+    runtime.node.run("sh", "-c", stale)
+
+    assert address(runtime.add(small(), "pod2")) == "10.9.0.2/30"
+    assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
+
+
+@pytest.mark.parametrize("garbage", ["", "garbage", "[]", "null", '{"boot": 7}', "\\000\\377"])
+def test_damaged_records_are_reclaimed_when_the_pool_is_full(runtime: Runtime, garbage: str) -> None:
+    runtime.add(small(29), "pod1")
+    fill = f"for host in 3 4 5 6; do printf '{garbage}' > /run/humanz-cni/net1/10.9.0.$host; done"
+    runtime.node.run("sh", "-c", fill)
+
+    assert address(runtime.add(small(29), "pod2")) == "10.9.0.3/29"
+    assert address(runtime.add(small(29), "pod3")) == "10.9.0.4/29"
+
+
+def grow_old(runtime: Runtime) -> None:
+    """Make all records look as if they were an hour old."""
+    older = 'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' /run/humanz-cni/net1/10.* /run/humanz-cni/net1/veth*'
+    runtime.node.run("sh", "-c", older)
+
+
+def vanish(runtime: Runtime, pod: str) -> None:
+    """Let the pod's namespace vanish without a DEL, and wait until the kernel has taken its link away."""
+    runtime.node.run("ip", "netns", "delete", pod)
+    runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+
+
+def test_a_vanished_sandbox_is_reclaimed_when_the_pool_is_full(runtime: Runtime) -> None:
+    runtime.add(small(), "pod1")
+    vanish(runtime, "pod1")
+    grow_old(runtime)
+
+    assert address(runtime.add(small(), "pod2")) == "10.9.0.2/30"
+    assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
+
+
+def test_a_sandbox_that_was_added_just_now_is_not_reclaimed(runtime: Runtime) -> None:
+    """Its ADD may still be under way."""
+    runtime.add(small(), "pod1")
+    vanish(runtime, "pod1")
+    runtime.pod("pod2")
+
+    assert runtime.fail("ADD", small(), "pod2")["code"] == 11
+
+
+def test_a_sandbox_whose_path_is_gone_but_whose_link_lives_is_not_reclaimed(runtime: Runtime) -> None:
+    runtime.add(small(), "pod1")
+    runtime.pod("pod2")
+    grow_old(runtime)
+    process = subprocess.Popen([*runtime.command({})[:5], "ip", "netns", "exec", "pod1", "sh", "-c", "echo up; cat"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    runtime.node.run("umount", "-l", "/run/netns/pod1")
+    runtime.node.run("rm", "/run/netns/pod1")
+
+    error = runtime.fail("ADD", small(), "pod2")
+    process.communicate()
+
+    assert error["code"] == 11
+
+
+@pytest.mark.parametrize(
+    "damage", ["rm LOCK", "printf '' > LOCK", "printf garbage > LOCK", "printf '{\"last\": 7}' > LOCK"]
+)
+def test_a_damaged_lock_file_costs_no_address(runtime: Runtime, damage: str) -> None:
+    first = address(runtime.add(nested(), "pod1"))
+    runtime.node.run("sh", "-c", damage.replace("LOCK", "/run/humanz-cni/net1/lock"))
+
+    assert address(runtime.add(nested(), "pod2")) != first
+    runtime.delete(nested(), "pod1")
+    assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
+
+
+def test_a_lock_that_is_held_is_waited_for_with_a_limit(runtime: Runtime) -> None:
+    runtime.add(nested(), "pod1")
+    runtime.pod("pod2")
+    holder = subprocess.Popen(
+        [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; exec sleep 60"],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        error = runtime.fail("ADD", nested(), "pod2")
+    finally:
+        holder.terminate()
+        holder.communicate()
+    assert error["code"] == 11
+    assert "/run/humanz-cni/net1/lock is locked" in error["msg"]
+    runtime.add(nested(), "pod2")
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
+def test_a_data_directory_that_cannot_be_written(runtime: Runtime, place: str) -> None:
+    conf = nested()
+    conf["ipam"]["dataDir"] = place
+    runtime.pod("pod1")
+    before = runtime.state()
+
+    error = runtime.fail("ADD", conf)
+
+    assert error["code"] == 5
+    assert place in error["msg"]
+    assert runtime.state() == before
+
+
+def test_a_full_disk(runtime: Runtime) -> None:
+    runtime.node.run("mkdir", "/run/full")
+    runtime.node.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/run/full")
+    conf = nested()
+    conf["ipam"]["dataDir"] = "/run/full"
+    runtime.add(conf, "pod1")
+    runtime.node.run("sh", "-c", "cat /dev/zero > /run/full/zeros 2>/dev/null; true")
+    runtime.pod("pod2")
+    before = runtime.records("/run/full/net1")
+
+    error = runtime.fail("ADD", conf, "pod2")
+
+    assert error["code"] == 5
+    assert runtime.records("/run/full/net1") == before
+    assert set(runtime.links("pod2")) == {"lo"}
+    runtime.delete(conf, "pod1")
+    assert runtime.records("/run/full/net1") == {}
+
+
+def test_fifty_at_once_get_fifty_addresses(runtime: Runtime) -> None:
+    shell = """
+        for i in $(seq 50); do ip netns add p$i; done
+        for i in $(seq 50); do
+          CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 CNI_PATH=/x \
+            PLUGIN < /run/conf > /run/result.$i &
+        done
+        wait
+    """
+    runtime.node.run("sh", "-c", "cat > /run/conf", input=json.dumps(nested()))
+    runtime.node.run("sh", "-c", shell.replace("PLUGIN", str(runtime.executable)))
+
+    results = [json.loads(runtime.node.run("cat", f"/run/result.{number}").stdout) for number in range(1, 51)]
+    given = {address(result) for result in results}
+    assert len(given) == 50
+    ports = [link for link in runtime.links().values() if link.get("master") == "br1"]
+    assert len(ports) == 50
+    shell = shell.replace("COMMAND=ADD", "COMMAND=DEL").replace("ip netns add p$i", "true")
+    runtime.node.run("sh", "-c", shell.replace("PLUGIN", str(runtime.executable)))
+    assert runtime.records() == {}
+    assert set(runtime.links()) == {"lo", "br1"}
