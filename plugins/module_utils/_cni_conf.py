@@ -84,15 +84,17 @@ def is_ours(text):
 
 
 def supported_versions(run, path):
-    """Return the CNI versions that the plugin at *path* says it supports; none if it does not answer.
+    """Return the CNI versions that the plugin at *path* says it supports; none if it cannot be asked.
 
     :param run: AnsibleModule.run_command.
     """
-    question = {"cniVersion": "1.0.0"}
-    status, output, _error = run([path], data=json.dumps(question), environ_update={"CNI_COMMAND": "VERSION"})
+    question = json.dumps({"cniVersion": "1.0.0"})
     try:
+        status, output, _error = run(
+            [path], data=question, environ_update={"CNI_COMMAND": "VERSION"}, handle_exceptions=False
+        )
         return json.loads(output)["supportedVersions"] if status == 0 else []
-    except (ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return []
 
 
