@@ -33,6 +33,6 @@ def networks(option, cidrs, families=(4, 6)):
 
 def device(option, name):
     """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
-    if not re.match(r"[A-Za-z0-9_.@-]{1,15}$", name) or name in (".", ".."):
+    if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
     return name

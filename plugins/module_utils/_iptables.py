@@ -149,6 +149,6 @@ def _split(line):
 
 def _quote(word):
     """Return *word* as iptables-restore reads it."""
-    if re.match(r"[^\s\"'\\]+$", word):
+    if re.match(r"[^\s\"'\\]+\Z", word):
         return word
     return '"%s"' % word.replace("\\", "\\\\").replace('"', '\\"')

@@ -23,7 +23,7 @@ PROC_SYS = "/proc/sys"
 DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 SYSCTL_CONF = "/etc/sysctl.conf"
 _NAME = r"[A-Za-z0-9_@-]+(?:/[A-Za-z0-9_@-]+)*"
-KEY = re.compile(r"%s(?:\.%s)+$" % (_NAME, _NAME))
+KEY = re.compile(r"%s(?:\.%s)+\Z" % (_NAME, _NAME))
 # What the kernel sets along with a key, so that setting the key back is not enough: inet_forward_change() of
 # net/ipv4/devinet.c and addrconf_fixup_forwarding() of net/ipv6/addrconf.c.
 FOLLOWERS = {

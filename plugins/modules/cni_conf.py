@@ -213,7 +213,7 @@ class _Present(_cni_conf.CniConf):
 
 def _present(module):
     params = module.params
-    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*$", params["name"]):
+    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", params["name"]):
         raise ConvergeError("name: %r must be letters, digits and _ . -, as CNI requires" % params["name"])
     bridge = _checks.device("bridge", params["bridge"])
     pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])

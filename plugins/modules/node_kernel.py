@@ -140,7 +140,7 @@ def _sysctls(values):
 def _settings(module):
     params = module.params
     for name in params["modules"]:
-        if not re.match(r"[A-Za-z0-9_-]+$", name):
+        if not re.match(r"[A-Za-z0-9_-]+\Z", name):
             raise ConvergeError("modules: %r is no name of a kernel module such as br_netfilter" % name)
     wanted = params["state"] == "present"
     return KernelSettings(

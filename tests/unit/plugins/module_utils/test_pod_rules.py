@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our rules, their place among others', and the transactions that put them there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils import _pod_rules
+from ansible_collections.humanz.cni.plugins.module_utils._pod_rules import FILTER_HOOK, NAT_HOOK, Hook
+
+JUMP = _pod_rules.jump(FILTER_HOOK)
+NAT_JUMP = _pod_rules.jump(NAT_HOOK)
+RULES = _pod_rules.forward_rules(["100.100.0.0/24"], "humanz-cni0")
+DECLARED = ":HUMANZ-FORWARD - [0:0]"
+KUBE = "-A FORWARD -m comment --comment kube -j KUBE-FORWARD"
+CALICO = "-A FORWARD -j cali-FORWARD"
+DROP = "-A FORWARD -j DROP"
+
+
+@pytest.mark.parametrize(
+    ("hook", "others", "places"),
+    [
+        (FILTER_HOOK, [], (0, 0)),
+        (FILTER_HOOK, [DROP, KUBE], (0, 0)),
+        (FILTER_HOOK, [KUBE, CALICO, "-A FORWARD -j CILIUM_FORWARD", DROP], (3, 3)),
+        (NAT_HOOK, [], (0, 0)),
+        (NAT_HOOK, ["-A POSTROUTING -s 10.0.0.0/8 -j ACCEPT", "-A POSTROUTING -j X"], (0, 2)),
+        (NAT_HOOK, ["-A POSTROUTING -j X", "-A POSTROUTING -m comment --comment all -j MASQUERADE"], (0, 1)),
+    ],
+)
+def test_where(hook: Hook, others: list[str], places: tuple[int, int]) -> None:
+    assert _pod_rules.where(hook, others) == places
+
+
+@pytest.mark.parametrize(
+    ("base", "complaint"),
+    [
+        ([JUMP], []),
+        ([KUBE, JUMP, DROP], []),
+        ([DROP, JUMP], ["# it stands behind: -A FORWARD -j DROP"]),
+        ([JUMP, KUBE], ["# it stands ahead of: " + KUBE]),
+    ],
+)
+def test_seen(base: list[str], complaint: list[str]) -> None:
+    seen = _pod_rules.seen(FILTER_HOOK, base, RULES)
+    assert seen == [DECLARED, *complaint, JUMP, *RULES]
+    assert (seen == _pod_rules.wanted(FILTER_HOOK, RULES)) == (not complaint)
+
+
+def test_nothing_is_seen_of_others() -> None:
+    assert _pod_rules.seen(FILTER_HOOK, [KUBE, DROP], None) == []
+    assert _pod_rules.seen(FILTER_HOOK, [DROP], []) == [DECLARED]
+
+
+@pytest.mark.parametrize(
+    ("base", "placing"),
+    [
+        ([], [JUMP]),
+        ([DROP], [JUMP.replace("-A FORWARD", "-I FORWARD 1")]),
+        ([KUBE, DROP], [JUMP.replace("-A FORWARD", "-I FORWARD 2")]),
+        ([KUBE], [JUMP]),
+        ([KUBE, JUMP, DROP], []),
+        ([DROP, JUMP], [JUMP.replace("-A", "-D", 1), JUMP.replace("-A FORWARD", "-I FORWARD 1")]),
+        (
+            [JUMP, "-A FORWARD -s 10.0.0.0/8 -j HUMANZ-FORWARD"],
+            [JUMP.replace("-A", "-D", 1), "-D FORWARD -s 10.0.0.0/8 -j HUMANZ-FORWARD", JUMP],
+        ),
+    ],
+)
+def test_transaction(base: list[str], placing: list[str]) -> None:
+    lines = _pod_rules.transaction(FILTER_HOOK, base, None, RULES)
+    assert lines == ["*filter", DECLARED, *placing, *RULES, "COMMIT"]
+
+
+def test_removal() -> None:
+    assert _pod_rules.transaction(NAT_HOOK, [NAT_JUMP], [], []) == [
+        "*nat",
+        NAT_JUMP.replace("-A", "-D", 1),
+        "-F HUMANZ-POSTROUTING",
+        "-X HUMANZ-POSTROUTING",
+        "COMMIT",
+    ]
+    assert _pod_rules.transaction(NAT_HOOK, [], None, []) == ["*nat", "COMMIT"]
+
+
+def test_masquerade_comes_after_every_exception() -> None:
+    kept = ["100.100.0.0/16", "224.0.0.0/4"]
+    rules = _pod_rules.masquerade_rules(["100.100.0.0/24"], kept, "enp1s0", True)
+    assert [rule.split(" -j ")[1] for rule in rules] == ["RETURN", "RETURN", "MASQUERADE --random-fully"]
+    assert " -o enp1s0 " in rules[2]
+    plain = _pod_rules.masquerade_rules(["100.100.0.0/24"], [], "", False)
+    assert plain == [
+        '-A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE'
+    ]
+
+
+def test_without_subnets() -> None:
+    cidrs = ["100.100.0.0/24", "100.100.0.0/16", "200.0.0.0/24", "200.0.0.0/24", "200.0.1.0/24"]
+    assert _pod_rules.without_subnets(cidrs) == ["100.100.0.0/16", "200.0.0.0/24", "200.0.1.0/24"]
+
+
+def test_replay_text_holds_no_jump() -> None:
+    lines = _pod_rules.replay_text([(NAT_HOOK, []), (FILTER_HOOK, RULES)])
+    assert lines == ["*filter", DECLARED, *RULES, "COMMIT"]
