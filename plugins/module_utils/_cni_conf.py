@@ -88,11 +88,9 @@ def supported_versions(run, path):
 
     :param run: AnsibleModule.run_command.
     """
-    question = json.dumps({"cniVersion": "1.0.0"})
     try:
-        status, output, _error = run(
-            [path], data=question, environ_update={"CNI_COMMAND": "VERSION"}, handle_exceptions=False
-        )
+        # Nothing goes to its standard input: a plugin may end without reading it, which would break the pipe.
+        status, output, _error = run([path], environ_update={"CNI_COMMAND": "VERSION"}, handle_exceptions=False)
         return json.loads(output)["supportedVersions"] if status == 0 else []
     except (OSError, ValueError, LookupError, TypeError):
         return []

@@ -17,6 +17,9 @@ done
 echo "# sysctls"
 sysctl -a 2> /dev/null | grep -E '^net\.(ipv[46]\.(ip_forward|conf\.(all|default)\.)|bridge\.)' | sort
 echo "# files"
-find /etc /opt/cni /usr/local /run/humanz-cni /var/lib/cni \
-    -not -path '/var/lib/cni/cache*' -not -path '/etc/machine-id' -not -name '*.pyc' \
-    \( -type f -printf '%p %m %u ' -exec sh -c 'sha256sum < "$1"' sh {} \; -o -type d -printf '%p %m %u\n' \) 2> /dev/null | sort
+paths=(/etc /opt/cni /usr/local)
+for path in /run/humanz-cni /var/lib/cni; do
+    [ ! -e "$path" ] || paths+=("$path")
+done
+find "${paths[@]}" -not -path '/var/lib/cni/cache*' -not -path '/etc/machine-id' -not -name '*.pyc' \
+    \( -type f -printf '%p %m %u ' -exec sh -c 'sha256sum < "$1"' sh {} \; -o -type d -printf '%p %m %u\n' \) | sort
