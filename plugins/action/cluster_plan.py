@@ -10,7 +10,7 @@ import json
 import os
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
             )
         hostvars = task_vars["hostvars"]
         return {
-            host: {name: variables.get(name) for name in _plan.NODE_VARIABLES}
+            host: {name: _value(variables, name) for name in _plan.NODE_VARIABLES}
             for host, variables in ((host, hostvars[host]) for host in task_vars["groups"][group])
         }
 
@@ -69,3 +69,11 @@ class ActionModule(ActionBase):
         path = os.path.join(constants.DEFAULT_LOCAL_TMP, "humanz-cni-plan-%s.json" % digest)
         write_text(path, text, 0o600)
         return path
+
+
+def _value(variables, name):
+    """Return one variable of a host; a template that fails is that host's problem, not the end of the run."""
+    try:
+        return variables.get(name)
+    except AnsibleError as exc:
+        return _plan.Unreadable(str(exc).splitlines()[0])

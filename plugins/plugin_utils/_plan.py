@@ -39,15 +39,22 @@ class Problem(namedtuple("Problem", "node value remedy")):
         return "%s: %s: %s" % self
 
 
+class Unreadable(namedtuple("Unreadable", "reason")):
+    """In place of a variable's value: why the inventory does not give one, a text."""
+
+    __slots__ = ()
+
+
 def make_plan(cluster, nodes):
     """Return (plan, problems) of a whole cluster.
 
     :param cluster: the values of CLUSTER_VARIABLES by name; a CIDR, a list of CIDRs or a comma-separated one each.
-    :param nodes: the values of NODE_VARIABLES by name, for each node by inventory name; None or absent if not set.
+    :param nodes: the values of NODE_VARIABLES by name, for each node by inventory name; None or absent if not set,
+        Unreadable if it has no value.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
         "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr],
         "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``;
-        problems, a list of every Problem there is. A plan with problems must not be carried out.
+        problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
 
     Takes O(N log N) for N nodes.
     """
@@ -75,6 +82,8 @@ def make_plan(cluster, nodes):
     problems += _duplicate_addresses(members)
     problems += _overlaps(members)
     problems += _covered_nodes(members)
+    rank = {name: number for number, name in enumerate(["cluster", *nodes])}
+    problems.sort(key=lambda problem: rank[problem.node])
     plan = {key: [str(network) for network in networks] for key, networks in read.items()}
     plan["nodes"] = {
         name: {key: [str(value) for value in values] for key, values in member.items()}
@@ -117,38 +126,45 @@ def _values(value):
     return [str(item).strip() for item in items if str(item).strip()]
 
 
+def _given(owner, variable, variables, problems, remedy):
+    """Return the variable's items; one that is not set is a problem if there is a *remedy*."""
+    value = variables.get(variable)
+    if isinstance(value, Unreadable):
+        what = "%s cannot be read from the inventory (%s)" % (variable, value.reason)
+        problems.append(Problem(owner, what, "must depend on nothing but the inventory"))
+        return []
+    if not _values(value) and remedy:
+        problems.append(Problem(owner, "%s is not set" % variable, remedy))
+    return _values(value)
+
+
 def _networks(owner, variable, variables, problems, required=False):
     networks = []
-    for text in _values(variables.get(variable)):
+    remedy = "must be in CIDR notation, such as 100.100.0.0/24"
+    for text in _given(owner, variable, variables, problems, remedy if required else None):
         try:
             network = netaddr.IPNetwork(text) if "/" in text else None
         except (netaddr.AddrFormatError, ValueError):
             network = None
         if network is None:
-            problems.append(
-                Problem(owner, "%s %s" % (variable, text), "must be in CIDR notation, such as 100.100.0.0/24")
-            )
+            problems.append(Problem(owner, "%s %s" % (variable, text), remedy))
         elif network.ip != network.network:
             problems.append(Problem(owner, "%s %s" % (variable, text), "has host bits set: must be %s" % network.cidr))
         else:
             networks.append(network)
-    if required and not _values(variables.get(variable)):
-        problems.append(Problem(owner, "%s is not set" % variable, "must be in CIDR notation, such as 100.100.0.0/24"))
     return networks
 
 
 def _addresses(node, variable, variables, problems):
     addresses = []
-    for text in _values(variables.get(variable)):
+    remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
+    for text in _given(node, variable, variables, problems, remedy):
         try:
             address = netaddr.IPAddress(text, flags=netaddr.INET_PTON)
         except (netaddr.AddrFormatError, ValueError):
             problems.append(Problem(node, "%s %s" % (variable, text), "must be an IP address, such as 200.0.0.10"))
         else:
             addresses.append(address)
-    if not _values(variables.get(variable)):
-        remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
-        problems.append(Problem(node, "%s is not set" % variable, remedy))
     return addresses
 
 

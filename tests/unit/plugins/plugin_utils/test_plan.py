@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Unreadable, make_plan, node_part
 
 CLUSTER = {
     "pod_network_cluster_cidr": "100.100.0.0/16",
@@ -233,3 +234,16 @@ def test_a_node_outside_the_plan_is_a_key_error() -> None:
     plan, _problems = make_plan(CLUSTER, nested())
     with pytest.raises(KeyError):
         node_part(plan, "n9")
+
+
+def test_problems_come_in_the_order_of_the_nodes() -> None:
+    nodes = nested(n3={"pod_cidr": "no"}, n1={"node_ip": "200.0.0.30"}, n2={"pod_cidr": "100.100.0.0/25"})
+    found = problems_of(nodes, service_cidr="no")
+    assert [line.split(":")[0] for line in found] == ["cluster", "n2", "n3", "n3"]
+
+
+def test_a_variable_without_a_value_says_why() -> None:
+    assert problems_of(nested(n2={"node_ip": Unreadable("'eth0' is undefined")})) == [
+        "n2: pod_network_node_ip cannot be read from the inventory ('eth0' is undefined): "
+        "must depend on nothing but the inventory"
+    ]
