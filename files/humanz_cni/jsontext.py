@@ -39,13 +39,21 @@ def decode(data):
         raise ValueError("unexpected end of JSON input")
     try:
         value, end = _scan(body, 0)
-    except StopIteration as stop:
-        raise ValueError("no JSON value at character %s" % stop.value) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except (StopIteration, SystemError):  # Python 3.10 and 3.11 expect the package to be there to raise its error
+        _explain(body)
     if end != len(body):
         raise ValueError("more text after the JSON value, at character %d" % end)
     return value
+
+
+def _explain(body):
+    """Raise the ValueError that says where *body* is no JSON."""
+    from json import loads
+
+    loads(body)
+    raise ValueError("it is no JSON")
 
 
 def encode(value):

@@ -18,7 +18,7 @@ from node import Node
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
 
 # What the kernel changes by itself, a moment after a link at the other end went away
-CARRIER = re.compile(r",?(LOWER_UP|NO-CARRIER),?|\s*(state \w+|linkdown|tentative)\s*")
+CARRIER = re.compile(r",?(LOWER_UP|NO-CARRIER),?|state \w+|linkdown|tentative")
 
 # The blog's own file, as it stands in its repository, for a node whose number is 1.
 BLOG = {
@@ -130,7 +130,8 @@ class Runtime:
         state: dict[str, Any] = {"records": self.records()}
         for name, ip in where.items():
             for table in ("link", "addr", "route"):
-                state[f"{name} {table}"] = CARRIER.sub("", self.node.run(*ip, "-o", table, "show").stdout)
+                text = self.node.run(*ip, "-o", table, "show").stdout
+                state[f"{name} {table}"] = CARRIER.sub("", text).split()
         return state
 
     def records(self, data_dir: str = "/run/humanz-cni") -> dict[str, str]:

@@ -183,7 +183,8 @@ def test_a_lock_that_is_held_is_waited_for_with_a_limit(runtime: Runtime) -> Non
     runtime.add(nested(), "pod1")
     runtime.pod("pod2")
     holder = subprocess.Popen(
-        [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; exec sleep 60"],
+        [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
@@ -191,7 +192,6 @@ def test_a_lock_that_is_held_is_waited_for_with_a_limit(runtime: Runtime) -> Non
         assert holder.stdout.readline() == b"held\n"
         error = runtime.fail("ADD", nested(), "pod2")
     finally:
-        holder.terminate()
         holder.communicate()
     assert error["code"] == 11
     assert "/run/humanz-cni/net1/lock is locked" in error["msg"]

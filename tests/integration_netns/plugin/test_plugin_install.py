@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module cni_plugin on a node: install, repair, upgrade, prove, remove."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import installed_plugin
+import pytest
+from node import DRIVER, Node
+from runtime import BLOG, NSENTER, Runtime, nested
+
+from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
+
+EXECUTABLE = "/opt/cni/bin/humanz-cni"
+LIBRARY = "/usr/local/lib/humanz-cni"
+
+
+def present(node: Node, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:
+    """Run the module with state=present, which must succeed."""
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), **args}, check=check, diff=diff)
+    assert not result.get("failed"), result
+    return result
+
+
+def absent(node: Node, **args: Any) -> dict[str, Any]:
+    """Run the module with state=absent."""
+    return node.module("cni_plugin", {"state": "absent", **args})
+
+
+def tree(node: Node) -> str:
+    """Return all files and directories that an installation may touch, with permissions and digests."""
+    shell = (
+        "find /opt/cni /usr/local/lib/humanz-cni -printf '%M %u %p\\n' 2>/dev/null | sort;"
+        "find /opt/cni /usr/local/lib/humanz-cni -type f -exec sha256sum {} + 2>/dev/null | sort; true"
+    )
+    return node.run("sh", "-c", shell).stdout
+
+
+def test_it_is_installed_once_and_answers(node: Node) -> None:
+    first = present(node)
+    installed = tree(node)
+    second = present(node)
+
+    assert first["changed"] is True
+    assert second["changed"] is False
+    assert tree(node) == installed
+    assert first["path"] == EXECUTABLE
+    assert first["library"] == f"{LIBRARY}/{first['digest']}"
+    assert {key: first[key] for key in ("version", "digest", "interpreter")} == {
+        key: second[key] for key in ("version", "digest", "interpreter")
+    }
+    assert Runtime(node, Path(EXECUTABLE)).add(BLOG)["ips"]
+
+
+def test_files_are_roots_and_nobody_else_may_write_them(node: Node) -> None:
+    present(node)
+
+    lines = [line.split() for line in tree(node).splitlines() if " root " in line]
+    modes = {mode for mode, _user, path in lines if "humanz" in path}
+    assert modes == {"-rwxr-xr-x", "-rw-r--r--", "drwxr-xr-x"}
+
+
+def test_check_mode_predicts_and_changes_nothing(node: Node) -> None:
+    before = tree(node)
+    predicted = present(node, check=True, diff=True)
+    assert tree(node) == before
+
+    real = present(node, diff=True)
+
+    assert predicted["changed"] is real["changed"] is True
+    assert predicted["diff"] == real["diff"]
+    assert "mode 0755" in real["diff"]["after"]
+    assert present(node, check=True)["changed"] is False
+
+
+DAMAGE = {
+    "launcher missing": f"rm {EXECUTABLE}",
+    "launcher changed": f"echo '#' >> {EXECUTABLE}",
+    "launcher not executable": f"chmod 0644 {EXECUTABLE}",
+    "launcher of another plugin": f"cp /bin/true {EXECUTABLE}",
+    "library missing": f"rm -r {LIBRARY}",
+    "source missing": f"rm {LIBRARY}/*/humanz_cni/attach.py",
+    "source changed": f"echo '#' >> $(echo {LIBRARY}/*/humanz_cni/attach.py)",
+    "bytecode missing": f"rm {LIBRARY}/*/cpython-*",
+    "bytecode changed": f"truncate -s 100 {LIBRARY}/*/cpython-*",
+    "manifest missing": f"rm {LIBRARY}/*/manifest.json",
+    "manifest changed": f"echo garbage > $(echo {LIBRARY}/*/manifest.json)",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_and_repaired(node: Node, damage: str) -> None:
+    present(node)
+    whole = tree(node)
+    node.run("sh", "-c", DAMAGE[damage])
+
+    assert present(node)["changed"] is True
+    assert tree(node) == whole
+    assert present(node)["changed"] is False
+
+
+def test_an_upgrade_keeps_the_version_before_and_no_older_one(node: Node) -> None:
+    digests = []
+    for number in range(3):
+        source = json.dumps({**_sources(), "extra.py": f"# version {number}\n"})
+        result = node.module("cni_plugin", {"source": _packed(source)})
+        digests.append(result["digest"])
+
+    assert len(set(digests)) == 3
+    assert sorted(node.run("ls", LIBRARY).stdout.split()) == sorted(digests[1:])
+    assert digests[2] in node.run("cat", EXECUTABLE).stdout
+
+
+def test_what_an_interrupted_run_left_is_removed(node: Node) -> None:
+    present(node)
+    whole = tree(node)
+    leftovers = f"mkdir {LIBRARY}/.0123456789abcdef.x.tmp; touch /opt/cni/bin/.humanz-cni.x.tmp; rm {EXECUTABLE}"
+    node.run("sh", "-c", leftovers)
+
+    present(node)
+
+    assert tree(node) == whole
+
+
+def test_other_things_in_these_directories_stay(node: Node) -> None:
+    node.run("sh", "-c", f"mkdir -p /opt/cni/bin {LIBRARY}; touch /opt/cni/bin/loopback {LIBRARY}/pyroute2.zip")
+
+    present(node)
+    assert absent(node)["changed"] is True
+
+    assert node.run("ls", "/opt/cni/bin", LIBRARY).stdout.split() == [
+        "/opt/cni/bin:", "loopback", LIBRARY + ":", "pyroute2.zip",
+    ]  # fmt: skip
+
+
+def test_a_bad_source_never_replaces_a_good_plugin(node: Node) -> None:
+    present(node)
+    for text in ("syntax error", "import nonexistent\n", "def main():\n    print('not json')\n"):
+        source = json.dumps({**_sources(), "main.py": text})
+        result = node.module("cni_plugin", {"source": _packed(source)})
+        assert result["failed"] is True
+        assert EXECUTABLE in tree(node)
+        assert Runtime(node, Path(EXECUTABLE)).call("VERSION", {}).status == 0
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "text"),
+    [
+        ("/nonexistent", "does not exist"),
+        ("/bin/true", "cannot run the plugin"),
+        ("relative", "absolute path"),
+        ("/run/" + "x" * 130, "too long"),
+        ("/run/python3.7", "is Python 3.7.9, but 3.8 or newer is needed"),
+        ("/run/minimal", "No module named '_json'"),
+    ],
+)
+def test_an_interpreter_that_will_not_do(node: Node, interpreter: str, text: str) -> None:
+    node.run("sh", "-c", "printf '#!/bin/sh\\necho 3.7.9 cpython-37\\n' > /run/python3.7; chmod +x /run/python3.7")
+    minimal = "#!/bin/sh\necho 3.11.2 cpython-311\necho \"No module named '_json'\" >&2\nexit 1\n"
+    node.run("sh", "-c", "cat > /run/minimal; chmod +x /run/minimal", input=minimal)
+    before = tree(node)
+
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), "interpreter": interpreter})
+
+    assert result["failed"] is True
+    assert text in result["msg"]
+    assert tree(node) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("rename", 1),
+        ("rename", 2),
+        ("fsync", 1),
+        ("fsync", 20),
+        ("fsync", -1),
+        ("fchmod", 1),
+        ("mkdir", 1),
+        ("mkdir", 2),
+    ],
+)
+def test_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: Node, call: str, number: int) -> None:
+    old = present(node)["digest"]
+    modules = len(_sources()) + 1
+    count = number if number > 0 else modules + 6  # each module, bytecode, manifest, two directories; then the launcher
+    source = {"source": _packed(json.dumps({**_sources(), "extra.py": "# the next version\n"}))}
+    enter = [NSENTER, f"--target={node.pid}", "--mount", "--net", "--", "strace", "-f", "-o", "/dev/null"]
+    inject = ["-e", f"inject={call}:signal=SIGKILL:when={count}"]
+    done = subprocess.run(
+        [*enter, *inject, sys.executable, str(DRIVER), "cni_plugin"],
+        input=json.dumps(source).encode(), capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    environment = {"CNI_COMMAND": "VERSION", "PATH": "/usr/bin:/bin"}
+    assert "1.0.0" in node.run(EXECUTABLE, env=environment, input="{}").stdout
+    new = node.module("cni_plugin", source)
+    assert new["path"] == EXECUTABLE
+    assert new["digest"] != old
+    assert ".tmp" not in tree(node)
+
+
+def test_absent_refuses_while_pods_are_attached_and_names_them(node: Node) -> None:
+    present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    result = runtime.add(BLOG)
+    before = (tree(node), runtime.state())
+
+    refused = absent(node)
+
+    assert refused["failed"] is True
+    assert result["interfaces"][1]["name"] in refused["msg"]
+    assert "100.100.1.2" in refused["msg"]
+    assert (tree(node), runtime.state()) == before
+
+
+def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -> None:
+    node.run("sh", "-c", "ip link add theirs type bridge; ip link add v0 type veth peer name v1; mkdir -p /opt/cni/bin")
+    before = (tree(node), sorted(node.ip("-br link").split()))
+    present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    runtime.add(BLOG, "pod1")
+    runtime.add(nested(), "pod2")
+
+    result = absent(node, force=True)
+
+    assert result["changed"] is True
+    links = sorted(node.ip("-br link").split())
+    assert re.findall(r"veth\w+|humanz-cni0|br1", " ".join(links)) == []
+    assert (tree(node), links) == before
+    assert node.run("ls", "/run/humanz-cni", check=False).returncode != 0
+    assert absent(node)["changed"] is False
+
+
+def test_absent_leaves_a_bridge_that_somebody_else_uses(node: Node) -> None:
+    present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    runtime.add(BLOG)
+    runtime.delete(BLOG)
+    node.run("sh", "-c", "ip link add v0 type veth peer name v1; ip link set v0 master humanz-cni0")
+
+    absent(node)
+    assert "humanz-cni0" in runtime.links()
+
+    node.run("ip", "link", "delete", "v0")
+    assert absent(node)["changed"] is True
+    assert "humanz-cni0" not in runtime.links()
+
+
+def _sources() -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in installed_plugin.SOURCE.glob("*.py")}
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode())).decode()
