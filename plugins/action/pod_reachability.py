@@ -74,13 +74,17 @@ def _resolve(name):
 def _node(result):
     pod = result.get("pod")
     if not pod:
-        return {"error": str(result.get("msg") or NO_PART)}
+        return {"error": _one_line(result.get("msg") or NO_PART)}
     return {
         "pod": pod["addresses"],
         "port": pod["port"],
         "own": result["node_addresses"],
         "gateways": result["gateways"],
     }
+
+
+def _one_line(message):
+    return " ".join(str(message).split())
 
 
 def _failures(args, results):
@@ -98,7 +102,7 @@ def _judged(cluster, node, found, probed):
     if "error" in found:
         return _reachability.not_tried(cluster, node, _reachability.no_probe(cluster, node))
     if "failures" not in probed:
-        reason = "%s could not connect to anything: %s" % (node, probed.get("msg") or NO_PART)
+        reason = "%s could not connect to anything: %s" % (node, _one_line(probed.get("msg") or NO_PART))
         return _reachability.not_tried(cluster, node, reason)
     return probed
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fleet import OUTSIDE, Fleet
-from node import Node
+from node import DRIVER, Node
+
+CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 
 
 @pytest.fixture
@@ -158,6 +161,30 @@ def test_killed_altogether_it_is_taken_away_by_the_next_run(node_1: Node) -> Non
     node_1.module("pod_probe", {"state": "stopped", "name": "humanz-probe-second"})
 
 
+# Hands the result on, but not at once.
+SLOW = """#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+sleep 1
+python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["prevResult"]))'
+"""
+
+
+def test_a_run_that_is_killed_while_the_pod_is_made_leaves_nothing(node_1: Node) -> None:
+    node_1.run("tee", "/opt/cni/bin/slow", input=SLOW)
+    node_1.run("chmod", "+x", "/opt/cni/bin/slow")
+    good = node_1.run("cat", CONF).stdout
+    node_1.run("tee", CONF, input=json.dumps(dict(conf(), plugins=[*conf()["plugins"], {"type": "slow"}])))
+    enter = ["nsenter", f"--target={node_1.pid}", "--mount", "--net", "--", sys.executable, str(DRIVER), "pod_probe"]
+    with subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as module:
+        assert module.stdin is not None
+        module.stdin.write("{}")
+        module.stdin.close()
+        wait_until(lambda: not is_gone(node_1))
+        module.kill()
+    node_1.run("tee", CONF, input=good)
+    wait_until(lambda: is_gone(node_1))
+
+
 def test_its_lifetime_ends_it(node_1: Node) -> None:
     start(node_1, lifetime=1)
     wait_until(lambda: is_gone(node_1))
@@ -221,27 +248,25 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(node_1: Node, name: str) -> None:
     content, reason, message = FAULTS[name]
-    path = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
-    good = node_1.run("cat", path).stdout
+    good = node_1.run("cat", CONF).stdout
     if content is None:
-        node_1.run("rm", path)
+        node_1.run("rm", CONF)
     else:
-        node_1.run("tee", path, input=content if isinstance(content, str) else json.dumps(content))
+        node_1.run("tee", CONF, input=content if isinstance(content, str) else json.dumps(content))
     started = node_1.module("pod_probe", {})
-    node_1.run("tee", path, input=good)
+    node_1.run("tee", CONF, input=good)
     assert started["reason"] == reason
     assert message in started["msg"]
 
 
 def test_a_full_pool(node_1: Node) -> None:
-    path = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
-    good = node_1.run("cat", path).stdout
-    node_1.run("tee", path, input=json.dumps(conf(ipam=FULL)))
+    good = node_1.run("cat", CONF).stdout
+    node_1.run("tee", CONF, input=json.dumps(conf(ipam=FULL)))
     start(node_1, name="humanz-probe-last")
     pool = node_1.module("pod_network_info")["pool"]
     started = node_1.module("pod_probe", {"name": "humanz-probe-late"})
     node_1.module("pod_probe", {"state": "stopped", "name": "humanz-probe-last"})
-    node_1.run("tee", path, input=good)
+    node_1.run("tee", CONF, input=good)
     assert pool == {"directory": "/run/humanz-cni/humanz-cni", "reserved": 1, "total": 1}
     assert started["plugin_error"]["command"] == "ADD"
     assert "no IP addresses available" in started["msg"]
