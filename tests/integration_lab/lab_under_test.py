@@ -13,6 +13,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def _run(
+    argv: list[str], check: bool = True, stdin: str = "", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **(env or {})}
+    done = subprocess.run(argv, cwd=ROOT, env=environment, input=stdin, check=False, capture_output=True, text=True)
+    if check and done.returncode:
+        raise AssertionError("%s: exit code %d\n%s%s" % (argv, done.returncode, done.stdout, done.stderr))
+    return done
+
+
 class LabUnderTest:
     """The lab's command line, for a lab of one name."""
 
@@ -21,12 +31,7 @@ class LabUnderTest:
 
     def run(self, *args: str, check: bool = True, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``python3 lab ARGS``; its output goes into the error if it fails."""
-        argv = [sys.executable, "lab", "--name", self.name, *args]
-        environment = {**os.environ, **env}
-        done = subprocess.run(argv, cwd=ROOT, env=environment, input=stdin, check=False, capture_output=True, text=True)
-        if check and done.returncode:
-            raise AssertionError("%s: exit code %d\n%s%s" % (argv, done.returncode, done.stdout, done.stderr))
-        return done
+        return _run([sys.executable, "lab", "--name", self.name, *args], check, stdin, env)
 
     def out(self, *args: str, stdin: str = "") -> str:
         """What a command prints."""
@@ -39,5 +44,4 @@ class LabUnderTest:
     def ansible(self, program: str, *args: str) -> str:
         """What an Ansible program prints with the example inventory and the lab's above it."""
         generated = self.out("inventory", "--path").strip()
-        argv = [program, "-i", "inventory/ubuntu-nested", "-i", generated, *args]
-        return subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        return _run([program, "-i", "inventory/ubuntu-nested", "-i", generated, *args]).stdout
