@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints links, addresses, routes, rules, sysctls and files of this node in a comparable form.
-# The chains CNI-HOSTPORT-* are portmap's, which keeps them.
+# The chains CNI-HOSTPORT-* are portmap's, which keeps them; /usr/local/lib/lab is the lab's.
 set -euo pipefail
 
 echo "# links"
@@ -18,8 +18,6 @@ echo "# sysctls"
 sysctl -a 2> /dev/null | grep -E '^net\.(ipv[46]\.(ip_forward|conf\.(all|default)\.)|bridge\.)' | sort
 echo "# files"
 paths=(/etc /opt/cni /usr/local)
-for path in /run/humanz-cni /var/lib/cni; do
-    [ ! -e "$path" ] || paths+=("$path")
-done
-find "${paths[@]}" -not -path '/var/lib/cni/cache*' -not -path '/etc/machine-id' -not -name '*.pyc' \
+[ ! -e /run/humanz-cni ] || paths+=(/run/humanz-cni)
+find "${paths[@]}" -not -path '/etc/machine-id' -not -path '/usr/local/lib/lab*' \
     \( -type f -printf '%p %m %u ' -exec sh -c 'sha256sum < "$1"' sh {} \; -o -type d -printf '%p %m %u\n' \) | sort
