@@ -100,9 +100,19 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
+# Read by the action plugin too.
+ARGUMENTS = {
+    "group": {"type": "str", "default": "k8s_cluster"},
+    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
+    "service_cidr": {"type": "list", "elements": "str", "default": []},
+    "node_cidrs": {"type": "list", "elements": "str", "required": True},
+    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "defer_problems": {"type": "bool", "default": False},
+}
+
 
 def main():
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.fail_json(msg="humanz.cni.cluster_plan runs on the controller: its action plugin was not found")
 
 

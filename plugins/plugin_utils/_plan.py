@@ -247,13 +247,14 @@ def _overlaps(members):
         ((cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]),
         key=lambda item: (item[0].version, item[0].first, item[0].prefixlen),
     )
-    widest = None
+    widest, owner = None, None
     for cidr, node in networks:
-        if widest and widest[0].version == cidr.version and cidr.first <= widest[0].last:
-            remedy = "overlaps %s of %s: every node must have its own part of the cluster's network" % widest
+        apart = widest is None or widest.version != cidr.version or cidr.first > widest.last
+        if not apart:
+            remedy = "overlaps %s of %s: every node must have its own part of the cluster's network" % (widest, owner)
             yield Problem(node, "pod_network_pod_cidr %s" % cidr, remedy)
-        if not widest or widest[0].version != cidr.version or cidr.last > widest[0].last:
-            widest = (cidr, node)
+        if apart or cidr.last > widest.last:
+            widest, owner = cidr, node
 
 
 def _covered_nodes(members):
@@ -267,15 +268,14 @@ def _covered_nodes(members):
         (cidr.version, cidr.first, 0, cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]
     ]
     points.sort(key=lambda point: point[:3])
-    covering = None
+    covering, owner = None, None
     for version, _value, is_address, item, node in points:
         if not is_address:
-            if not covering or covering[0].version != version or item.last > covering[0].last:
-                covering = (item, node)
-        elif covering and covering[0].version == version and item in covering[0]:
-            cidr, owner = covering
+            if covering is None or covering.version != version or item.last > covering.last:
+                covering, owner = item, node
+        elif covering is not None and covering.version == version and item in covering:
             remedy = "covers pod_network_node_ip %s of %s: must be apart from the nodes' addresses" % (item, node)
-            yield Problem(owner, "pod_network_pod_cidr %s" % cidr, remedy)
+            yield Problem(owner, "pod_network_pod_cidr %s" % covering, remedy)
 
 
 def _overlap(one, other):

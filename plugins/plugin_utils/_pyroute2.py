@@ -15,11 +15,8 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say: equal content gives equal archives
-OLDEST = Version("0.7")  # before, it was spread over several distributions
+OLDEST = "0.7"  # before, it was spread over several distributions
 REMEDY = "install the distribution's package python3-pyroute2 on the node"
 
 
@@ -32,6 +29,10 @@ def archive_for(python_version, directory):
 
     It is made once below *directory* and found there by later calls. Raises NoArchiveError.
     """
+    # Comes with ansible-core; at the top it would be imported on every run, and archives are rarely needed.
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
     try:
         distribution = metadata.distribution("pyroute2")
     except metadata.PackageNotFoundError as exc:
@@ -39,7 +40,7 @@ def archive_for(python_version, directory):
             "pyroute2 is neither on the node nor on the controller: %s, or on the controller run "
             "python3 -m pip install pyroute2" % REMEDY
         ) from exc
-    if Version(distribution.version) < OLDEST:
+    if Version(distribution.version) < Version(OLDEST):
         raise NoArchiveError(
             "pyroute2 is not on the node, and the controller's is %s: %s, or pyroute2 %s or later on the controller"
             % (distribution.version, REMEDY, OLDEST)
