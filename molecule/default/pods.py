@@ -34,7 +34,7 @@ def main(nodes: list[str]) -> int:
     def expect(what: str, seen: str, wanted: str) -> None:
         nonlocal failures
         failures += seen != wanted
-        print("%-8s %s: seen as %s%s" % ("ok" if seen == wanted else "FAILED", what, seen, "" if seen == wanted else ", not " + wanted))
+        print("%s: %s: %r, expected %r" % ("ok" if seen == wanted else "FAILED", what, seen, wanted))
 
     for node in nodes:
         lab("pod", "rm", node, POD)
