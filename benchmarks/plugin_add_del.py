@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,29 +23,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-import reference_plugins  # noqa: E402  (the directory must be on the path first)
+import installed_plugin  # noqa: E402  (its directory must be on the path first)
+import reference_plugins  # noqa: E402
 
 IN_NAMESPACES = "HUMANZ_CNI_BENCHMARK"
 RUNTIME_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=benchmark"
+WARM_UP = 2
+
+# A process that is smaller than the one it measures: a child's peak counts from the size of its parent on.
+PEAK = """
+import posix, sys
+child = posix.fork()
+if child == 0:
+    posix.dup2(posix.open("/dev/null", posix.O_WRONLY), 1)
+    posix.execve(sys.argv[1], sys.argv[1:], posix.environ)
+_pid, status, usage = posix.wait4(child, 0)
+print(usage.ru_maxrss)
+sys.exit(status != 0)
+"""
 
 
 @dataclass
 class Candidate:
-    """One plugin with one configuration, and the figures of its calls by operation: (wall, CPU, peak memory)."""
+    """One plugin with one configuration, and what its calls cost by operation: wall, CPU (ms) and peak memory (MB)."""
 
     name: str
     executable: Path
     conf: dict
     figures: dict = field(default_factory=lambda: {"ADD": [], "DEL": []})
+    peaks: dict = field(default_factory=dict)
 
-    def call(self, command: str, container: str, netns: str, path: str) -> None:
+    def call(self, command: str, pod: str, path: str) -> None:
         """Run one operation as a container runtime would, and note what it cost. Raises RuntimeError if it fails."""
-        environment = {
-            "CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_NETNS": netns, "CNI_IFNAME": "eth0",
-            "CNI_ARGS": RUNTIME_ARGS, "CNI_PATH": path, "PATH": os.environ["PATH"],
-        }  # fmt: skip
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(self.conf).encode())
             stdin.seek(0)
@@ -54,41 +64,58 @@ class Candidate:
                 (os.POSIX_SPAWN_DUP2, stdin.fileno(), 0),
                 (os.POSIX_SPAWN_DUP2, stdout.fileno(), 1),
             ]
+            argv = [str(self.executable)]
             started = time.perf_counter()
-            child = os.posix_spawn(str(self.executable), [str(self.executable)], environment, file_actions=actions)
+            child = os.posix_spawn(argv[0], argv, self._environment(command, pod, path), file_actions=actions)
             _pid, status, usage = os.wait4(child, 0)
             wall = time.perf_counter() - started
             if status != 0:
                 stdout.seek(0)
                 raise RuntimeError("%s %s failed: %s" % (self.name, command, stdout.read().decode()))
-        cpu = usage.ru_utime + usage.ru_stime
-        self.figures[command].append((wall * 1e3, cpu * 1e3, usage.ru_maxrss / 1024))
+        self.figures[command].append((wall * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3))
+
+    def weigh(self, command: str, pod: str, path: str) -> None:
+        """Run one operation and note its peak memory."""
+        done = subprocess.run(
+            ["/usr/bin/python3", "-IS", "-c", PEAK, str(self.executable)],
+            input=json.dumps(self.conf), env=self._environment(command, pod, path),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        self.peaks[command] = int(done.stdout) / 1024
 
     def median(self, command: str, column: int) -> float:
         """Return the median of one column of the figures of *command*."""
         return statistics.median(figure[column] for figure in self.figures[command])
 
+    @staticmethod
+    def _environment(command: str, pod: str, path: str) -> dict:
+        return {
+            "CNI_COMMAND": command, "CNI_CONTAINERID": pod, "CNI_NETNS": "/run/netns/" + pod, "CNI_IFNAME": "eth0",
+            "CNI_ARGS": RUNTIME_ARGS, "CNI_PATH": path, "PATH": os.environ["PATH"],
+        }  # fmt: skip
+
 
 def candidates(plugin: Path, reference: Path) -> list[Candidate]:
-    """Return what is measured; each has a bridge and a pool of its own. The first is what ratios refer to."""
+    """Return what is measured, each with a bridge and a pool of its own; ratios are to the first and the second."""
+    bridge = reference / "bridge"
     return [
-        _candidate("bridge + host-local", reference / "bridge", 1, {}),
-        _candidate("bridge + host-local, ipMasq", reference / "bridge", 2, {"ipMasq": True}),
-        _candidate("humanz-cni", plugin, 3, {}),
-        _candidate("humanz-cni, dual stack", plugin, 4, {}, dual_stack=True),
-        _candidate("bridge + host-local, dual stack", reference / "bridge", 5, {}, dual_stack=True),
+        _candidate("bridge + host-local", bridge, 1),
+        _candidate("bridge + host-local, ipMasq", bridge, 2, ipMasq=True),
+        _candidate("humanz-cni", plugin, 3),
+        _candidate("bridge + host-local, dual stack", bridge, 4, dual_stack=True),
+        _candidate("humanz-cni, dual stack", plugin, 5, dual_stack=True),
     ]
 
 
-def _candidate(name: str, executable: Path, number: int, further: dict, dual_stack: bool = False) -> Candidate:
+def _candidate(name: str, executable: Path, number: int, dual_stack: bool = False, **further: object) -> Candidate:
     ranges = [[{"subnet": "100.100.%d.0/24" % number}]]
     routes = [{"dst": "0.0.0.0/0"}]
     if dual_stack:
         ranges.append([{"subnet": "fd00:100:%d::/64" % number}])
         routes.append({"dst": "::/0"})
     ipam = {"type": "host-local", "ranges": ranges, "routes": routes}
-    if "humanz" not in executable.name:
-        ipam["dataDir"] = "/run/reference"
+    if executable.name == "bridge":
+        ipam["dataDir"] = "/run/reference"  # on tmpfs, as this plugin's default is
     conf = {
         "cniVersion": "1.0.0", "name": "benchmark%d" % number, "type": executable.name, "bridge": "bench%d" % number,
         "isGateway": True, "hairpinMode": True, "ipam": ipam, **further,
@@ -97,19 +124,25 @@ def _candidate(name: str, executable: Path, number: int, further: dict, dual_sta
 
 
 def measure(measured: list[Candidate], count: int, path: str) -> None:
-    """Run ADD and DEL *count* times for each candidate in turn, and twice before for warm caches."""
-    for number in range(-2, count):
-        for position, candidate in enumerate(measured):
-            name = "bench-%d-%d" % (position, number + 2)
+    """Run ADD and DEL *count* times for each candidate in turn, after a few for warm caches, and weigh them once.
+
+    Namespaces are made before and kept until the end: the kernel takes them away in the background.
+    """
+    pods = {}
+    for number in range(count + WARM_UP):
+        for position in range(len(measured)):
+            pods[number, position] = name = "bench-%d-%d" % (number, position)
             subprocess.run(["ip", "netns", "add", name], check=True)
-            try:
-                candidate.call("ADD", name, "/run/netns/" + name, path)
-                candidate.call("DEL", name, "/run/netns/" + name, path)
-            finally:
-                subprocess.run(["ip", "netns", "delete", name], check=True)
-        if number < 0:
-            for candidate in measured:
-                candidate.figures = {"ADD": [], "DEL": []}
+    for number in range(count + WARM_UP):
+        for position, candidate in enumerate(measured):
+            for command in ("ADD", "DEL"):
+                if number == 0:
+                    candidate.weigh(command, pods[number, position], path)
+                else:
+                    candidate.call(command, pods[number, position], path)
+    for candidate in measured:
+        for command in ("ADD", "DEL"):
+            del candidate.figures[command][: WARM_UP - 1]
 
 
 def table(measured: list[Candidate]) -> str:
@@ -118,11 +151,10 @@ def table(measured: list[Candidate]) -> str:
     lines = ["%-33s %4s %8s %8s %8s %9s %9s" % ("", "", "wall ms", "CPU ms", "peak MB", "x plain", "x ipMasq")]
     for candidate in measured:
         for command in ("ADD", "DEL"):
-            wall, cpu, memory = (candidate.median(command, column) for column in range(3))
+            wall, cpu = (candidate.median(command, column) for column in range(2))
             ratios = wall / plain.median(command, 0), wall / masq.median(command, 0)
-            lines.append(
-                "%-33s %4s %8.2f %8.2f %8.1f %9.2f %9.2f" % (candidate.name, command, wall, cpu, memory, *ratios)
-            )
+            values = (candidate.name, command, wall, cpu, candidate.peaks[command], *ratios)
+            lines.append("%-33s %4s %8.2f %8.2f %8.1f %9.2f %9.2f" % values)
     return "\n".join(lines)
 
 
@@ -130,20 +162,12 @@ def enter_namespaces() -> None:
     """Run this program again in a network and mount namespace of its own, unless that is where it is."""
     if os.environ.get(IN_NAMESPACES):
         for command in (
-            "mount --make-rprivate /", "mount -t sysfs none /sys", "mount -t tmpfs none /run",
-            "mkdir /run/netns", "ip link set lo up",
+            "mount -t sysfs none /sys", "mount -t tmpfs none /run", "mkdir /run/netns", "ip link set lo up",
         ):  # fmt: skip
             subprocess.run(command.split(), check=True)
         return
     os.environ[IN_NAMESPACES] = "1"
     os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
-
-
-def install(directory: Path) -> Path:
-    """Install the plugin of this checkout below *directory* and return its executable."""
-    from install_plugin import install as install_here
-
-    return install_here(directory)
 
 
 def main() -> None:
@@ -156,18 +180,13 @@ def main() -> None:
         parser.error("root is needed, for network namespaces")
     reference = reference_plugins.fetch()
     enter_namespaces()
-    temporary = Path(tempfile.mkdtemp(prefix="humanz-cni-benchmark-"))
-    try:
-        plugin = arguments.plugin or install(temporary)
+    with tempfile.TemporaryDirectory(prefix="humanz-cni-benchmark-") as temporary:
+        plugin = arguments.plugin or installed_plugin.install(Path(temporary))
         measured = candidates(plugin, reference)
         measure(measured, arguments.count, "%s:%s" % (plugin.parent, reference))
-        print(
-            "reference: containernetworking plugins %s; %d calls each"
-            % (reference_plugins.version(reference), arguments.count)
-        )
-        print(table(measured))
-    finally:
-        shutil.rmtree(temporary)
+    version = reference_plugins.version()
+    print("reference: containernetworking-plugins %s; medians of %d calls" % (version, arguments.count))
+    print(table(measured))
 
 
 if __name__ == "__main__":

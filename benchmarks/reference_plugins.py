@@ -33,10 +33,10 @@ def fetch(cache: Path | None = None) -> Path:
     return executables
 
 
-def version(executables: Path) -> str:
-    """Return the version that the bridge plugin in *executables* states."""
-    about = subprocess.run([str(executables / "bridge")], env={}, capture_output=True, text=True, check=True).stderr
-    return about.splitlines()[0].rpartition(" ")[2]
+def version(cache: Path | None = None) -> str:
+    """Return the version of the package that :func:`fetch` downloaded."""
+    archive = _archive((cache or cache_directory()) / "apt")
+    return archive.name.split("_")[1]
 
 
 def _download(apt: Path) -> Path:
@@ -61,4 +61,8 @@ def _download(apt: Path) -> Path:
     apt_get = ["apt-get", "-q"] + ["-o%s=%s" % item for item in options.items()]
     subprocess.run([*apt_get, "update"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*apt_get, "download", PACKAGE], check=True, cwd=apt / "archives")
+    return _archive(apt)
+
+
+def _archive(apt: Path) -> Path:
     return max((apt / "archives").glob(PACKAGE + "_*.deb"), key=lambda path: path.stat().st_mtime)

@@ -49,7 +49,7 @@ def _ip(one: Any, version: str, interfaces: int) -> list[str]:
         found.append("ip has version %r" % one.get("version"))
     if "/" not in one["address"]:
         found.append("address %s has no prefix length" % one["address"])
-    if type(one.get("interface")) is not int or not 0 <= one["interface"] < interfaces:
+    if not isinstance(one.get("interface"), int) or not 0 <= one["interface"] < interfaces:
         found.append("ip has interface %r" % one.get("interface"))
     if "gateway" in one and ipaddress.ip_address(one["gateway"]).version != interface.version:
         found.append("gateway %s is of another family" % one["gateway"])

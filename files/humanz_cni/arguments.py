@@ -19,7 +19,7 @@ def parse(text):
     for pair in text.split(";"):
         if pair.count("=") != 1:
             raise CNIError(INVALID_ENVIRONMENT, 'ARGS: invalid pair "%s"' % pair, "CNI_ARGS wants KEY=VALUE;KEY=VALUE")
-        key, _, value = pair.partition("=")
+        key, value = pair.split("=")
         if key not in _KNOWN and key not in _KUBERNETES:
             unknown.append('"%s"' % pair)
         pairs[key] = value

@@ -17,7 +17,7 @@ def field(conf, key, kind, default, path=""):
     value = conf.get(key)
     if value is None:
         return default
-    if type(value) is not kind:
+    if not isinstance(value, kind):
         raise invalid_config(path + key, value, "it must be " + _TYPES[kind])
     return value
 
@@ -27,7 +27,7 @@ def number(conf, key, highest, default=None, path="", lowest=0):
     value = conf.get(key)
     if value is None:
         return default
-    if type(value) is not int or not lowest <= value <= highest:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         raise invalid_config(path + key, value, "it must be a number from %d to %d" % (lowest, highest))
     return value
 

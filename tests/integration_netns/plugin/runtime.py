@@ -118,7 +118,7 @@ class Runtime:
         assert outcome.status != 0, outcome
         error = outcome.document
         assert {"cniVersion", "code", "msg"} <= error.keys() <= {"cniVersion", "code", "msg", "details"}
-        assert type(error["code"]) is int
+        assert isinstance(error["code"], int)
         assert error["msg"]
         return error
 

@@ -21,7 +21,7 @@ def test_link_and_address_are_gone_and_nothing_is_printed(runtime: Runtime) -> N
 
 def test_three_times(runtime: Runtime) -> None:
     runtime.add(BLOG)
-    for _ in range(3):
+    for _time in range(3):
         runtime.delete(BLOG)
 
 

@@ -196,7 +196,7 @@ BAD_KEYS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("further", "text"), BAD_KEYS, ids=[json.dumps(one)[:60] for one, _ in BAD_KEYS])
+@pytest.mark.parametrize(("further", "text"), BAD_KEYS, ids=[json.dumps(one)[:60] for one, _text in BAD_KEYS])
 def test_configuration(runtime: Runtime, further: dict[str, Any], text: str) -> None:
     error = fail(runtime, nested(**further))
 
