@@ -97,3 +97,24 @@ problems:
   elements: str
   sample: ["ubuntu-nested-2: pod_network_pod_cidr 100.100.1.7/24: has host bits set: must be 100.100.1.0/24"]
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+# Read by the action plugin too.
+ARGUMENTS = {
+    "group": {"type": "str", "default": "k8s_cluster"},
+    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
+    "service_cidr": {"type": "list", "elements": "str", "default": []},
+    "node_cidrs": {"type": "list", "elements": "str", "required": True},
+    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "defer_problems": {"type": "bool", "default": False},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.fail_json(msg="humanz.cni.cluster_plan runs on the controller: its action plugin was not found")
+
+
+if __name__ == "__main__":
+    main()
