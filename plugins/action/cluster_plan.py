@@ -14,8 +14,16 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
-from ansible_collections.humanz.cni.plugins.modules.cluster_plan import ARGUMENTS
 from ansible_collections.humanz.cni.plugins.plugin_utils import _plan
+
+ARGUMENTS = {
+    "group": {"type": "str", "default": "k8s_cluster"},
+    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
+    "service_cidr": {"type": "list", "elements": "str", "default": []},
+    "node_cidrs": {"type": "list", "elements": "str", "required": True},
+    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "defer_problems": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(ActionBase):
