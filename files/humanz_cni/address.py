@@ -6,6 +6,7 @@
 import _socket
 
 _FAMILY = {32: _socket.AF_INET, 128: _socket.AF_INET6}
+BITS = {family: bits for bits, family in _FAMILY.items()}
 _MAPPED = 0xFFFF << 32
 
 

@@ -6,7 +6,7 @@
 import sys
 import time
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, pool, resolver, result, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, pool, result, store
 from .address import Address, Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
@@ -35,7 +35,7 @@ class Attachment:
         """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
         pod = netns.open_namespace(self.request.netns)
         netns.refuse_own(pod, self.request.netns_override)
-        dns = resolver.dns(self.conf)
+        dns = self._dns()
         try:
             self._reserve()
             sock = netlink.Socket()
@@ -81,6 +81,13 @@ class Attachment:
             if not reclaim.run(reservations, boot):
                 raise
         return pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
+
+    def _dns(self):
+        if not self.conf.dns and not (self.conf.ipam and self.conf.ipam.resolv_conf):
+            return {}
+        from . import resolver
+
+        return resolver.dns(self.conf)
 
     def _pod_mac(self):
         if self.conf.mac:

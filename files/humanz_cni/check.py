@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CHECK: is an attachment still as ADD left it? Nothing is changed."""
 
-from . import links, netconf, netlink, netns, owner, store
+from . import links, netconf, netlink, netns, owner, store, tables
 from .address import Address, Network
 from .errors import INTERNAL, INVALID_CONFIG, CNIError
 from .fields import field
@@ -122,7 +122,7 @@ def _check_routes(inside, container, previous):
             continue
         dst = _network(one.get("dst"), "prevResult.routes")
         gateway = Address.parse(one["gw"]) if one.get("gw") else None
-        present = links.routes(inside, container.index, dst.address.family)
+        present = tables.routes(inside, container.index, dst.address.family)
         if not any(dst == known[0] and gateway in (None, known[1]) for known in present):
             raise _differs("interface %s has no route to %s%s" % (container.name, dst, _via(gateway)))
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
 
-from . import links, netconf, netlink, owner, store
+from . import links, netlink, owner, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 
@@ -11,7 +11,7 @@ def run(request, _finish):
     """Carry out the DEL *request*: the link first, so that its address is free only when nobody uses it any more."""
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
     delete_link(of_owner)
-    data_dir, durable = netconf.data_dir(request.conf)
+    data_dir, durable = store.data_dir(request.conf)
     release(store.Store(data_dir, request.network, durable), of_owner)
 
 

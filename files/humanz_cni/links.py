@@ -6,7 +6,6 @@
 Constants are the kernel's, of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
 """
 
-import _socket
 from _struct import Struct
 
 from . import netlink
@@ -15,7 +14,7 @@ from .netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, attribut
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWROUTE = 24
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 16, 18, 20, 28, 29
@@ -37,9 +36,9 @@ RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 
 ENODEV = 19
 
-_LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
+LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
 _ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
-_ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
+ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
 _U32 = Struct("=I")
 
 
@@ -49,16 +48,16 @@ class Link:
     __slots__ = ("index", "flags", "name", "mac", "mtu", "master", "peer", "operstate", "alias", "kind", "promiscuity")
 
     def __init__(self, body):
-        _family, _type, self.index, self.flags, _change = _LINK.unpack_from(body)
+        _family, _type, self.index, self.flags, _change = LINK.unpack_from(body)
         values = attributes(body, 16)
         self.name = _text(values.get(IFLA_IFNAME))
         self.mac = values.get(IFLA_ADDRESS, b"")
-        self.mtu = _number(values.get(IFLA_MTU))
-        self.master = _number(values.get(IFLA_MASTER))
-        self.peer = _number(values.get(IFLA_LINK))
+        self.mtu = number(values.get(IFLA_MTU))
+        self.master = number(values.get(IFLA_MASTER))
+        self.peer = number(values.get(IFLA_LINK))
         self.operstate = values.get(IFLA_OPERSTATE, b"\0")[0]
         self.alias = _text(values.get(IFLA_IFALIAS))
-        self.promiscuity = _number(values.get(IFLA_PROMISCUITY))
+        self.promiscuity = number(values.get(IFLA_PROMISCUITY))
         self.kind = _text(attributes(values.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND))
 
     @property
@@ -74,7 +73,7 @@ def show_mac(mac):
 
 def get(sock, name):
     """Return the Link *name*, or None if there is none."""
-    body = _LINK.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
+    body = LINK.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
     try:
         return Link(sock.request((RTM_GETLINK, 0, body))[0])
     except netlink.NetlinkError as exc:
@@ -83,15 +82,9 @@ def get(sock, name):
         raise
 
 
-def all_links(sock):
-    """Return every Link of the namespace."""
-    body = _LINK.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return [Link(entry) for entry in sock.dump(RTM_GETLINK, body)]
-
-
 def delete(index):
     """Return the request that deletes the link *index*, and with it its peer."""
-    return RTM_DELLINK, 0, _LINK.pack(0, 0, index, 0, 0)
+    return RTM_DELLINK, 0, LINK.pack(0, 0, index, 0, 0)
 
 
 def new_bridge(name, mac, mtu):
@@ -99,7 +92,7 @@ def new_bridge(name, mac, mtu):
 
     An address that is given stays; otherwise it would follow the ports that come and go.
     """
-    body = _LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac) + _mtu(mtu)
+    body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac) + _mtu(mtu)
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
 
 
@@ -110,10 +103,10 @@ def new_veth(host, pod, bridge_index, netns, mtu):
     :param pod: the same of the pod's end.
     :param netns: a descriptor of the pod's network namespace. Made there at once; moving a link there takes 30 ms.
     """
-    peer = [_LINK.pack(0, 0, 0, 0, 0), text(IFLA_IFNAME, pod[0]), attribute(IFLA_ADDRESS, pod[1]), _mtu(mtu)]
+    peer = [LINK.pack(0, 0, 0, 0, 0), text(IFLA_IFNAME, pod[0]), attribute(IFLA_ADDRESS, pod[1]), _mtu(mtu)]
     peer.append(u32(IFLA_NET_NS_FD, netns))
     info = text(IFLA_INFO_KIND, "veth") + nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, b"".join(peer)))
-    body = [_LINK.pack(0, 0, 0, IFF_UP, IFF_UP), text(IFLA_IFNAME, host[0]), attribute(IFLA_ADDRESS, host[1])]
+    body = [LINK.pack(0, 0, 0, IFF_UP, IFF_UP), text(IFLA_IFNAME, host[0]), attribute(IFLA_ADDRESS, host[1])]
     body += [_mtu(mtu), u32(IFLA_MASTER, bridge_index), nested(IFLA_LINKINFO, info)]
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(body)
 
@@ -124,13 +117,13 @@ def set_port(name, alias, hairpin, isolated):
     if isolated:
         options += attribute(IFLA_BRPORT_ISOLATED, b"\1")
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
-    body = _LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
+    body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
     return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info)
 
 
 def change(index, flags=0, mask=0, alias=None, mac=None):
     """Return the request that sets the *flags* in *mask*, the *alias* and the hardware address of the link *index*."""
-    body = _LINK.pack(0, 0, index, flags, mask)
+    body = LINK.pack(0, 0, index, flags, mask)
     if alias is not None:
         body += text(IFLA_IFALIAS, alias)
     if mac is not None:
@@ -161,7 +154,7 @@ def addresses(sock, index, family):
         values = attributes(body, 8)
         packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
         if of_index == index and of_family == family and packed:
-            found.append(Network(_unpack(packed), prefix))
+            found.append(Network(unpack_address(packed), prefix))
     return found
 
 
@@ -172,7 +165,7 @@ def new_route(index, route):
     scope = further.get("scope", RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
     dst = route.dst
     header = (dst.address.family, dst.prefix, 0, 0, table if table < 256 else 0, RTPROT_BOOT, scope, RTN_UNICAST, 0)
-    body = _ROUTE.pack(*header) + u32(RTA_OIF, index) + u32(RTA_TABLE, table)
+    body = ROUTE.pack(*header) + u32(RTA_OIF, index) + u32(RTA_TABLE, table)
     if dst.prefix:
         body += attribute(RTA_DST, dst.address.packed)
     if route.gateway:
@@ -186,28 +179,14 @@ def new_route(index, route):
     return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, body
 
 
-def routes(sock, index, family):
-    """Return (dst Network, gateway or None, table, priority) of each unicast route of *family* by link *index*."""
-    found = []
-    for body in sock.dump(RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
-        of_family, prefix, _src, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(body)
-        values = attributes(body, 12)
-        if of_family != family or kind != RTN_UNICAST or _number(values.get(RTA_OIF)) != index:
-            continue
-        dst = _unpack(values[RTA_DST]) if RTA_DST in values else Address(32 if family == _socket.AF_INET else 128, 0)
-        gateway = _unpack(values[RTA_GATEWAY]) if RTA_GATEWAY in values else None
-        table = _number(values.get(RTA_TABLE)) or table
-        found.append((Network(dst, prefix), gateway, table, _number(values.get(RTA_PRIORITY))))
-    return found
-
-
 def _address(index, network):
     address = network.address
     body = _ADDRESS.pack(address.family, network.prefix, 0, 0, index) + attribute(IFA_LOCAL, address.packed)
     return body + attribute(IFA_ADDRESS, address.packed)
 
 
-def _unpack(packed):
+def unpack_address(packed):
+    """Return the Address that the kernel stores as *packed*."""
     return Address(len(packed) * 8, int.from_bytes(packed, "big"))
 
 
@@ -215,7 +194,8 @@ def _mtu(mtu):
     return u32(IFLA_MTU, mtu) if mtu else b""
 
 
-def _number(data):
+def number(data):
+    """Return the number of 32 bits that *data* is, 0 for None."""
     return _U32.unpack_from(data)[0] if data else 0
 
 

@@ -7,7 +7,7 @@ import posix
 import sys
 import time
 
-from . import __version__, disk, jsontext, log, request, spec
+from . import __version__, disk, jsontext, request, spec
 from .errors import INCOMPATIBLE_VERSION, INTERNAL, INVALID_ENVIRONMENT, CNIError
 
 _STDIN, _STDOUT = 0, 1
@@ -51,7 +51,7 @@ def run(environ, started):
         error = _unforeseen(exc)
     version = asked.cni_version if asked and asked.conf else spec.NEWEST
     if asked and asked.conf:
-        log.operation(asked, started, "error=%d %s" % (error.code, error.message))
+        _log(asked, started, "error=%d %s" % (error.code, error.message))
     _print(error.document(version))
     return 1
 
@@ -74,8 +74,15 @@ def _carry_out(asked, started):
         _print(result)
 
     _load(module).run(asked, finish)
-    log.operation(asked, started, "ok %s" % ",".join(addresses))
+    _log(asked, started, "ok %s" % ",".join(addresses))
     return 0
+
+
+def _log(asked, started, outcome):
+    if asked.conf.get("logFile"):
+        from . import log
+
+        log.operation(asked, started, outcome)
 
 
 def _load(module):

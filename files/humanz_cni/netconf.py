@@ -10,8 +10,8 @@ nobody knows are passed over, as the specification allows and the reference does
 from . import arguments, ranges, routes
 from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number, parse_address, parse_mac
+from .store import DATA_DIR
 
-DATA_DIR = "/run/humanz-cni"
 OWN_IPAM = ("host-local", "humanz-cni")
 _UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk", "ipMasq")
 _BRIDGE_NAME_LENGTH = 15
@@ -71,17 +71,6 @@ def load(request):
         loaded.ipam = _load_ipam(ipam, "ipam.", runtime, cni_args, args)
     _check(conf, loaded)
     return loaded
-
-
-def data_dir(conf):
-    """Return the directory of all records and whether it is configured; never raises, for DEL."""
-    ipam = conf.get("ipam")
-    configured = ipam.get("dataDir") if isinstance(ipam, dict) else None
-    if not configured:
-        configured = conf.get("dataDir")
-    if isinstance(configured, str) and configured.startswith("/") and "\0" not in configured:
-        return configured, True
-    return DATA_DIR, False
 
 
 def _bridge_name(conf):

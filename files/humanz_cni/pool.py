@@ -50,7 +50,7 @@ def reserve(store, owner, sets, requested, boot, facts):
     wishes = _match(sets, requested)
     with store.locked() as state:
         if state.boot != boot:
-            store.forget(lambda _name, record: record.get("boot") != boot)
+            _forget_earlier_boots(store, boot)
         held = store.record(owner)
         if held is not None:
             raise CNIError(
@@ -103,23 +103,20 @@ def _requested(store, number, range_set, address):
 
 
 def _next_free(store, number, range_set, last):
-    for tried, candidate in enumerate(_candidates(range_set, last)):
+    for tried, candidate in enumerate(candidates(range_set, last)):
         if tried == _LOOKUPS:
-            return _next_free_of_many(store, number, range_set, candidate.address)
+            from . import survey
+
+            found = survey.next_free(store, range_set, candidate.address)
+            if found:
+                return found
+            break
         if not store.is_taken(candidate.address):
             return candidate
     raise _exhausted(store, number, range_set)
 
 
-def _next_free_of_many(store, number, range_set, after):
-    taken = store.addresses()
-    for candidate in _candidates(range_set, after):
-        if str(candidate.address) not in taken:
-            return candidate
-    raise _exhausted(store, number, range_set)
-
-
-def _candidates(range_set, last):
+def candidates(range_set, last):
     """Generate every address for pods, from the one after *last* (or from the first) once round to where it began."""
     start = next((number for number, one in enumerate(range_set) if last and last in one), None)
     if start is None:
@@ -141,11 +138,18 @@ def _addresses(of_range, start, end):
             yield Assignment(address, of_range)
 
 
+def _forget_earlier_boots(store, boot):
+    from . import survey
+
+    survey.forget(store, lambda _name, record: record.get("boot") != boot)
+
+
 def _exhausted(store, number, range_set):
-    total = sum(len(one) for one in range_set)
-    taken = sum(1 for name in store.addresses() if any(Address.parse(name) in one for one in range_set))
+    from . import survey
+
     text = "no IP addresses available in range set: %s" % ranges.show(range_set)
-    return _failed(number, Exhausted(TRY_AGAIN_LATER, text, "%d of %d addresses are used" % (taken, total)))
+    used = "%d of %d addresses are used" % survey.usage(store, range_set)
+    return _failed(number, Exhausted(TRY_AGAIN_LATER, text, used))
 
 
 def _failed(number, error):

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reservations that nobody will release any more: found when a pool is exhausted, and by GC."""
 
+import posix
 import time
 
-from . import links, netlink, netns, owner
+from . import netlink, netns, owner, survey, tables
 from .errors import CNIError
 
 # An ADD that is under way has a reservation, but no link yet, and its sandbox may vanish meanwhile.
@@ -17,13 +18,13 @@ def run(reservations, boot):
 
     The kernel is asked before the lock is taken; a record that has changed since is left alone.
     """
-    records = dict(reservations.records())
+    records = dict(survey.records(reservations))
     living = _living_links()
     stale = {name: record for name, record in records.items() if is_stale(record, boot, living)}
     if not stale:
         return []
     with reservations.locked():
-        return reservations.forget(lambda name, record: stale.get(name) == record)
+        return survey.forget(reservations, lambda name, record: stale.get(name) == record)
 
 
 def is_stale(record, boot, living):
@@ -48,14 +49,12 @@ def _living_links():
     """Return the names of all links of the host."""
     sock = netlink.Socket()
     try:
-        return {link.name for link in links.all_links(sock)}
+        return {link.name for link in tables.all_links(sock)}
     finally:
         sock.close()
 
 
 def _is_namespace(path):
-    import posix
-
     try:
         posix.close(netns.open_namespace(path))
     except CNIError:

@@ -25,13 +25,28 @@ from . import disk, jsontext
 from .address import Address
 from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
 
+DATA_DIR = "/run/humanz-cni"
 LOCK_SECONDS = 10
-_LOCK = "lock"
+LOCK = "lock"
 
 
 def boot_id():
     """Return what identifies this boot of the machine."""
     return disk.read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+def data_dir(conf):
+    """Return the directory of all records that a configuration names, and whether it names one.
+
+    It never raises: DEL works whatever has become of the configuration.
+    """
+    ipam = conf.get("ipam")
+    configured = ipam.get("dataDir") if isinstance(ipam, dict) else None
+    if not configured:
+        configured = conf.get("dataDir")
+    if isinstance(configured, str) and configured.startswith("/") and "\0" not in configured:
+        return configured, True
+    return DATA_DIR, False
 
 
 class Store:
@@ -50,29 +65,29 @@ class Store:
 
         It gives the lock's State. CNIError 11 if the lock is not free within *seconds*.
         """
-        return _Lock(self._path(_LOCK), seconds)
+        return _Lock(self.path_of(LOCK), seconds)
 
     def record(self, owner):
         """Return the record of *owner*, or None; a record that cannot be read is ``{}``."""
-        return self._read(owner.host_veth)
+        return self.read(owner.host_veth)
 
     def record_of_address(self, address):
         """Return the record that holds *address*, or None; a record that cannot be read is ``{}``."""
-        return self._read(str(address))
+        return self.read(str(address))
 
     def is_taken(self, address):
         """Say whether *address* is reserved."""
-        return disk.exists(self._path(str(address)))
+        return disk.exists(self.path_of(str(address)))
 
     def add(self, owner, record):
         """Reserve the addresses of *record* for *owner*. To be called with the lock held."""
-        name = self._path(owner.host_veth)
-        temporary = self._path("." + owner.host_veth)
+        name = self.path_of(owner.host_veth)
+        temporary = self.path_of("." + owner.host_veth)
         disk.replace(name, temporary, jsontext.encode(record).encode("ascii") + b"\n", self.durable)
         try:
             for address in record["addresses"]:
-                posix.link(name, self._path(address))
-            self._sync()
+                posix.link(name, self.path_of(address))
+            self.sync()
         except BaseException:
             self.remove(owner)
             raise
@@ -80,67 +95,48 @@ class Store:
     def remove(self, owner):
         """Release what *owner* holds, and say whether it held anything. To be called with the lock held."""
         record = self.record(owner)
-        disk.unlink(self._path("." + owner.host_veth))
+        disk.unlink(self.path_of("." + owner.host_veth))
         if record is None:
             return False
-        identity = _identity(self._path(owner.host_veth))
+        identity = _identity(self.path_of(owner.host_veth))
         for address in self._names_of(record):
-            path = self._path(address)
+            path = self.path_of(address)
             if _identity(path) == identity:
                 disk.unlink(path)
-        disk.unlink(self._path(owner.host_veth))
-        self._sync()
+        disk.unlink(self.path_of(owner.host_veth))
+        self.sync()
         return True
 
     def exists(self):
         """Say whether the network has any state on disk."""
-        return disk.exists(self._path(_LOCK))
-
-    def addresses(self):
-        """Return the names of all reserved addresses, a set. It reads the whole directory."""
-        return {name for name in posix.listdir(self.path) if name[:1] in "0123456789abcdef" and _is_address(name)}
-
-    def records(self):
-        """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
-        for name in posix.listdir(self.path):
-            if name != _LOCK and not name.startswith("."):
-                record = self._read(name)
-                if record is not None:
-                    yield name, record
-
-    def forget(self, is_stale):
-        """Remove every name whose record *is_stale* says is nobody's; return the names. With the lock held.
-
-        :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
-        """
-        gone = [name for name, record in self.records() if is_stale(name, record)]
-        # Addresses before owners, the order of remove(): names of owners start with a letter beyond the digits.
-        gone.sort(key=lambda name: not _is_address(name))
-        for name in gone:
-            disk.unlink(self._path(name))
-        if gone:
-            self._sync()
-        return gone
+        return disk.exists(self.path_of(LOCK))
 
     def _names_of(self, record):
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
         addresses = record.get("addresses")
-        return addresses if isinstance(addresses, list) and addresses else self.addresses()
+        if isinstance(addresses, list) and addresses:
+            return addresses
+        from . import survey
 
-    def _read(self, name):
+        return survey.addresses(self)
+
+    def read(self, name):
+        """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
         try:
-            record = jsontext.decode(disk.read(self._path(name)))
+            record = jsontext.decode(disk.read(self.path_of(name)))
         except FileNotFoundError:
             return None
         except (ValueError, IsADirectoryError):
             return {}
         return record if isinstance(record, dict) else {}
 
-    def _sync(self):
+    def sync(self):
+        """Make what was changed survive a power failure, if it must."""
         if self.durable:
             disk.sync_directory(self.path)
 
-    def _path(self, name):
+    def path_of(self, name):
+        """Return the path of the file *name* of this network."""
         return "%s/%s" % (self.path, name)
 
 
@@ -222,14 +218,6 @@ def _identity(path):
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _is_address(name):
-    try:
-        Address.parse(name)
-    except ValueError:
-        return False
-    return True
 
 
 def io_error(exc, path):

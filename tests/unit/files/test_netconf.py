@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import netconf, request
+from humanz_cni import netconf, request, store
 from humanz_cni.errors import CNIError
 
 IPAM = {"type": "host-local", "subnet": "10.9.0.0/24"}
@@ -96,7 +96,7 @@ def test_an_ipam_plugin_that_is_not_there_is_named() -> None:
     "conf", [{}, {"ipam": 7}, {"ipam": {"dataDir": 7}}, {"dataDir": []}, {"ipam": {"dataDir": "x"}}]
 )
 def test_the_data_directory_for_del_is_found_in_any_configuration(conf: dict[str, Any]) -> None:
-    assert netconf.data_dir(conf) == ("/run/humanz-cni", False)
+    assert store.data_dir(conf) == ("/run/humanz-cni", False)
 
 
 def test_messages_are_short_even_if_the_configuration_is_not() -> None:

@@ -39,7 +39,7 @@ def test_defaults(subnet: str, start: str, end: str, gateway: str, count: int) -
 def test_an_explicit_range_keeps_its_ends_and_loses_what_no_pod_may_have() -> None:
     found = one(subnet="10.9.0.0/29", rangeStart="10.9.0.0", rangeEnd="10.9.0.7", gateway="10.9.0.4")
 
-    given = [str(candidate.address) for candidate in pool._candidates([found], None)]
+    given = [str(candidate.address) for candidate in pool.candidates([found], None)]
     assert given == ["10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.5", "10.9.0.6"]
     assert len(found) == 5
 
@@ -63,7 +63,7 @@ def test_once_round_from_the_one_after_the_last(last: str | None, wanted: list[s
     conf = {"ranges": [[{"subnet": "10.9.0.0/29", "rangeEnd": "10.9.0.3"}, {"subnet": "10.9.1.0/30"}]]}
     (range_set,) = ranges.load(conf, "ipam.")
 
-    candidates = pool._candidates(range_set, Address.parse(last) if last else None)
+    candidates = pool.candidates(range_set, Address.parse(last) if last else None)
     assert [str(candidate.address) for candidate in candidates] == wanted
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import pool, ranges, store
+from humanz_cni import pool, ranges, store, survey
 from humanz_cni.address import Address
 from humanz_cni.errors import CNIError
 from humanz_cni.owner import Owner
@@ -79,14 +79,14 @@ def test_a_record_that_cannot_be_read_is_released_all_the_same(reservations: sto
 
     with reservations.locked():
         assert reservations.remove(OWNER) is True
-    assert reservations.addresses() == {"10.9.0.3"}
+    assert survey.addresses(reservations) == {"10.9.0.3"}
 
 
 def test_another_boot_starts_with_an_empty_pool(reservations: store.Store) -> None:
     first = reserve(reservations)
     assert reserve(reservations, boot="next-boot") != first
 
-    assert reservations.addresses() == {"10.9.0.3"}
+    assert survey.addresses(reservations) == {"10.9.0.3"}
 
 
 @pytest.mark.parametrize("state", ["", "{", "[]", '{"boot": "this-boot"}', '{"boot": "this-boot", "last": {"0": "x"}}'])

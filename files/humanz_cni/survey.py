@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All reservations of a network at once: what the pool's usual way never has to look at."""
+
+import posix
+
+from . import disk
+from .address import Address
+from .pool import candidates
+from .store import LOCK
+
+
+def addresses(store):
+    """Return the names of all reserved addresses, a set."""
+    return {name for name in posix.listdir(store.path) if _is_address(name)}
+
+
+def records(store):
+    """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
+    for name in posix.listdir(store.path):
+        if name != LOCK and not name.startswith("."):
+            record = store.read(name)
+            if record is not None:
+                yield name, record
+
+
+def forget(store, is_stale):
+    """Remove every name whose record *is_stale* says is nobody's; return the names. With the lock held.
+
+    :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
+    """
+    gone = [name for name, record in records(store) if is_stale(name, record)]
+    gone.sort(key=lambda name: not _is_address(name))  # addresses before owners, as Store.remove does
+    for name in gone:
+        disk.unlink(store.path_of(name))
+    if gone:
+        store.sync()
+    return gone
+
+
+def next_free(store, range_set, after):
+    """Return the Assignment of the first free address of *range_set* after the Address *after*, or None."""
+    taken = addresses(store)
+    return next((one for one in candidates(range_set, after) if str(one.address) not in taken), None)
+
+
+def usage(store, range_set):
+    """Return how many addresses of *range_set* are used, and how many there are."""
+    used = (Address.parse(name) for name in addresses(store))
+    return sum(1 for one in used if any(one in single for single in range_set)), sum(len(one) for one in range_set)
+
+
+def _is_address(name):
+    try:
+        Address.parse(name)
+    except ValueError:
+        return False
+    return True
