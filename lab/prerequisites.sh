@@ -8,11 +8,28 @@ LAB_PACKAGES=(
     conmon debian-archive-keyring iproute2 kmod mmdebstrap netcat-openbsd openssh-client podman procps python3
     python3-venv runc util-linux
 )
-TEST_PACKAGES=(ebtables git iptables nftables strace)
+TEST_PACKAGES=(git iptables iputils-ping nftables shellcheck strace)
 
 require_root() {
     if [ "$(id -u)" -ne 0 ]; then
         echo "error: $1 needs root: it makes network namespaces and containers. Try: sudo $1" >&2
+        exit 1
+    fi
+}
+
+# Older releases have neither a podman that can do this nor the keys of the nodes' Debian.
+require_release() {
+    local least
+    # shellcheck source=/dev/null
+    source /etc/os-release
+    case "$ID" in
+        debian) least=12 ;;
+        ubuntu) least=24.04 ;;
+        *) return 0 ;;
+    esac
+    # Testing and unstable have no VERSION_ID.
+    if dpkg --compare-versions "${VERSION_ID:-999}" lt "$least"; then
+        echo "error: this needs $ID $least or newer, and here is $ID $VERSION_ID" >&2
         exit 1
     fi
 }
@@ -56,12 +73,14 @@ make_collection_path() {
 }
 
 install_lab_prerequisites() {
+    require_release
     install_packages "${LAB_PACKAGES[@]}"
     install_python_packages "$PREREQUISITES_ROOT/lab/requirements.txt"
     make_collection_path
 }
 
 install_test_prerequisites() {
+    require_release
     install_packages "${LAB_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
     install_python_packages "$PREREQUISITES_ROOT/tests/requirements.txt"
     make_collection_path
