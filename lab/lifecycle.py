@@ -95,10 +95,10 @@ def down(lab: Lab) -> None:
 
 
 def add(lab: Lab, name: str) -> None:
-    """Add a node to a running lab."""
+    """Add a node to a running lab; LabError if it is there."""
     node, known = node_named(name), record(lab)
     if node in members(lab):
-        say("%s is there already" % node.name)
+        raise LabError("%s is there already" % node.name)
     try:
         _start(lab, image.build(known["suite"]), [node])
     except BaseException:

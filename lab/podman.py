@@ -30,6 +30,7 @@ volume_path = "%(cache)s/volumes"
 [network]
 network_config_dir = "%(run)s/networks"
 """
+# The descriptor of the lock that says: a command is running.
 _held: list[int] = []
 
 
