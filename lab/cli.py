@@ -64,6 +64,7 @@ def _argv(words: list[str]) -> list[str]:
 
 def _image(_lab: Lab, options: argparse.Namespace) -> None:
     print(image.build(options.suite, options.again))
+    podman.release()
 
 
 def _up(lab: Lab, options: argparse.Namespace) -> None:
