@@ -45,6 +45,10 @@ class Attachment:
             self._plug(sock, port_of, pod, mac)
             routes = self._routes()
             self._configure(pod, routes)
+            if self.conf.masquerade:
+                from . import masquerade
+
+                masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
             if not self.conf.leave_down:
                 _settle(sock, self.owner.host_veth)
             interfaces = (

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CHECK: is an attachment still as ADD left it? Nothing is changed."""
 
-from . import links, netconf, netlink, netns, owner, store, tables
+from . import links, masquerade, netconf, netlink, netns, owner, store, tables
 from .address import Address, Network
 from .errors import INTERNAL, INVALID_CONFIG, CNIError
 from .fields import field
@@ -29,7 +29,7 @@ def run(request, _finish):
         raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
     _check_addresses(inside, container, previous, reserved)
     _check_routes(inside, container, previous)
-    _check_gateways(sock, conf, port_of, reserved)
+    _check_network(sock, conf, port_of, reserved)
 
 
 def _differs(text):
@@ -131,12 +131,14 @@ def _via(gateway):
     return " via %s" % gateway if gateway else ""
 
 
-def _check_gateways(sock, conf, bridge, reserved):
-    if not conf.is_gateway:
-        return
+def _check_network(sock, conf, bridge, reserved):
     for address in reserved:
         of_range = next((one for of_set in conf.ipam.sets for one in of_set if address in one.subnet), None)
         if of_range is None:
+            continue
+        if conf.masquerade and not masquerade.is_there(conf.name, of_range.subnet):
+            raise _differs("traffic that leaves %s is not masqueraded" % of_range.subnet)
+        if not conf.is_gateway:
             continue
         wanted = Network(of_range.gateway, of_range.subnet.prefix)
         if wanted not in links.addresses(sock, bridge.index, address.family):

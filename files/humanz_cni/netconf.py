@@ -13,7 +13,8 @@ from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR
 
 OWN_IPAM = ("host-local", "humanz-cni")
-_UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk", "ipMasq")
+_UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk")
+_MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
 
 
@@ -32,7 +33,7 @@ class NetConf:
 
     __slots__ = (
         "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
-        "promiscuous", "isolated", "dad", "leave_down", "mac", "dns", "ipam",
+        "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "ipam",
     )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def load(request):
     loaded.hairpin = field(conf, "hairpinMode", bool, blog and not loaded.promiscuous)
     loaded.isolated = field(conf, "portIsolation", bool, False)
     loaded.dad = field(conf, "enabledad", bool, False)
+    loaded.masquerade = field(conf, "ipMasq", bool, False)
     loaded.leave_down = field(conf, "disableContainerInterface", bool, False)
     loaded.mac = (
         parse_mac(runtime.get("mac"), "runtimeConfig.mac")
@@ -122,6 +124,9 @@ def _check(conf, loaded):
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
     if loaded.leave_down and loaded.ipam:
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
+    backend = field(conf, "ipMasqBackend", str, "")
+    if backend not in _MASQUERADE_BACKENDS:
+        raise invalid_config("ipMasqBackend", backend, "it must be iptables or nftables")
     for key in _UNSUPPORTED:
         if conf.get(key):
             raise CNIError(UNSUPPORTED_FIELD, "%s: %s is not supported" % (key, show(conf[key])))

@@ -70,9 +70,9 @@ def attributes(data, offset=0):
 class Socket:
     """A connection to the kernel's tables of the network namespace that the process is in when it is opened."""
 
-    def __init__(self):
+    def __init__(self, protocol=NETLINK_ROUTE):
         kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
-        self._socket = _socket.socket(_socket.AF_NETLINK, kind, NETLINK_ROUTE)
+        self._socket = _socket.socket(_socket.AF_NETLINK, kind, protocol)
         self._sequence = 0
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             try:
@@ -92,14 +92,19 @@ class Socket:
         Raises NetlinkError for the first one refused. The others have been carried out all the same: put together
         only what may follow a failure.
         """
+        return self.request_all((), messages, ())
+
+    def request_all(self, before, acknowledged, after):
+        """Do as :meth:`request` does, with further messages before and after that are acknowledged only if refused."""
         first = self._sequence + 1
         parts = []
-        for kind, flags, body in messages:
-            self._sequence += 1
-            flags |= NLM_F_REQUEST | NLM_F_ACK
-            parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence, 0) + body)
+        for group in (before, acknowledged, after):
+            wanted = NLM_F_REQUEST | (NLM_F_ACK if group is acknowledged else 0)
+            for kind, flags, body in group:
+                self._sequence += 1
+                parts.append(_HEADER.pack(16 + len(body), kind, flags | wanted, self._sequence, 0) + body)
         self._socket.send(b"".join(parts))
-        waiting = len(parts)
+        waiting = set(range(first + len(before), first + len(before) + len(acknowledged)))
         replies = []
         refused = None
         while waiting:
@@ -109,7 +114,7 @@ class Socket:
                 if kind != NLMSG_ERROR:
                     replies.append(body)
                     continue
-                waiting -= 1
+                waiting.discard(sequence)
                 refused = refused or _error(flags, body)
         if refused:
             raise refused

@@ -11,9 +11,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import sys
 
 from ansible_collections.humanz.cni.plugins.module_utils._cni_install import (
     NAME,
+    PACKAGE,
     libraries,
     library_of,
     read_launcher,
@@ -24,6 +26,17 @@ from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
 _LINKS = "/sys/class/net"
 _LOCK = "lock"
+
+# The plugin's own code knows its rules in nf_tables; nft need not be on the node.
+_RULES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from humanz_cni import masquerade
+if sys.argv[2:]:
+    masquerade.remove(sys.argv[2:])
+else:
+    print(*masquerade.tables())
+"""
 
 
 class NoPlugin(Resource):
@@ -52,6 +65,7 @@ class NoPlugin(Resource):
             "libraries": libraries(self._library_dir),
             "reservations": _reservations(self._data_dir),
             "networks": _networks(self._data_dir),
+            "rules": self._rules(),
             "ports": sorted(name for name, alias in links.items() if alias.startswith(NAME + " ")),
             "bridges": sorted(name for name, alias in links.items() if alias == NAME and self._is_free(name, links)),
         }
@@ -77,11 +91,23 @@ class NoPlugin(Resource):
             status, output, error = self._run(["ip", "link", "delete", "dev", name])
             if status != 0 and os.path.exists(os.path.join(_LINKS, name)):
                 raise ConvergeError("link %s cannot be deleted: %s" % (name, (error or output).strip()))
+        if actual["rules"]:
+            self._rules(*actual["rules"])
         for path in actual["networks"]:
             shutil.rmtree(path)
         _remove_if_empty(self._data_dir)
         remove_libraries(self._library_dir)
         _remove_if_empty(self._library_dir)
+
+    def _rules(self, *families):
+        """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
+        for library in libraries(self._library_dir):
+            if os.path.exists(os.path.join(library, PACKAGE, "masquerade.py")):
+                status, output, error = self._run([sys.executable, "-ISB", "-c", _RULES, library, *families])
+                if status != 0:
+                    raise ConvergeError("the plugin's rules in nf_tables cannot be found: %s" % error.strip())
+                return output.split()
+        return []
 
     def _is_free(self, bridge, links):
         """Say whether *bridge* has no port but those of our pods."""

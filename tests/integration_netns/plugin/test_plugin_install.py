@@ -232,7 +232,8 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
     present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
     runtime.add(BLOG, "pod1")
-    runtime.add(nested(), "pod2")
+    runtime.add(nested(ipMasq=True), "pod2")
+    node.run("nft", "add table ip theirs")
 
     result = absent(node, force=True)
 
@@ -240,6 +241,7 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
     links = sorted(node.ip("-br link").split())
     assert re.findall(r"veth\w+|humanz-cni0|br1", " ".join(links)) == []
     assert (tree(node), links) == before
+    assert node.run("nft", "list", "tables").stdout == "table ip theirs\n"
     assert node.run("ls", "/run/humanz-cni", check=False).returncode != 0
     assert absent(node)["changed"] is False
 

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ipMasq: what leaves a pod network gets the node's address. One chain for each network and subnet, none for a pod.
+
+The chains are in a table of their own, so that no other tool's rules are touched and a flush of theirs does not matter.
+Traffic within the subnet and to multicast groups keeps its source, as with the reference's rules.
+"""
+
+from . import nftables
+from .address import Network
+from .errors import INTERNAL, CNIError
+from .netlink import NetlinkError
+from .owner import ALIAS
+
+FAMILIES = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6
+_SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
+_MULTICAST = {32: "224.0.0.0/4", 128: "ff00::/8"}
+_FAMILY = {32: 2, 128: 10}
+_EEXIST, _EINVAL, _EPROTONOSUPPORT = 17, 22, 93
+
+
+def ensure(name, subnets):
+    """Masquerade what leaves the *subnets* (Networks) of the network *name*, where that is not done already."""
+    sock = nftables.Socket()
+    try:
+        for subnet in subnets:
+            family = _FAMILY[subnet.address.bits]
+            if not nftables.has_chain(sock, family, ALIAS, _chain(name, subnet)):
+                sock.transaction(*_creation(family, name, subnet))
+    except NetlinkError as exc:
+        if exc.errno != _EEXIST:  # another ADD was faster
+            raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
+    finally:
+        sock.close()
+
+
+def is_there(name, subnet):
+    """Say whether what leaves *subnet* of the network *name* is masqueraded."""
+    sock = nftables.Socket()
+    try:
+        return nftables.has_chain(sock, _FAMILY[subnet.address.bits], ALIAS, _chain(name, subnet))
+    finally:
+        sock.close()
+
+
+def tables():
+    """Return the families, ``ip`` and ``ip6``, in which there are rules of ours; none where there is no nf_tables."""
+    try:
+        sock = nftables.Socket()
+        try:
+            return [name for name, family in FAMILIES.items() if nftables.has_table(sock, family, ALIAS)]
+        finally:
+            sock.close()
+    except OSError as exc:
+        if exc.errno in (_EINVAL, _EPROTONOSUPPORT):
+            return []
+        raise
+
+
+def remove(families):
+    """Remove the rules of all networks in *families*, as :func:`tables` names them."""
+    sock = nftables.Socket()
+    try:
+        for name in families:
+            sock.transaction(nftables.delete_table(FAMILIES[name], ALIAS))
+    finally:
+        sock.close()
+
+
+def _creation(family, name, subnet):
+    bits = subnet.address.bits
+    chain = _chain(name, subnet)
+    expressions = (
+        *nftables.match_address(_SOURCE[bits], subnet, nftables.EQUAL),
+        *nftables.match_address(_DESTINATION[bits], subnet, nftables.NOT_EQUAL),
+        *nftables.match_address(_DESTINATION[bits], Network.parse(_MULTICAST[bits]), nftables.NOT_EQUAL),
+        nftables.masquerade(),
+    )
+    return (
+        nftables.new_table(family, ALIAS),
+        nftables.new_source_nat_chain(family, ALIAS, chain),
+        nftables.new_rule(family, ALIAS, chain, expressions, "%s: masquerade" % name),
+    )
+
+
+def _chain(name, subnet):
+    """Return the chain's name, which ``nft`` can read back; a network's name of any length and a subnet fit."""
+    return "masq-%s-%s" % (name[:80], str(subnet).replace(":", "_"))

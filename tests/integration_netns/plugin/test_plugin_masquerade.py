@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ipMasq: what leaves the pod network has the node's address; what stays within it keeps its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from node import Node
+from runtime import Outcome, Runtime, nested
+from test_plugin_traffic import SERVER, source_seen
+
+CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
+
+
+def rules(runtime: Runtime) -> str:
+    """Return nf_tables' rules."""
+    return runtime.node.run("nft", "-s", "list", "ruleset").stdout
+
+
+@pytest.fixture
+def outside(node: Node, make_node: object) -> Node:
+    """A machine that the node is wired to, which knows no way back to pods."""
+    assert callable(make_node)
+    other = make_node()
+    node.wire("uplink", other, "eth0")
+    node.ip("addr add 192.0.2.1/24 dev uplink")
+    other.ip("addr add 192.0.2.2/24 dev eth0")
+    for where, device, address in ((node, "uplink", "2001:db8::1"), (other, "eth0", "2001:db8::2")):
+        where.ip(f"addr add {address}/64 dev {device} nodad")
+    return other
+
+
+def test_the_outside_sees_the_node_and_pods_see_each_other(runtime: Runtime, outside: Node) -> None:
+    first = [ip["address"].partition("/")[0] for ip in runtime.add(CONF, "pod1")["ips"]]
+    runtime.add(CONF, "pod2")
+    enter = ["nsenter", f"--target={outside.pid}", "--mount", "--net", "--"]
+    inside = ["nsenter", f"--target={runtime.node.pid}", "--mount", "--net", "--", "ip", "netns", "exec", "pod2"]
+    second = [ip["address"].partition("/")[0] for ip in runtime_addresses(runtime, "pod2")]
+    places = [(enter, "192.0.2.2", "192.0.2.1"), (enter, "2001:db8::2", "2001:db8::1")]
+    places += [(inside, address, own) for address, own in zip(second, first)]
+    for where, address, seen in places:
+        server = subprocess.Popen([*where, sys.executable, "-c", SERVER, address], stdout=subprocess.PIPE)
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"ready\n"
+            assert source_seen(runtime, "pod1", address) == seen
+        finally:
+            server.kill()
+            server.communicate()
+
+
+def runtime_addresses(runtime: Runtime, pod: str) -> list[dict[str, str]]:
+    """Return the pod's addresses, IPv4 first."""
+    return [{"address": one} for one in sorted(runtime.addresses("eth0", pod))]
+
+
+def test_there_is_one_rule_for_a_network_and_family_however_many_pods(runtime: Runtime) -> None:
+    runtime.add(CONF, "pod1")
+    first = rules(runtime)
+    runtime.add(CONF, "pod2")
+
+    assert rules(runtime) == first
+    assert first.count("masquerade fully-random") == 2
+    assert "chain masq-net1-10.9.0.0/24" in first
+    assert 'comment "net1: masquerade"' in first
+    runtime.node.run("nft", "--check", "-f", "-", input=first)  # a saved ruleset can be loaded
+    assert "ip saddr 10.9.0.0/24 ip daddr != 10.9.0.0/24 ip daddr != 224.0.0.0/4 masquerade" in first
+    assert "ip6 saddr fd00:9::/64 ip6 daddr != fd00:9::/64 ip6 daddr != ff00::/8 masquerade" in first
+
+
+def test_without_ipmasq_there_is_no_rule(runtime: Runtime) -> None:
+    runtime.add({**CONF, "ipMasq": False})
+
+    assert rules(runtime) == ""
+
+
+def test_flushed_rules_are_put_back_by_the_next_add_and_missed_by_check(runtime: Runtime) -> None:
+    result = runtime.add(CONF, "pod1")
+    first = rules(runtime)
+    assert runtime.call("CHECK", {**CONF, "prevResult": result}) == Outcome(0, "", "")
+    runtime.node.run("nft", "flush", "ruleset")
+
+    assert "not masqueraded" in runtime.fail("CHECK", {**CONF, "prevResult": result})["msg"]
+    runtime.add(CONF, "pod2")
+    assert rules(runtime) == first
+
+
+def test_two_networks_have_a_rule_each(runtime: Runtime) -> None:
+    runtime.add(CONF, "pod1")
+    runtime.add(nested(("10.8.0.0/24",), name="net2", bridge="br2", ipMasq=True), "pod2")
+
+    assert rules(runtime).count("masquerade fully-random") == 3
+
+
+def test_twenty_first_pods_at_once_make_one_rule(runtime: Runtime) -> None:
+    shell = """
+        for i in $(seq 20); do ip netns add p$i; done
+        for i in $(seq 20); do
+          CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 CNI_PATH=/x \
+            PLUGIN < /run/conf || touch /run/failed &
+        done
+        wait
+        test ! -e /run/failed
+    """
+    runtime.node.run("sh", "-c", "cat > /run/conf", input=json.dumps(CONF))
+
+    runtime.node.run("sh", "-c", shell.replace("PLUGIN", str(runtime.executable)))
+
+    assert rules(runtime).count("masquerade fully-random") == 2
+
+
+def test_other_tables_are_left_alone(runtime: Runtime) -> None:
+    runtime.node.run("nft", "add table ip theirs; add chain ip theirs c { type nat hook postrouting priority 100; }")
+    before = rules(runtime)
+
+    runtime.add(CONF)
+
+    assert before in rules(runtime)
+
+
+def test_an_unknown_backend(runtime: Runtime) -> None:
+    runtime.pod("pod1")
+
+    assert "ipMasqBackend" in runtime.fail("ADD", {**CONF, "ipMasqBackend": "ebtables"})["msg"]
