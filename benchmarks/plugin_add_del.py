@@ -102,6 +102,7 @@ def candidates(plugin: Path, reference: Path) -> list[Candidate]:
         _candidate("bridge + host-local", bridge, 1),
         _candidate("bridge + host-local, ipMasq", bridge, 2, ipMasq=True),
         _candidate("humanz-cni", plugin, 3),
+        _candidate("humanz-cni, ipMasq", plugin, 6, ipMasq=True),
         _candidate("bridge + host-local, dual stack", bridge, 4, dual_stack=True),
         _candidate("humanz-cni, dual stack", plugin, 5, dual_stack=True),
     ]

@@ -36,10 +36,11 @@ MANIFEST = "manifest.json"
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
-# -I: no variable and no file of the current directory decides what Python loads. -S: nor do site packages. An
-# interpreter that was upgraded since has another cache tag, and runs the sources.
+# -I: no variable and no file of the current directory decides what Python loads. -S: nor do site packages. -X utf8: nor
+# does the locale decide what a path is. An interpreter that was upgraded since has another cache tag, and runs the
+# sources.
 _LAUNCHER = """\
-#!%(interpreter)s -IS
+#!%(interpreter)s -ISXutf8
 # The humanz.cni plugin, installed by the module humanz.cni.cni_plugin.
 import marshal
 import sys
@@ -99,7 +100,7 @@ class Interpreter:
         self.path = path
         if not path.startswith("/") or re.search(r"\s", path):
             raise ConvergeError("interpreter: %s must be an absolute path without blanks" % path)
-        if len("#!%s -IS\n" % path) > _SHEBANG_LENGTH:
+        if len("#!%s -ISXutf8\n" % path) > _SHEBANG_LENGTH:
             raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
         if not os.access(path, os.X_OK):
             raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % path)

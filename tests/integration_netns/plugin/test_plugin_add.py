@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -235,17 +236,28 @@ def test_port_isolation_and_promiscuous_mode(runtime: Runtime) -> None:
     assert "PROMISC" in runtime.links()["br1"]["flags"]
 
 
-def test_nothing_of_the_environment_but_the_specification_is_needed(runtime: Runtime) -> None:
-    """The environment is env -i; all else is absent. Locale and Python's own variables do not matter either."""
-    runtime.pod("pod1")
-    conf = nested()
-    outcome = runtime.call("ADD", conf, PATH=str(runtime.executable.parent))
-    assert outcome.status == 0
-    for variable in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LC_ALL", "PYTHONINSPECT"):
-        environment = {"CNI_COMMAND": "VERSION", variable: "/nonexistent"}
-        answered = runtime.node.run(*runtime.command(environment)[5:], input='{"cniVersion": "1.0.0"}')
-        assert answered.stderr == ""
-        assert '"supportedVersions"' in answered.stdout
+@pytest.mark.parametrize("variable", ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "LC_ALL", "HOME"])
+def test_the_environment_does_not_change_what_python_loads(runtime: Runtime, variable: str) -> None:
+    runtime.node.run("sh", "-c", "mkdir /run/evil; echo 'raise SystemExit(7)' > /run/evil/humanz_cni.py")
+    runtime.node.run("sh", "-c", "cp /run/evil/humanz_cni.py /run/evil/marshal.py; cp /run/evil/*.py /run")
+    environment = {"CNI_COMMAND": "VERSION", variable: "/run/evil"}
+
+    answer = runtime.node.run(*runtime.command(environment)[5:], input="{}", cwd="/tmp")
+
+    assert answer.stderr == ""
+    assert '"supportedVersions"' in answer.stdout
+
+
+def test_a_path_that_is_not_ascii_is_the_same_in_every_locale(runtime: Runtime) -> None:
+    for number, locale in enumerate(("C", "POSIX", "C.UTF-8", "nonsense")):
+        pod = f"pöd{number}"
+        runtime.pod(pod)
+        environment = {
+            "CNI_COMMAND": "ADD", "CNI_CONTAINERID": f"pod{number}", "CNI_IFNAME": "eth0", "CNI_PATH": "/x",
+            "CNI_NETNS": f"/run/netns/{pod}", "LC_ALL": locale,
+        }  # fmt: skip
+        added = runtime.node.run(*runtime.command(environment)[5:], input=json.dumps(nested()))
+        assert json.loads(added.stdout)["interfaces"][2]["sandbox"] == f"/run/netns/{pod}"
 
 
 def test_a_prev_result_is_no_obstacle(runtime: Runtime) -> None:

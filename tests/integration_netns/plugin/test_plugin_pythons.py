@@ -83,7 +83,7 @@ def test_nothing_of_the_interpreters_library_beyond_c_modules_is_loaded(executab
     """An import too many is an ADD too slow; what errors and rare paths need is imported there."""
     first, second = executable.read_text(encoding="ascii").splitlines()[0][2:].split()
     done = subprocess.run(
-        [first, second + "X", "importtime", str(executable)],
+        [first, second, "-X", "importtime", str(executable)],
         env={"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "x", "CNI_NETNS": "/x", "CNI_IFNAME": "eth0", "CNI_PATH": "/x"},
         input='{"cniVersion": "1.0.0", "name": "n", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}}',
         capture_output=True, text=True, check=False,
