@@ -30,7 +30,9 @@ class Distribution:
 
 def test_it_runs_without_anything_installed(tmp_path: Path) -> None:
     archive = _pyroute2.archive_for(PYTHON, str(tmp_path))
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", LIST_LINKS, archive], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", LIST_LINKS, archive], check=False, capture_output=True, text=True
+    )
     assert int(done.stdout) >= 1, done.stderr
 
 
