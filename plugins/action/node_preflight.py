@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleConnectionFailure
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 SHOWN = 20  # problems of nodes that take no part in the run
@@ -25,6 +27,17 @@ class ActionModule(NodeAction):
         return dict(
             options, routes=list(routes.values()), node=node, problems=problems_for(part["problems"], node, reporting)
         )
+
+    def _call(self, args, task_vars):
+        try:
+            return super()._call(args, task_vars)
+        except AnsibleConnectionFailure as exc:
+            if not args.get("problems"):
+                raise
+            # Nobody else reports them.
+            unreachable = "%s: cannot be reached: %s" % (task_vars["inventory_hostname"], str(exc).splitlines()[0])
+            problems = [*args["problems"], unreachable]
+            return {"failed": True, "problems": problems, "msg": "the plan has problems:\n" + "\n".join(problems)}
 
 
 def problems_for(problems, node, reporting):

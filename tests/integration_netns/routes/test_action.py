@@ -21,7 +21,9 @@ PLAN = {
     "register": "cluster",
     "run_once": True,
 }
-PREFLIGHT = {"humanz.cni.node_preflight": {"plan": "{{ cluster.plan }}"}, "any_errors_fatal": True}
+PREFLIGHT = {"humanz.cni.node_preflight": {"plan": "{{ cluster.plan }}"}}
+ROLE_PREFLIGHT = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network", "tasks_from": "preflight"}}
+CHANGE = {"ansible.builtin.command": "true"}
 ROUTES = {"humanz.cni.node_routes": {"plan": "{{ cluster.plan }}"}}
 PYTHON = {"humanz.cni.node_python": {}}
 ADDED = ["100.100.1.0/24 via 200.0.0.20", "100.100.2.0/24 via 200.0.0.30"]
@@ -71,6 +73,40 @@ def test_three_faults_are_three_lines_and_nothing_changes(playbook: Playbook) ->
         ["n1", "pod_network_node_ip 200.0.0.11"],
     ]
     assert playbook.node.ip("route") == before
+
+
+def unreachable(playbook: Playbook, *nodes: str) -> None:
+    """Have Ansible connect to *nodes* by an ssh that fails."""
+    ssh = playbook.directory / "ssh"
+    ssh.write_text("#!/bin/sh\nexit 255\n")
+    ssh.chmod(0o755)
+    for name in nodes:
+        playbook.nodes[name].update(ansible_connection="ssh", ansible_ssh_executable=str(ssh))
+
+
+def test_the_run_goes_on_without_nodes_that_cannot_be_reached(playbook: Playbook) -> None:
+    playbook.variables["pod_network_node_cidrs"] = ["200.0.0.0/24"]
+    unreachable(playbook, "n2", "n3")
+    results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
+    assert [results[name][-1].get("unreachable", False) for name in ("n1", "n2", "n3")] == [False, True, True]
+    assert results["n1"][-1]["changed"]
+
+
+def test_one_nodes_problem_stops_all_others_while_another_cannot_be_reached(playbook: Playbook) -> None:
+    playbook.variables["pod_network_node_cidrs"] = ["200.0.0.0/24"]
+    playbook.nodes["n2"]["pod_network_node_ip"] = "200.0.0.11"
+    unreachable(playbook, "n3")
+    results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
+    assert "pod_network_node_ip 200.0.0.11: is on no interface" in results["n2"][-1]["problems"][0]
+    assert "Nothing was changed on any node, as n2 reported problems" in results["n1"][-1]["msg"]
+    assert not any(result.get("changed") for name in results for result in results[name])
+
+
+def test_the_plans_problems_of_a_node_that_cannot_be_reached_are_reported(playbook: Playbook) -> None:
+    playbook.nodes["n2"]["pod_network_pod_cidr"] = "100.101.1.0/24"
+    unreachable(playbook, "n2")
+    problems = playbook.run(PLAN, PREFLIGHT, limit="all")["n2"][-1]["problems"]
+    assert [line.split(": ")[1] for line in problems] == ["pod_network_pod_cidr 100.101.1.0/24", "cannot be reached"]
 
 
 def test_variables_that_cannot_be_templated_are_named_with_their_nodes(playbook: Playbook) -> None:

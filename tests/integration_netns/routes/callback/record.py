@@ -25,6 +25,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._record(result)
 
+    def v2_runner_on_unreachable(self, result):
+        self._record(result)
+
     def _record(self, result):
         with open(os.environ["RECORD"], "a", encoding="utf-8") as stream:
             json.dump([result._host.name, result._result], stream, default=str)
