@@ -36,3 +36,17 @@ def device(option, name):
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
     return name
+
+
+def network_name(option, name):
+    """Return *name* if it can be that of a CNI network. Raises ConvergeError."""
+    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
+        raise ConvergeError("%s: %r must be letters, digits and _ . -, as CNI requires" % (option, name))
+    return name
+
+
+def mtu(option, size):
+    """Return *size*, in bytes, if it can be that of an interface, or 0. Raises ConvergeError."""
+    if size and not 68 <= size <= 65535:
+        raise ConvergeError("%s: %d must be 0, or 68 to 65535 bytes" % (option, size))
+    return size

@@ -14,7 +14,8 @@ import ipaddress
 import socket
 import sys
 
-from ansible_collections.humanz.cni.plugins.module_utils import _routes
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _routes
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
 
 COMMANDS = {"ip": "iproute2", "iptables": "iptables", "iptables-restore": "iptables"}
@@ -52,6 +53,20 @@ def findings(part, find_command):
         [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs] + [("route", dst) for dst in sorted(prefixes)],
         [route for route in foreign if route.dst not in prefixes],
     )
+
+
+def refused(options):
+    """Return what the modules that follow would refuse of *options*, the module's, a text each."""
+    checks = [(_checks.device, "bridge"), (_checks.network_name, "name"), (_checks.mtu, "mtu")]
+    if options["uplink"]:
+        checks.append((_checks.device, "uplink"))
+    found = []
+    for check, option in checks:
+        try:
+            check("pod_network_" + option, options[option])
+        except ConvergeError as exc:
+            found.append(str(exc))
+    return found
 
 
 def _python():

@@ -188,7 +188,6 @@ foreign:
 
 import ipaddress
 import os
-import re
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
@@ -213,8 +212,7 @@ class _Present(_cni_conf.CniConf):
 
 def _present(module):
     params = module.params
-    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", params["name"]):
-        raise ConvergeError("name: %r must be letters, digits and _ . -, as CNI requires" % params["name"])
+    _checks.network_name("name", params["name"])
     bridge = _checks.device("bridge", params["bridge"])
     pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
     if not pod_cidrs:
@@ -246,9 +244,7 @@ def _conflist(module, bridge, pod_cidrs):
 
 def _mtu(module):
     """Return the MTU for the file, 0 if the plugin is to decide. Raises ConvergeError."""
-    mtu, node_ip = module.params["mtu"], module.params["node_ip"]
-    if mtu and not 68 <= mtu <= 65535:
-        raise ConvergeError("mtu: %d must be 0, or 68 to 65535 bytes" % mtu)
+    mtu, node_ip = _checks.mtu("mtu", module.params["mtu"]), module.params["node_ip"]
     if mtu or not node_ip:
         return mtu
     try:

@@ -14,6 +14,7 @@ description:
   - Fails with everything that keeps the node from taking its part in the pod network, in one message.
   - Finds a node IP that is on no interface, next hops that are not on a network of this node or are its own address,
     routes of others that hold one of the prefixes or overlap with one, and commands that are missing.
+  - Finds names and numbers that the modules after it would refuse.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:
@@ -61,6 +62,18 @@ options:
     description: The pods' bridge. Routes on it are ours.
     type: str
     default: humanz-cni0
+  uplink:
+    description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall).
+    type: str
+    default: ""
+  name:
+    description: The CNI network's name, as in M(humanz.cni.cni_conf).
+    type: str
+    default: humanz-cni
+  mtu:
+    description: The pods' MTU, as in M(humanz.cni.cni_conf).
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -110,7 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
 
 
 def main():
@@ -128,6 +141,9 @@ def main():
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
             "bridge": {"type": "str", "default": "humanz-cni0"},
+            "uplink": {"type": "str", "default": ""},
+            "name": {"type": "str", "default": "humanz-cni"},
+            "mtu": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -137,6 +153,7 @@ def main():
         found = findings(part, module.get_bin_path)
     except ConvergeError as exc:
         found = str(exc).splitlines()
+    found += refused(module.params)
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:

@@ -108,3 +108,14 @@ def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
         "n1: command iptables: is not on this node: install its package, iptables",
         "n1: command iptables-restore: is not on this node: install its package, iptables",
     ]
+
+
+def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> None:
+    options = {"bridge": "a-name-that-is-too-long", "uplink": "a b", "name": "a/b", "mtu": 10}
+    found = problems(nested, **options)
+    assert [line.split(": ")[:2] for line in found] == [
+        ["n1", "pod_network_bridge"],
+        ["n1", "pod_network_name"],
+        ["n1", "pod_network_mtu"],
+        ["n1", "pod_network_uplink"],
+    ]
