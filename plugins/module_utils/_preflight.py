@@ -45,6 +45,8 @@ def findings(part, find_command):
         ]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
+        found += _bridge(part, kernel.links(), addresses)
+        found += _moved(part, [address for address in addresses if address.device == part.bridge])
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
     found += _routes.conflicts(foreign, wanted)
@@ -97,6 +99,43 @@ def _node_ips(node_ips, addresses):
         % (node_ip, shown or "no address")
         for node_ip in node_ips
         if node_ip not in held
+    ]
+
+
+def _moved(part, addresses):
+    """Find the bridge in another pod network, where it stays as pods of that one may be attached."""
+    networks = [
+        ipaddress.ip_interface("%s/%d" % (address.address, address.prefixlen)).network
+        for address in addresses
+        if not ipaddress.ip_address(address.address).is_link_local
+    ]
+    return [
+        "pod_network_pod_cidr %s: the bridge %s is in %s: to change it, take the pods off this node and run "
+        "humanz.cni.reset on it first" % (", ".join(part.pod_cidrs), part.bridge, network)
+        for network in networks
+        if part.pod_cidrs and str(network) not in part.pod_cidrs
+    ]
+
+
+def _bridge(part, links, addresses):
+    """The plugin adds its gateway addresses to a bridge that is there, but takes no other IPv4 address from it."""
+    link = next((link for link in links if link.name == part.bridge), None)
+    if link is None:
+        return []
+    if link.kind != "bridge":
+        return [
+            "bridge %s: is somebody else's interface of kind %s: remove it, or name another bridge"
+            % (part.bridge, link.kind or "physical")
+        ]
+    cidrs = [ipaddress.ip_network(cidr) for cidr in part.pod_cidrs]
+    held = [ipaddress.ip_interface("%s/%d" % (found.address, found.prefixlen)) for found in addresses
+            if found.device == part.bridge]  # fmt: skip
+    return [
+        "bridge %s: has the address %s, which is in no pod_network_pod_cidr of this node, %s: pods cannot be attached: "
+        "remove the pods of the former network, then the bridge, or name another bridge"
+        % (part.bridge, interface, ", ".join(part.pod_cidrs))
+        for interface in held
+        if interface.version == 4 and cidrs and interface.network not in cidrs
     ]
 
 

@@ -119,3 +119,13 @@ def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> N
         ["n1", "pod_network_mtu"],
         ["n1", "pod_network_uplink"],
     ]
+
+
+def test_a_bridge_of_another_pod_network_is_named_with_the_way_out(nested: Node) -> None:
+    nested.ip("link add humanz-cni0 type bridge")
+    nested.ip("addr add 100.100.5.1/24 dev humanz-cni0")
+    nested.ip("link set humanz-cni0 up")
+    assert problems(nested) == [
+        "n1: pod_network_pod_cidr 100.100.0.0/24: the bridge humanz-cni0 is in 100.100.5.0/24: to change it, take the "
+        "pods off this node and run humanz.cni.reset on it first"
+    ]
