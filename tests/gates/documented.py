@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks ansible-doc for every module and role of the installed collection, and fails for what it cannot show."""
+"""Asks ansible-doc for every module and role of the installed collection, and fails for what it cannot show.
+
+Also fails for a module that is not in the action group ``all``, which module_defaults are given to.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "humanz.cni"
@@ -34,6 +39,8 @@ def main() -> int:
     ]
     shown = ansible_doc("role", roles)
     missing += [f"{name}: no argument specification" for name in roles if not shown.get(name, {}).get("entry_points")]
+    group = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]
+    missing += [f"{name}: not in action group all" for name in modules if name.rpartition(".")[2] not in group]
     for line in missing:
         print(line, file=sys.stderr)
     print(f"ansible-doc shows {len(modules)} modules and {len(roles)} roles of {COLLECTION}")
