@@ -45,7 +45,7 @@ def findings(part, find_command):
         ]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
-        found += _bridge(part, kernel.links(), addresses)
+        found += _taken(part.bridge, kernel.links())
         found += _moved(part, [address for address in addresses if address.device == part.bridge])
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
@@ -117,25 +117,13 @@ def _moved(part, addresses):
     ]
 
 
-def _bridge(part, links, addresses):
-    """The plugin adds its gateway addresses to a bridge that is there, but takes no other IPv4 address from it."""
-    link = next((link for link in links if link.name == part.bridge), None)
-    if link is None:
-        return []
-    if link.kind != "bridge":
-        return [
-            "bridge %s: is somebody else's interface of kind %s: remove it, or name another bridge"
-            % (part.bridge, link.kind or "physical")
-        ]
-    cidrs = [ipaddress.ip_network(cidr) for cidr in part.pod_cidrs]
-    held = [ipaddress.ip_interface("%s/%d" % (found.address, found.prefixlen)) for found in addresses
-            if found.device == part.bridge]  # fmt: skip
+def _taken(bridge, links):
+    """Find an interface of another kind that has the bridge's name."""
     return [
-        "bridge %s: has the address %s, which is in no pod_network_pod_cidr of this node, %s: pods cannot be attached: "
-        "remove the pods of the former network, then the bridge, or name another bridge"
-        % (part.bridge, interface, ", ".join(part.pod_cidrs))
-        for interface in held
-        if interface.version == 4 and cidrs and interface.network not in cidrs
+        "pod_network_bridge %s: is a %s interface of somebody else: remove that one, or name another bridge"
+        % (bridge, link.kind or "physical")
+        for link in links
+        if link.name == bridge and link.kind != "bridge"
     ]
 
 

@@ -129,3 +129,11 @@ def test_a_bridge_of_another_pod_network_is_named_with_the_way_out(nested: Node)
         "n1: pod_network_pod_cidr 100.100.0.0/24: the bridge humanz-cni0 is in 100.100.5.0/24: to change it, take the "
         "pods off this node and run humanz.cni.reset on it first"
     ]
+
+
+def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
+    nested.ip("link add humanz-cni0 type veth peer name other")
+    assert problems(nested) == [
+        "n1: pod_network_bridge humanz-cni0: is a veth interface of somebody else: remove that one, or name another "
+        "bridge"
+    ]
