@@ -8,6 +8,15 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import time
+
+# A directory can be locked without leaving a file behind, and this one is there before anything is installed.
+LOCK = "/run"
+LOCK_SECONDS = 60
+
 
 class ConvergeError(Exception):
     """A state that cannot be read or reached; the text is for the operator.
@@ -45,7 +54,7 @@ class Resource:
         raise ConvergeError("%s cannot be written" % type(self).__name__)
 
     def result(self, actual, desired):
-        """Return further return values of the module, a dict."""
+        """Return further return values of the module, a dict; under ``warnings``, texts to be shown as such."""
         return {}
 
 
@@ -55,22 +64,60 @@ def converge(module, resource):
     :param module: the AnsibleModule; its check mode and diff mode are honoured.
     :param resource: a Resource.
 
-    What was applied is read back; a state that is still another one is a failure, not a success.
+    What was applied is read back; a state that is still another one is a failure, not a success. Only one module at a
+    time does all this on a node: two runs that meet there follow each other.
     """
     try:
-        actual = resource.read()
-        desired = resource.desired(actual)
-        result = dict(resource.result(actual, desired), changed=actual != desired)
-        if module._diff:
-            result["diff"] = {"before": resource.render(actual), "after": resource.render(desired)}
-        if result["changed"] and not module.check_mode:
-            resource.apply(actual, desired)
-            reached = resource.read()
-            if reached != desired:
-                raise ConvergeError(
-                    "%s was applied but the node shows another state" % type(resource).__name__,
-                    diff={"before": resource.render(desired), "after": resource.render(reached)},
-                )
+        with _alone():
+            result = _converge(module, resource)
     except ConvergeError as exc:
         module.fail_json(msg=str(exc), **exc.facts)
     module.exit_json(**result)
+
+
+def _converge(module, resource):
+    actual = resource.read()
+    desired = resource.desired(actual)
+    result = dict(resource.result(actual, desired), changed=actual != desired)
+    for text in result.pop("warnings", []):
+        module.warn(text)
+    if module._diff:
+        result["diff"] = {"before": resource.render(actual), "after": resource.render(desired)}
+    if result["changed"] and not module.check_mode:
+        resource.apply(actual, desired)
+        reached = resource.read()
+        if reached != desired:
+            raise ConvergeError(
+                "%s was applied but the node shows another state" % type(resource).__name__,
+                diff={"before": resource.render(desired), "after": resource.render(reached)},
+            )
+    return result
+
+
+@contextlib.contextmanager
+def _alone():
+    """Keep this collection's other modules waiting; ConvergeError if one of them keeps us waiting for too long.
+
+    The kernel frees the lock when the module ends, however it ends.
+    """
+    descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise ConvergeError(
+                    "another run is changing this node and has locked %s for more than %d s: find it with `fuser -v %s`"
+                    % (LOCK, LOCK_SECONDS, LOCK)
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

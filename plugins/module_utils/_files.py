@@ -8,6 +8,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 
@@ -32,10 +33,12 @@ def write_bytes(path, data, mode=0o644):
     The new file is written beside the old one and renamed, so that a reader sees the one or the other, and
     a watcher of the directory sees a write and a rename. Its temporary name starts with a dot and has no
     suffix that a container runtime would load. Missing directories are made with mode 0755. Raises OSError;
-    the old file is then as it was.
+    the old file is then as it was. Only one process at a time may write *path*, as :func:`_converge.converge` sees to:
+    what a killed one has left half written is removed.
     """
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o755, exist_ok=True)
+    _remove_leftovers(path)
     descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), suffix=".tmp", dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -52,11 +55,18 @@ def write_bytes(path, data, mode=0o644):
 
 def remove(path):
     """Remove the file *path* and make that durable. A file that is not there is no error."""
+    _remove_leftovers(path)
     try:
         os.unlink(path)
     except FileNotFoundError:
         return
     sync_directory(os.path.dirname(path))
+
+
+def _remove_leftovers(path):
+    directory, name = os.path.split(path)
+    for leftover in glob.glob(os.path.join(glob.escape(directory), ".%s.*.tmp" % glob.escape(name))):
+        os.unlink(leftover)
 
 
 def sync_directory(directory):

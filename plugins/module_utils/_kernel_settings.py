@@ -14,6 +14,10 @@ import platform
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _owned, _sysctl
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
+_BEFORE = (
+    "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
+)
+
 
 class KernelSettings(Resource):
     """Running values, loaded modules and the files that set them at boot.
@@ -132,10 +136,10 @@ class KernelSettings(Resource):
         path = self._paths["before"]
         try:
             before = json.loads(_files.read_text(path) or "{}")
-        except (OSError, ValueError) as exc:
-            raise ConvergeError("%s, the sysctls before the first change, cannot be read: %s" % (path, exc)) from exc
-        if not isinstance(before, dict) or not all(_sysctl.KEY.match(key) for key in before):
-            raise ConvergeError("%s must be a JSON object of sysctls and their values" % path)
+        except (OSError, ValueError, RecursionError) as exc:
+            raise ConvergeError("%s cannot be read (%s): %s" % (path, exc, _BEFORE)) from exc
+        if not isinstance(before, dict) or not all(map(_is_setting, before.items())):
+            raise ConvergeError("%s must be a JSON object of sysctls and their values, as texts: %s" % (path, _BEFORE))
         return before
 
     def _write_before(self, actual, desired):
@@ -150,6 +154,11 @@ class KernelSettings(Resource):
             raise ConvergeError(
                 "kernel module %s cannot be loaded into kernel %s: %s" % (name, platform.release(), error.strip())
             )
+
+
+def _is_setting(item):
+    key, value = item
+    return _sysctl.KEY.match(key) is not None and (value is None or isinstance(value, str))
 
 
 def _before_text(before):

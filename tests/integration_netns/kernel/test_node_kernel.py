@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -159,3 +160,43 @@ def test_read_only_proc_is_an_error_that_names_the_key(node: Node, run_module: M
     result = run_module("node_kernel")
     assert result["failed"] is True
     assert "net.bridge.bridge-nf-call-iptables cannot be set to 1: Read-only file system" in str(result["msg"])
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"net.ipv4.ip_forward": [1]}', '{"net.ipv4.ip_forward": 1}', '{"../x": "1"}']
+)
+def test_a_damaged_record_of_the_time_before_is_named_with_the_way_out(
+    node: Node, run_module: Module, text: str
+) -> None:
+    node.run("mkdir", "-p", "/etc/humanz-cni")
+    node.run("tee", BEFORE_FILE, input=text)
+    for state in ("present", "absent"):
+        before = dump(node)
+        result = run_module("node_kernel", {"state": state})
+        assert result["failed"] is True
+        assert str(result["msg"]).startswith(BEFORE_FILE)
+        assert "or remove it if they need not be put back" in str(result["msg"])
+        assert dump(node) == before
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_next_one(node: Node, run_module: Module) -> None:
+    files = node.run("find", "/etc/sysctl.d", "/etc/modules-load.d").stdout
+    for path in (SYSCTL_FILE, MODULES_FILE, BEFORE_FILE):
+        directory, _slash, name = path.rpartition("/")
+        node.run("mkdir", "-p", directory)
+        node.run("touch", f"{directory}/.{name}.abcdefgh.tmp")
+    run_module("node_kernel")
+    assert ".tmp" not in node.run("find", "/etc/sysctl.d", "/etc/modules-load.d", "/etc/humanz-cni").stdout
+    run_module("node_kernel", {"state": "absent"})
+    assert node.run("find", "/etc/sysctl.d", "/etc/modules-load.d").stdout == files
+    assert node.run("test", "-e", "/etc/humanz-cni", check=False).returncode
+
+
+def test_a_second_run_waits_for_the_first(node: Node, run_module: Module) -> None:
+    holder = ["flock", "/run", "sh", "-c", "echo locked; sleep 1; touch /run/released"]
+    enter = ["nsenter", f"--target={node.pid}", "--mount", *holder]
+    with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "locked\n"
+        assert run_module("node_kernel")["changed"] is True
+        assert node.run("test", "-e", "/run/released", check=False).returncode == 0
