@@ -42,9 +42,9 @@ class Attachment:
             gateways = bridge.gateways_of(self.conf, self.chosen)
             port_of = bridge.ensure(sock, self.conf, gateways)
             mac = self._pod_mac()
-            self._plug(sock, port_of, pod, mac)
+            index = self._plug(sock, port_of, pod, mac)
             routes = self._routes()
-            self._configure(pod, routes)
+            self._configure(pod, index, routes)
             if self.conf.masquerade:
                 from . import masquerade
 
@@ -100,6 +100,7 @@ class Attachment:
         return owner.mac_of(self.chosen[0].address) if self.chosen else b"\x0a\x58" + self.owner.host_mac[2:]
 
     def _plug(self, sock, port_of, pod, mac):
+        """Make the veth pair and return the index of its pod's end."""
         host = (self.owner.host_veth, self.owner.host_mac)
         try:
             sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, self.conf.mtu))
@@ -108,7 +109,8 @@ class Attachment:
                 raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
             raise self._name_taken(sock) from exc
         self._undo.append(lambda: sock.request(_delete_named(sock, self.owner.host_veth)))
-        sock.request(links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated))
+        options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
+        return _port(sock, self.owner.host_veth, options).peer
 
     def _name_taken(self, sock):
         present = links.get(sock, self.owner.host_veth)
@@ -134,23 +136,22 @@ class Attachment:
                     routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
         return routes
 
-    def _configure(self, pod, routes):
+    def _configure(self, pod, index, routes):
         """Give the pod's end its addresses and routes, and bring it up."""
         ifname = self.request.ifname
         with netns.Inside(pod):
             sock = netlink.Socket()
             self._set_parameters(ifname)
-        link = links.get(sock, ifname)
         if self.conf.leave_down:
             return
-        messages = [links.change(link.index, links.IFF_UP, links.IFF_UP)]
+        messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
         for one in self.chosen:
             network = Network(one.address, one.range.subnet.prefix)
-            messages.append(links.new_address(link.index, network, self.conf.dad))
+            messages.append(links.new_address(index, network, self.conf.dad))
         gateways = {one.address.bits: one.range.gateway for one in reversed(self.chosen)}
         for route in routes:
             via = route.gateway or gateways.get(route.dst.address.bits)
-            messages.append(links.new_route(link.index, Route(route.dst, via, route.further)))
+            messages.append(links.new_route(index, Route(route.dst, via, route.further)))
         try:
             sock.request(*messages)
         except netlink.NetlinkError as exc:
@@ -195,16 +196,19 @@ def _delete_named(sock, name):
     return links.delete(links.get(sock, name).index)
 
 
+def _port(sock, name, *before):
+    """Return the Link *name*, a bridge's port made by this ADD; carry out the requests *before* on the way."""
+    port = links.get(sock, name, *before)
+    if port is None:
+        raise CNIError(TRY_AGAIN_LATER, "bridge port %s has vanished during ADD" % name)
+    return port
+
+
 def _settle(sock, name):
     """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     pause = 0.0002
-    while True:
-        port = links.get(sock, name)
-        if port is None:
-            raise CNIError(TRY_AGAIN_LATER, "bridge port %s has vanished during ADD" % name)
-        if port.operstate == links.OPERSTATE_UP:
-            return
+    while _port(sock, name).operstate != links.OPERSTATE_UP:
         if time.monotonic() > deadline:
             raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
         time.sleep(pause)

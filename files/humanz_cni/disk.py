@@ -101,15 +101,17 @@ def sync_directory(path):
 def sysctl(name, value):
     """Set the kernel parameter *name* (a path below /proc/sys) to *value*; say whether it exists.
 
-    It is written only where it differs, so that a read-only /proc/sys with the right value is fine. Raises OSError.
+    A read-only /proc/sys with the right value is fine. Raises OSError.
     """
     path = "/proc/sys/" + name
     try:
-        if read(path).strip() == value:
-            return True
         descriptor = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except OSError:
+        if read(path).strip() == value:
+            return True
+        raise
     try:
         posix.write(descriptor, value)
     finally:

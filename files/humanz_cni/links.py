@@ -54,7 +54,7 @@ class Link:
         self.mac = values.get(IFLA_ADDRESS, b"")
         self.mtu = number(values.get(IFLA_MTU))
         self.master = number(values.get(IFLA_MASTER))
-        self.peer = number(values.get(IFLA_LINK))
+        self.peer = number(values.get(IFLA_LINK)) or self.index  # older kernels leave out an equal number
         self.operstate = values.get(IFLA_OPERSTATE, b"\0")[0]
         self.alias = _text(values.get(IFLA_IFALIAS))
         self.promiscuity = number(values.get(IFLA_PROMISCUITY))
@@ -71,11 +71,11 @@ def show_mac(mac):
     return ":".join("%02x" % byte for byte in mac)
 
 
-def get(sock, name):
-    """Return the Link *name*, or None if there is none."""
+def get(sock, name, *before):
+    """Return the Link *name*, or None if there is none; carry out the requests *before* on the way."""
     body = LINK.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
     try:
-        return Link(sock.request((RTM_GETLINK, 0, body))[0])
+        return Link(sock.get((RTM_GETLINK, 0, body), *before))
     except netlink.NetlinkError as exc:
         if exc.errno == ENODEV:
             return None

@@ -84,41 +84,42 @@ class Socket:
         """Close the connection."""
         self._socket.close()
 
-    def request(self, *messages):
-        """Carry out *messages* in their order and return the kernel's replies other than acknowledgements.
+    def request(self, *messages, after=()):
+        """Carry out *messages* in their order, and *after*, which is acknowledged only if refused.
 
         :param messages: tuples of type, flags and body.
 
         Raises NetlinkError for the first one refused. The others have been carried out all the same: put together
         only what may follow a failure.
         """
-        return self.request_all((), messages, ())
+        # The kernel takes one after the other, so the answer to the last comes after any refusal of those before.
+        *before, (kind, flags, body) = messages
+        self._exchange((*before, (kind, flags | NLM_F_ACK, body)), after)
 
-    def request_all(self, before, acknowledged, after):
-        """Do as :meth:`request` does, with further messages before and after that are acknowledged only if refused."""
+    def get(self, message, *before):
+        """Carry out *before* as :meth:`request` does, and return the body of the kernel's reply to *message*."""
+        return self._exchange((*before, message), ())
+
+    def _exchange(self, messages, after):
+        """Send *messages* and *after*; return the reply to the last of *messages*. Raises NetlinkError."""
         first = self._sequence + 1
+        last = self._sequence + len(messages)
         parts = []
-        for group in (before, acknowledged, after):
-            wanted = NLM_F_REQUEST | (NLM_F_ACK if group is acknowledged else 0)
-            for kind, flags, body in group:
-                self._sequence += 1
-                parts.append(_HEADER.pack(16 + len(body), kind, flags | wanted, self._sequence, 0) + body)
+        for kind, flags, body in (*messages, *after):
+            self._sequence += 1
+            parts.append(_HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0) + body)
         self._socket.send(b"".join(parts))
-        waiting = set(range(first + len(before), first + len(before) + len(acknowledged)))
-        replies = []
         refused = None
-        while waiting:
+        while True:
             for kind, flags, sequence, body in self._receive():
                 if sequence < first:
                     continue
-                if kind != NLMSG_ERROR:
-                    replies.append(body)
-                    continue
-                waiting.discard(sequence)
-                refused = refused or _error(flags, body)
-        if refused:
-            raise refused
-        return replies
+                if kind == NLMSG_ERROR:
+                    refused = refused or _error(flags, body)
+                if sequence >= last:
+                    if refused:
+                        raise refused
+                    return body
 
     def dump(self, kind, body):
         """Return the bodies of all table entries that the request of type *kind* asks for."""

@@ -43,8 +43,7 @@ class Socket(netlink.Socket):
     def transaction(self, *messages):
         """Carry out *messages*, tuples of type, flags and body, all or none. Raises NetlinkError."""
         boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
-        plain = [(_BATCH_BEGIN, 0, boundary), *messages[:-1]]
-        self.request_all(plain, [messages[-1]], [(_BATCH_END, 0, boundary)])
+        self.request((_BATCH_BEGIN, 0, boundary), *messages, after=[(_BATCH_END, 0, boundary)])
 
 
 def has_chain(sock, family, table, name):
@@ -107,7 +106,8 @@ def masquerade():
 
 def _exists(sock, message, body):
     try:
-        return bool(sock.request((_type(message), 0, body)))
+        sock.get((_type(message), 0, body))
+        return True
     except netlink.NetlinkError as exc:
         if exc.errno == _ENOENT:
             return False
