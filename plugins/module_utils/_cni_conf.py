@@ -146,7 +146,7 @@ class CniConf(Resource):
         if earlier:
             raise ConvergeError(
                 "%s would be loaded instead of %s, which comes later by name: remove it, rename it so that it does not "
-                "end in %s, or set foreign to keep if it is meant to come first"
+                "end in %s, or set foreign to keep (pod_network_foreign_conf) if it is meant to come first"
                 % (" and ".join(earlier), os.path.basename(self._path), " or ".join(EXTENSIONS)),
                 foreign=earlier,
             )

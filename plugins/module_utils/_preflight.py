@@ -15,6 +15,7 @@ import socket
 import sys
 
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _routes
+from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import CniConf
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
 
@@ -68,7 +69,16 @@ def refused(options):
             check("pod_network_" + option, options[option])
         except ConvergeError as exc:
             found.append(str(exc))
-    return found
+    return found + _foreign_conf(options["conf_dir"], options["format"], options["foreign"])
+
+
+def _foreign_conf(conf_dir, form, foreign):
+    conf = CniConf(conf_dir, form, "", foreign == "keep")
+    try:
+        conf.desired(conf.read())
+    except ConvergeError as exc:
+        return [str(exc)]
+    return []
 
 
 def _python():

@@ -75,6 +75,20 @@ options:
     description: The pods' MTU, as in M(humanz.cni.cni_conf).
     type: int
     default: 0
+  conf_dir:
+    description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
+    type: path
+    default: /etc/cni/net.d
+  format:
+    description: The configuration's format, as in M(humanz.cni.cni_conf).
+    type: str
+    choices: [conflist, conf]
+    default: conflist
+  foreign:
+    description: Whether others' configurations may come first, as in M(humanz.cni.cni_conf).
+    type: str
+    choices: [fail, keep]
+    default: fail
 attributes:
   check_mode:
     support: full
@@ -106,7 +120,6 @@ EXAMPLES = r"""
 - name: Look for what must not be changed
   humanz.cni.node_preflight:
     plan: "{{ cluster.plan }}"
-  any_errors_fatal: true
 """
 
 RETURN = r"""
@@ -145,6 +158,9 @@ def main():
             "uplink": {"type": "str", "default": ""},
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},
+            "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+            "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
+            "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
         },
         supports_check_mode=True,
     )

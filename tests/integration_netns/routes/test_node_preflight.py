@@ -122,6 +122,13 @@ def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> N
     ]
 
 
+def test_a_configuration_that_would_be_loaded_instead_is_found(nested: Node) -> None:
+    nested.run("sh", "-c", "mkdir -p /etc/cni/net.d && echo '{}' > /etc/cni/net.d/05-other.conflist")
+    (found,) = problems(nested)
+    assert found.startswith("n1: /etc/cni/net.d/05-other.conflist would be loaded instead of 10-humanz-cni-plugin")
+    assert problems(nested, foreign="keep") == []
+
+
 def test_a_bridge_of_another_pod_network_is_named_with_the_way_out(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type bridge")
     nested.ip("addr add 100.100.5.1/24 dev humanz-cni0")
