@@ -5,12 +5,15 @@
 
 Finding and importing twenty modules one by one is a fifth of an ADD, half of it Python's import system. So the modules
 that an operation always needs are executed in the order of :data:`NEEDED`, and only what a rare path needs is imported.
+Python's own extension modules are loaded from where the installer found them, as looking for them takes twice as long.
 The launcher executes this module's code and calls :func:`start`.
 """
 
+import _imp
 import marshal
 import posix
 import sys
+from _frozen_importlib import ModuleSpec
 
 PACKAGE = "humanz_cni"
 
@@ -24,6 +27,11 @@ NEEDED = {
     ),
     b"DEL": (*_ALWAYS, *_KERNEL, "detach"),
 }  # fmt: skip
+# command -> extension modules that these import
+_EXTENSIONS = {
+    b"ADD": ("_json", "_struct", "_socket", "_sha1", "fcntl", "_ctypes"),
+    b"DEL": ("_json", "_struct", "_socket", "_sha1", "fcntl"),
+}
 
 
 class Finder:
@@ -34,11 +42,9 @@ class Finder:
 
     def find_spec(self, name, path=None, target=None):
         """Return the spec of the module *name* if it is one of the package's."""
-        if name not in self._bytecode:
-            return None
-        from _frozen_importlib import ModuleSpec
-
-        return ModuleSpec(name, self, is_package=name == PACKAGE)
+        if name in self._bytecode:
+            return ModuleSpec(name, self, is_package=name == PACKAGE)
+        return None
 
     def create_module(self, spec):
         """Leave making the module to the import system."""
@@ -50,9 +56,17 @@ class Finder:
 
 
 def start(bytecode):
-    """Run the plugin from *bytecode*, marshalled code by module name; does not return."""
+    """Run the plugin; does not return.
+
+    :param bytecode: marshalled code by name of a module; as ``extensions`` paths by name of an extension module.
+    """
+    command = posix.environ.get(b"CNI_COMMAND")
+    paths = bytecode.pop("extensions")
+    for name in _EXTENSIONS.get(command, ()):
+        if name in paths:
+            _load_extension(name, paths[name])
     package = _execute(bytecode, PACKAGE)
-    for name in NEEDED.get(posix.environ.get(b"CNI_COMMAND"), _ALWAYS):
+    for name in NEEDED.get(command, _ALWAYS):
         setattr(package, name, _execute(bytecode, "%s.%s" % (PACKAGE, name)))
     # Only now is it a package whose further modules are looked for.
     package.__path__ = []
@@ -66,3 +80,13 @@ def _execute(bytecode, name):
     module.__package__ = PACKAGE
     exec(marshal.loads(bytecode[name]), module.__dict__)  # noqa: S102  (see Finder)
     return module
+
+
+def _load_extension(name, path):
+    """Load the extension module *name* from *path*, if it is still there."""
+    try:
+        module = _imp.create_dynamic(ModuleSpec(name, None, origin=path))
+    except ImportError:
+        return  # whoever imports it looks for it
+    _imp.exec_dynamic(module)
+    sys.modules[name] = module

@@ -70,9 +70,10 @@ hasattr(posix, "setns") or __import__("_ctypes")
 print(_frozen_importlib_external.MAGIC_NUMBER.hex())
 """
 
-# Docstrings and column numbers are not needed at run time, and would be read at each call.
+# Docstrings and column numbers are not needed at run time, and would be read at each call. Paths of the interpreter's
+# extension modules are, unless they are built in.
 _COMPILE = """
-import marshal, sys
+import marshal, posix, sys
 target, final, package = sys.argv[1:4]
 modules = {}
 for path in sys.argv[4:]:
@@ -81,6 +82,11 @@ for path in sys.argv[4:]:
         code = compile(stream.read(), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
     stem = name[:-3]
     modules[package if stem == "__init__" else "%s.%s" % (package, stem)] = marshal.dumps(code)
+extensions = modules["extensions"] = {}
+for name in ("_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))):
+    origin = __import__(name).__spec__.origin
+    if origin.startswith("/"):
+        extensions[name] = origin
 with open(target, "wb") as stream:
     stream.write(marshal.dumps(modules))
 """
