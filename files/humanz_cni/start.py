@@ -10,6 +10,7 @@ The launcher executes this module's code and calls :func:`start`.
 """
 
 import _imp
+import gc
 import marshal
 import posix
 import sys
@@ -60,6 +61,7 @@ def start(bytecode):
 
     :param bytecode: marshalled code by name of a module; as ``extensions`` paths by name of an extension module.
     """
+    gc.disable()  # the process ends before there is garbage that is worth a search
     command = posix.environ.get(b"CNI_COMMAND")
     paths = bytecode.pop("extensions")
     for name in _EXTENSIONS.get(command, ()):

@@ -17,7 +17,7 @@ from humanz_cni import spec
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted((ROOT / "files" / "humanz_cni").glob("*.py"))
 STANDARD = {
-    "_ctypes", "_frozen_importlib", "_imp", "_json", "_sha1", "_signal", "_socket", "_struct", "fcntl", "json",
+    "_ctypes", "_frozen_importlib", "_imp", "_json", "_sha1", "_signal", "_socket", "_struct", "fcntl", "gc", "json",
     "marshal", "posix", "sys", "time",
 }  # fmt: skip
 
