@@ -97,7 +97,19 @@ def test_add_and_del_import_c_modules_only(runtime: Runtime, tmp_path: Path) -> 
     """
     at_start = {"encodings", "encodings.aliases", "encodings.utf_8", "codecs", "_codecs", "io", "_io", "abc", "_abc"}
     at_start |= {"_thread", "_weakref", "_warnings", "_imp", "_frozen_importlib_external", "winreg", "zipimport"}
-    c_modules = {"posix", "time", "marshal", "_signal", "_json", "_socket", "_struct", "_sha1", "fcntl", "_ctypes"}
+    c_modules = {
+        "posix",
+        "time",
+        "marshal",
+        "gc",
+        "_signal",
+        "_json",
+        "_socket",
+        "_struct",
+        "_sha1",
+        "fcntl",
+        "_ctypes",
+    }
     runtime.pod("pod1")
     runtime.add(nested(), container="pod2")
 
