@@ -24,7 +24,7 @@ PORTS = [
     {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
     {"hostPort": 5353, "containerPort": 53, "protocol": "udp"},
 ]
-REQUESTS = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "ports and bandwidth": {"portMappings": PORTS, "bandwidth": SLOW},
     "mac": {"mac": MAC},
     "ips": {"ips": ["10.9.0.50/24", "fd00:9::50/64"], "portMappings": PORTS},
@@ -74,7 +74,7 @@ def ours(**further: Any) -> dict[str, Any]:
 
 def plugins(mac_of: str = "humanz-cni") -> list[dict[str, Any]]:
     """Return the list; *mac_of* is the plugin that sets the hardware address."""
-    listed = [
+    listed: list[dict[str, Any]] = [
         ours(capabilities={"ips": True, "mac": True, "ipRanges": True}),
         {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}},
         {"type": "bandwidth", "capabilities": {"bandwidth": True}},
