@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from runtime import Runtime, nested
 
-MISSING = {"CONTAINERID": None, "NETNS": None, "IFNAME": None, "PATH": None}
+MISSING: dict[str, str | None] = {"CONTAINERID": None, "NETNS": None, "IFNAME": None, "PATH": None}
 
 CASES: dict[str, tuple[str, Any, dict[str, str | None], int, str]] = {
     "S-007 DEL needs no namespace": (
