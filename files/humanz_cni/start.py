@@ -35,15 +35,26 @@ _EXTENSIONS = {
 }
 
 
-class Finder:
-    """Finds the package's modules in *bytecode* and loads them."""
+class Bundle:
+    """The file *path* of the package's bytecode, as the installer made it, in the place of a directory of modules.
 
-    def __init__(self, bytecode):
-        self._bytecode = bytecode
+    :param parts: offset and size of each module's marshalled code, by the module's name.
+    """
+
+    def __init__(self, path, parts):
+        self._path = path
+        self._parts = parts
+
+    def execute(self, name, descriptor):
+        """Make the module *name* as an import does, and return it; *descriptor* is the open file."""
+        module = sys.modules[name] = type(sys)(name)
+        module.__package__ = PACKAGE
+        exec(self._code(name, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
+        return module
 
     def find_spec(self, name, path=None, target=None):
         """Return the spec of the module *name* if it is one of the package's."""
-        if name in self._bytecode:
+        if name in self._parts:
             return ModuleSpec(name, self, is_package=name == PACKAGE)
         return None
 
@@ -51,37 +62,43 @@ class Finder:
         """Leave making the module to the import system."""
 
     def exec_module(self, module):
-        """Run the module's code."""
-        code = marshal.loads(self._bytecode[module.__name__])
-        exec(code, module.__dict__)  # noqa: S102  (running a module's code is what a loader does)
+        """Run the code of a module that is imported."""
+        descriptor = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            exec(self._code(module.__name__, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
+        finally:
+            posix.close(descriptor)
+
+    def _code(self, name, descriptor):
+        offset, size = self._parts[name]
+        return marshal.loads(posix.pread(descriptor, size, offset))
 
 
-def start(bytecode):
+def start(path, descriptor, index):
     """Run the plugin; does not return.
 
-    :param bytecode: marshalled code by name of a module; as ``extensions`` paths by name of an extension module.
+    :param path: the file that the installer made; *descriptor*: the same, open.
+    :param index: what the file begins with: ``size`` in bytes, ``parts`` as for Bundle, and ``extensions``, paths by
+        name of an extension module.
+
+    Raises EOFError if the file is not as long as it was made; nothing is done then.
     """
+    if posix.fstat(descriptor).st_size != index["size"]:
+        raise EOFError(path)
     gc.disable()  # the process ends before there is garbage that is worth a search
     command = posix.environ.get(b"CNI_COMMAND")
-    paths = bytecode.pop("extensions")
     for name in _EXTENSIONS.get(command, ()):
-        if name in paths:
-            _load_extension(name, paths[name])
-    package = _execute(bytecode, PACKAGE)
+        if name in index["extensions"]:
+            _load_extension(name, index["extensions"][name])
+    bundle = Bundle(path, index["parts"])
+    package = bundle.execute(PACKAGE, descriptor)
     for name in NEEDED.get(command, _ALWAYS):
-        setattr(package, name, _execute(bytecode, "%s.%s" % (PACKAGE, name)))
+        setattr(package, name, bundle.execute("%s.%s" % (PACKAGE, name), descriptor))
+    posix.close(descriptor)
     # Only now is it a package whose further modules are looked for.
     package.__path__ = []
-    sys.meta_path.insert(0, Finder(bytecode))
+    sys.meta_path.insert(0, bundle)
     package.main.main()
-
-
-def _execute(bytecode, name):
-    """Make the module *name* as an import does, and return it; what it imports must be there."""
-    module = sys.modules[name] = type(sys)(name)
-    module.__package__ = PACKAGE
-    exec(marshal.loads(bytecode[name]), module.__dict__)  # noqa: S102  (see Finder)
-    return module
 
 
 def _load_extension(name, path):

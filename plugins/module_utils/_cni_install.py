@@ -33,6 +33,7 @@ PACKAGE = "humanz_cni"
 OLDEST_PYTHON = (3, 8)
 SPEC_VERSION = "1.0.0"
 MANIFEST = "manifest.json"
+_HEAD_SIZE = 16384  # of the file of bytecode, in bytes
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
@@ -43,14 +44,16 @@ _LAUNCHER = """\
 #!%(interpreter)s -ISXutf8
 # The humanz.cni plugin, installed by the module humanz.cni.cni_plugin.
 import marshal
+import posix
 import sys
 
 library = "%(library)s"
 try:
-    with open("%%s/%%s" %% (library, sys.implementation.cache_tag), "rb") as stream:
-        modules = marshal.loads(stream.read())
-    exec(marshal.loads(modules["humanz_cni.start"]))
-    start(modules)
+    bundle = "%%s/%%s" %% (library, sys.implementation.cache_tag)
+    descriptor = posix.open(bundle, posix.O_RDONLY | posix.O_CLOEXEC)
+    code, index = marshal.loads(posix.read(descriptor, %(head)d))
+    exec(code)
+    start(bundle, descriptor, index)
 except Exception:
     sys.path.insert(0, library)
     try:
@@ -70,25 +73,36 @@ hasattr(posix, "setns") or __import__("_ctypes")
 print(_frozen_importlib_external.MAGIC_NUMBER.hex())
 """
 
-# Docstrings and column numbers are not needed at run time, and would be read at each call. Paths of the interpreter's
-# extension modules are, unless they are built in.
+# Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and
+# the modules one by one, so that a call reads what it needs. Docstrings and column numbers are not needed at run time,
+# and would be read at each call. Paths of the interpreter's extension modules are, unless they are built in.
 _COMPILE = """
 import marshal, posix, sys
-target, final, package = sys.argv[1:4]
-modules = {}
-for path in sys.argv[4:]:
+target, final, package, head = sys.argv[1:5]
+parts = {}
+extensions = {}
+rest = b""
+for path in sys.argv[5:]:
     name = path.rpartition("/")[2]
     with open(path, "rb") as stream:
         code = compile(stream.read(), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
     stem = name[:-3]
-    modules[package if stem == "__init__" else "%s.%s" % (package, stem)] = marshal.dumps(code)
-extensions = modules["extensions"] = {}
+    if stem == "start":
+        start = code
+        continue
+    data = marshal.dumps(code)
+    parts[package if stem == "__init__" else "%s.%s" % (package, stem)] = int(head) + len(rest), len(data)
+    rest += data
 for name in ("_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))):
     origin = __import__(name).__spec__.origin
     if origin.startswith("/"):
         extensions[name] = origin
+index = {"size": int(head) + len(rest), "parts": parts, "extensions": extensions}
+data = marshal.dumps((start, index))
+if len(data) > int(head):
+    sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
 with open(target, "wb") as stream:
-    stream.write(marshal.dumps(modules))
+    stream.write(data.ljust(int(head), b"\\0") + rest)
 """
 
 
@@ -187,7 +201,7 @@ class Library:
         final = os.path.join(self.path, PACKAGE)
         sources = [os.path.join(package, name) for name in self._files]
         command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
-        status, output, error = self._run(command + sources)
+        status, output, error = self._run([*command, str(_HEAD_SIZE), *sources])
         if status != 0:
             raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
         manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
@@ -268,7 +282,7 @@ class Plugin(Resource):
 
     def _launcher(self):
         values = {"interpreter": self._interpreter.path, "library": self._library.path, "spec": SPEC_VERSION}
-        return _LAUNCHER % values
+        return _LAUNCHER % dict(values, head=_HEAD_SIZE)
 
     def _prove(self, path):
         """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""

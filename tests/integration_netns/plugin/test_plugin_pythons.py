@@ -68,6 +68,15 @@ def test_an_interpreter_that_was_upgraded_runs_the_sources(node: Node, tmp_path:
     assert Runtime(node, executable).add(nested())["ips"]
 
 
+@pytest.mark.parametrize("kept", [0, 100, 20000, -1])
+def test_bytecode_that_was_cut_off_is_not_run(node: Node, tmp_path: Path, kept: int) -> None:
+    executable = installed_plugin.install(tmp_path)
+    (bytecode,) = tmp_path.glob("lib/*/cpython-*")
+    bytecode.write_bytes(bytecode.read_bytes()[:kept])
+
+    assert Runtime(node, executable).add(nested())["ips"]
+
+
 def test_a_library_that_is_gone_is_reported_as_json(node: Node, tmp_path: Path) -> None:
     executable = installed_plugin.install(tmp_path)
     shutil.rmtree(tmp_path / "lib")
