@@ -107,7 +107,7 @@ def _next_free(store, number, range_set, last):
         if tried == _LOOKUPS:
             from . import survey
 
-            found = survey.next_free(store, range_set, candidate.address)
+            found = survey.first_free(store, candidates(range_set, candidate.address))
             if found:
                 return found
             break

@@ -120,6 +120,10 @@ class Store:
 
         return survey.addresses(self)
 
+    def names(self):
+        """Return the names of all records, by owner and by address."""
+        return [name for name in posix.listdir(self.path) if name != LOCK and not name.startswith(".")]
+
     def read(self, name):
         """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
         try:

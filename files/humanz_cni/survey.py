@@ -3,26 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All reservations of a network at once: what the pool's usual way never has to look at."""
 
-import posix
-
 from . import disk
 from .address import Address
-from .pool import candidates
-from .store import LOCK
 
 
 def addresses(store):
     """Return the names of all reserved addresses, a set."""
-    return {name for name in posix.listdir(store.path) if _is_address(name)}
+    return {name for name in store.names() if _is_address(name)}
 
 
 def records(store):
     """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
-    for name in posix.listdir(store.path):
-        if name != LOCK and not name.startswith("."):
-            record = store.read(name)
-            if record is not None:
-                yield name, record
+    for name in store.names():
+        record = store.read(name)
+        if record is not None:
+            yield name, record
 
 
 def forget(store, is_stale):
@@ -39,10 +34,10 @@ def forget(store, is_stale):
     return gone
 
 
-def next_free(store, range_set, after):
-    """Return the Assignment of the first free address of *range_set* after the Address *after*, or None."""
+def first_free(store, candidates):
+    """Return the first of the Assignments *candidates* whose address is free, or None."""
     taken = addresses(store)
-    return next((one for one in candidates(range_set, after) if str(one.address) not in taken), None)
+    return next((one for one in candidates if str(one.address) not in taken), None)
 
 
 def usage(store, range_set):
