@@ -78,15 +78,20 @@ def exists(path):
 def make_directory(path, mode):
     """Make the directory *path* and what leads to it; one that exists is left as it is."""
     try:
-        posix.mkdir(path, mode)
-    except FileExistsError:
-        return
+        _make_one(path, mode)
     except FileNotFoundError:
         parent = path.rstrip("/").rpartition("/")[0]
         if not parent:
             raise
         make_directory(parent, mode)
+        _make_one(path, mode)
+
+
+def _make_one(path, mode):
+    try:
         posix.mkdir(path, mode)
+    except FileExistsError:  # another call may have been faster
+        return
 
 
 def sync_directory(path):
