@@ -66,6 +66,17 @@ def unlink(path):
     return True
 
 
+def is_path(value):
+    """Say whether *value* is an absolute path that a file can have."""
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # JSON can write half a character
+        return False
+    return True
+
+
 def exists(path):
     """Say whether *path* exists, whatever it is."""
     try:

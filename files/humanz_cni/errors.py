@@ -48,5 +48,8 @@ def show(value):
     """Return *value* of a configuration as JSON, shortened, for a message."""
     from . import jsontext
 
-    text = jsontext.encode(value)
+    try:
+        text = jsontext.encode(value)
+    except (RecursionError, ValueError):  # nested too deeply, or no number
+        return "its value"
     return text if len(text) <= 200 else text[:200] + "..."

@@ -92,12 +92,27 @@ def _load(module):
 def _version_asked():
     """Return the cniVersion that standard input has for VERSION, which may also come without any."""
     try:
-        conf = jsontext.decode(b"" if posix.isatty(_STDIN) else disk.read_all(_STDIN))
+        conf = jsontext.decode(_read_what_comes())
         version = conf["cniVersion"]
         spec.parse(version)
         return version
     except (OSError, ValueError, KeyError, TypeError, AttributeError, CNIError):
         return spec.NEWEST
+
+
+def _read_what_comes():
+    """Return standard input until it pauses for a tenth of a second: for VERSION it may be left open."""
+    import select
+
+    poll = select.poll()
+    poll.register(_STDIN, select.POLLIN)
+    data = b""
+    while poll.poll(100):
+        piece = posix.read(_STDIN, 65536)
+        if not piece:
+            break
+        data += piece
+    return data
 
 
 def _about():

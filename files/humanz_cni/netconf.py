@@ -7,7 +7,7 @@ Keys, defaults, limits and error texts are those of containernetworking's bridge
 nobody knows are passed over, as the specification allows and the reference does.
 """
 
-from . import arguments, ranges, routes
+from . import arguments, disk, ranges, routes
 from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR
@@ -93,11 +93,13 @@ def _load_ipam(conf, path, runtime, cni_args, args):
     ipam.routes = routes.load(field(conf, "routes", list, [], path), path + "routes")
     ipam.requested = _requested(runtime, cni_args, args)
     configured = field(conf, "dataDir", str, "", path)
-    if configured and (not configured.startswith("/") or "\0" in configured):
+    if configured and not disk.is_path(configured):
         raise invalid_config(path + "dataDir", configured, "it must be an absolute path")
     ipam.data_dir = configured or DATA_DIR
     ipam.durable = bool(configured)
     ipam.resolv_conf = field(conf, "resolvConf", str, "", path)
+    if ipam.resolv_conf and not disk.is_path(ipam.resolv_conf):
+        raise invalid_config(path + "resolvConf", ipam.resolv_conf, "it must be an absolute path")
     return ipam
 
 

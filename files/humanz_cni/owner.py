@@ -50,8 +50,10 @@ class Owner:
 
 
 def mac_of(address):
-    """Return the hardware address that belongs to an IP *address*: 0a:58 and its last four bytes.
+    """Return the hardware address that belongs to an IP *address*: 0a:58 and an IPv4 address, or a hash of an IPv6 one.
 
     An address that moves on to another pod keeps its hardware address, so that nobody's neighbour table is stale.
     """
-    return b"\x0a\x58" + address.packed[-4:]
+    if address.bits == 32:
+        return b"\x0a\x58" + address.packed
+    return b"\x0e" + _sha1.sha1(address.packed).digest()[:5]

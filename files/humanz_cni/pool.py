@@ -56,7 +56,7 @@ def reserve(store, owner, sets, requested, boot, facts):
             raise CNIError(
                 INTERNAL,
                 "%s has been allocated to %s, duplicate allocation is not allowed"
-                % (", ".join(held.get("addresses") or ["an address"]), owner.container_id),
+                % (", ".join(store.names_of(held)) or "an address", owner.container_id),
             )
         chosen = [
             _requested(store, number, one, wishes[number]) if number in wishes
@@ -66,7 +66,11 @@ def reserve(store, owner, sets, requested, boot, facts):
         record = dict(owner.document(), addresses=[str(one.address) for one in chosen], boot=boot)
         record.update(facts, time=int(time.time()))
         store.add(owner, record)
-        state.remember(boot, [one.address for one in chosen])
+        try:
+            state.remember(boot, [one.address for one in chosen])
+        except OSError:
+            store.remove(owner)
+            raise
     return chosen
 
 

@@ -134,4 +134,6 @@ def _problem_of_ifname(name):
         return "interface name is . or .."
     if any(character in "/:" or character.isspace() for character in name):
         return "interface name contains / or : or whitespace characters"
+    if "%" in name:
+        return "interface name contains %, which the kernel takes for a pattern"
     return ""

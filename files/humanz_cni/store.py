@@ -41,10 +41,8 @@ def data_dir(conf):
     It never raises: DEL works whatever has become of the configuration.
     """
     ipam = conf.get("ipam")
-    configured = ipam.get("dataDir") if isinstance(ipam, dict) else None
-    if not configured:
-        configured = conf.get("dataDir")
-    if isinstance(configured, str) and configured.startswith("/") and "\0" not in configured:
+    configured = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
+    if disk.is_path(configured):
         return configured, True
     return DATA_DIR, False
 
@@ -99,7 +97,7 @@ class Store:
         if record is None:
             return False
         identity = _identity(self.path_of(owner.host_veth))
-        for address in self._names_of(record):
+        for address in self.names_of(record):
             path = self.path_of(address)
             if _identity(path) == identity:
                 disk.unlink(path)
@@ -109,12 +107,12 @@ class Store:
 
     def exists(self):
         """Say whether the network has any state on disk."""
-        return disk.exists(self.path_of(LOCK))
+        return disk.exists(self.path)
 
-    def _names_of(self, record):
+    def names_of(self, record):
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
         addresses = record.get("addresses")
-        if isinstance(addresses, list) and addresses:
+        if isinstance(addresses, list) and addresses and all(map(_is_address, addresses)):
             return addresses
         from . import survey
 
@@ -213,6 +211,14 @@ def _wait_for_lock(descriptor, path, seconds):
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, previous)
+
+
+def _is_address(value):
+    try:
+        Address.parse(value)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _identity(path):

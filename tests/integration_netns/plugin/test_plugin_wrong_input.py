@@ -286,3 +286,14 @@ def _environment(runtime: Runtime) -> dict[str, str]:
         "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod1", "CNI_IFNAME": "eth0",
         "CNI_NETNS": "/run/netns/pod1", "CNI_PATH": str(runtime.executable.parent),
     }  # fmt: skip
+
+
+def test_version_does_not_wait_for_the_end_of_standard_input(runtime: Runtime) -> None:
+    command = runtime.command({"CNI_COMMAND": "VERSION"})
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as plugin:
+        assert plugin.stdin is not None
+        plugin.stdin.write(b'{"cniVersion": "0.4.0"}')
+        plugin.stdin.flush()
+        assert plugin.wait(timeout=10) == 0
+        assert plugin.stdout is not None
+        assert json.loads(plugin.stdout.read())["cniVersion"] == "0.4.0"

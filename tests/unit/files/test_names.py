@@ -38,4 +38,6 @@ def test_an_alias_of_somebody_else(alias: str) -> None:
 
 def test_a_hardware_address_is_the_ip_addresss_last_bytes() -> None:
     assert mac_of(Address.parse("100.100.1.5")).hex(":") == "0a:58:64:64:01:05"
-    assert mac_of(Address.parse("fd00::1:2")).hex(":") == "0a:58:00:01:00:02"
+    macs = {mac_of(Address.parse(text)) for text in ("fd00:9::5", "fd00:9::1:0:5", "fd00:8::5", "10.9.0.5")}
+    assert len(macs) == 4
+    assert all(mac[0] & 3 == 2 for mac in macs)  # locally administered, of one station

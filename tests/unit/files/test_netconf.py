@@ -103,3 +103,20 @@ def test_messages_are_short_even_if_the_configuration_is_not() -> None:
     with pytest.raises(CNIError) as caught:
         load(bridge="x" * 100000)
     assert len(caught.value.message) < 400
+
+
+@pytest.mark.parametrize("key", ["dataDir", "resolvConf"])
+@pytest.mark.parametrize("path", ["relative", "/nul\0", "/half\ud800"])
+def test_a_path_that_no_file_can_have_is_refused_by_its_key(key: str, path: str) -> None:
+    with pytest.raises(CNIError, match=f"ipam.{key}: .* absolute path") as raised:
+        load(ipam={**IPAM, key: path})
+    assert raised.value.code == 7
+
+
+@pytest.mark.parametrize("depth", [1, 100_000])
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same(depth: int) -> None:
+    value: Any = float("inf")
+    for _number in range(depth):
+        value = [value]
+    with pytest.raises(CNIError, match="mtu: its value is invalid"):
+        load(mtu=value, ipam=IPAM)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted((ROOT / "files" / "humanz_cni").glob("*.py"))
 STANDARD = {
     "_ctypes", "_frozen_importlib", "_imp", "_json", "_sha1", "_signal", "_socket", "_struct", "fcntl", "gc", "json",
-    "marshal", "posix", "sys", "time",
+    "marshal", "posix", "select", "sys", "time",
 }  # fmt: skip
 
 

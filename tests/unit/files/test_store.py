@@ -141,3 +141,48 @@ def test_a_durable_store_writes_through_to_the_disk(tmp_path: Path, monkeypatch:
         made.create()
         reserve(made)
         assert len(synced) == count
+
+
+def test_an_address_is_given_back_when_the_lock_file_cannot_be_written(
+    reservations: store.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.State, "remember", full)
+    with pytest.raises(OSError, match="No space left"):
+        reserve(reservations)
+    assert reservations.names() == []
+
+
+@pytest.mark.parametrize("addresses", [5, [5], [5, None], ["a\0b"], ["\ud800"], ["10.9.0.2/../x"], ["10.9.0.2", "x"]])
+def test_a_damaged_record_is_released_with_the_address_that_it_is(reservations: store.Store, addresses: Any) -> None:
+    reserve(reservations)
+    record = Path(reservations.path, "10.9.0.2")
+    record.write_text(json.dumps({"addresses": addresses}))
+    with pytest.raises(CNIError, match="duplicate allocation is not allowed"):
+        reserve(reservations)
+    with reservations.locked():
+        assert reservations.remove(OWNER)
+    assert reservations.names() == []
+
+
+def test_records_are_found_without_the_lock_file(reservations: store.Store) -> None:
+    reserve(reservations)
+    Path(reservations.path, "lock").unlink()
+    assert reservations.exists()
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ({"ipam": {"type": "host-local", "dataDir": "/a"}, "dataDir": "/b"}, ("/a", True)),
+        ({"ipam": {"type": "host-local"}, "dataDir": "/b"}, (store.DATA_DIR, False)),
+        ({"ipam": {"dataDir": "/a"}, "subnet": "10.9.0.0/24"}, (store.DATA_DIR, False)),
+        ({"dataDir": "/b", "subnet": "10.9.0.0/24"}, ("/b", True)),
+        ({"dataDir": "/x/\ud800"}, (store.DATA_DIR, False)),
+        ({"dataDir": "x\0"}, (store.DATA_DIR, False)),
+    ],
+)
+def test_del_looks_where_add_reserved(conf: dict[str, Any], expected: tuple[str, bool]) -> None:
+    assert store.data_dir(conf) == expected
