@@ -68,7 +68,7 @@ class Link:
 
 def show_mac(mac):
     """Return the bytes of a hardware address as text."""
-    return ":".join("%02x" % byte for byte in mac)
+    return mac.hex(":")
 
 
 def get(sock, name, *before):

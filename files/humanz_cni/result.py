@@ -16,13 +16,12 @@ def document(conf, interfaces, chosen, routes, dns):
     :param routes: the pod's routes.
     :param dns: the dns object, possibly empty.
     """
-    extended = spec.at_least(conf.cni_version, "1.1.0")
+    version = spec.parse(conf.cni_version)
     result = {"cniVersion": conf.cni_version, "interfaces": [_interface(*one) for one in interfaces]}
     if chosen:
-        versioned = not spec.at_least(conf.cni_version, "1.0.0")
-        result["ips"] = [_ip(one, versioned) for one in chosen]
+        result["ips"] = [_ip(one, version < (1, 0, 0)) for one in chosen]
     if routes:
-        result["routes"] = [route.document(extended) for route in routes]
+        result["routes"] = [route.document(version >= (1, 1, 0)) for route in routes]
     result["dns"] = dns
     return result
 

@@ -25,8 +25,8 @@ def at_least(version, minimum):
 
 def require_supported(version):
     """Raise CNIError unless the plugin speaks *version*."""
-    parse(version)
     if version not in SUPPORTED:
+        parse(version)
         supported = ", ".join('"%s"' % known for known in SUPPORTED)
         raise CNIError(
             INCOMPATIBLE_VERSION,

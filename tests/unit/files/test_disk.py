@@ -9,6 +9,7 @@ import posix
 from pathlib import Path
 
 import pytest
+
 from humanz_cni import disk
 
 
