@@ -72,6 +72,8 @@ def converge(module, resource):
             result = _converge(module, resource)
     except ConvergeError as exc:
         module.fail_json(msg=str(exc), **exc.facts)
+    except OSError as exc:
+        module.fail_json(msg="%s: %s" % (exc.filename or type(resource).__name__, exc.strerror or exc))
     module.exit_json(**result)
 
 

@@ -267,3 +267,16 @@ def _sources() -> dict[str, str]:
 
 def _packed(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+@pytest.mark.parametrize("directory", ["/opt/cni/bin", LIBRARY])
+def test_a_directory_that_cannot_be_written_is_named_and_nothing_is_lost(node: Node, directory: str) -> None:
+    node.run("mkdir", "-p", directory)
+    node.run("mount", "-t", "tmpfs", "-o", "ro", "none", directory)
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE)})
+    assert result["failed"]
+    assert result["msg"].startswith(directory)
+    assert result["msg"].endswith("Read-only file system")
+
+    node.run("umount", directory)
+    assert present(node)["changed"]
