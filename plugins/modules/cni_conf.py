@@ -115,15 +115,14 @@ options:
     default: fail
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
   platform:
-    description: Target OS or families that can be operated against.
     support: full
     platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
 requirements:
   - pyroute2 >= 0.6, with O(mtu=0) and O(node_ip)
 seealso:

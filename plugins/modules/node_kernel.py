@@ -52,15 +52,14 @@ options:
     default: /etc/humanz-cni/sysctl.before.json
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
   platform:
-    description: Target OS or families that can be operated against.
     support: full
     platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
 seealso:
   - module: ansible.posix.sysctl
   - module: community.general.modprobe

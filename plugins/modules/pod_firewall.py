@@ -77,15 +77,14 @@ options:
     default: /etc/humanz-cni/rules.v4
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
   platform:
-    description: Target OS or families that can be operated against.
     support: full
     platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
 notes:
   - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
 requirements:
