@@ -150,7 +150,7 @@ class Attachment:
             messages.append(links.new_address(index, network, self.conf.dad))
         gateways = {one.address.bits: one.range.gateway for one in reversed(self.chosen)}
         for route in routes:
-            via = route.gateway or gateways.get(route.dst.address.bits)
+            via = route.gateway or (None if route.is_direct else gateways.get(route.dst.address.bits))
             messages.append(links.new_route(index, Route(route.dst, via, route.further)))
         try:
             sock.request(*messages)

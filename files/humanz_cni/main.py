@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import __version__, disk, jsontext, request, spec
-from .errors import INCOMPATIBLE_VERSION, INTERNAL, INVALID_ENVIRONMENT, CNIError
+from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError
 
 _STDIN, _STDOUT = 0, 1
 
@@ -43,16 +43,17 @@ def run(environ, started):
         return 0
     asked = None
     try:
-        asked = request.read(environ, lambda: disk.read_all(_STDIN))
+        asked = request.from_environment(environ)
+        if asked.command != "VERSION":
+            asked.read_conf(lambda: disk.read_all(_STDIN))
         return _carry_out(asked, started)
     except CNIError as exc:
         error = exc
     except BaseException as exc:  # whatever it is, the runtime gets one JSON document
         error = _unforeseen(exc)
-    version = asked.cni_version if asked and asked.conf else spec.NEWEST
     if asked and asked.conf:
         _log(asked, started, "error=%d %s" % (error.code, error.message))
-    _print(error.document(version))
+    _print(error.document(asked.cni_version if asked else spec.NEWEST))
     return 1
 
 
@@ -63,8 +64,8 @@ def _carry_out(asked, started):
     if asked.command not in _COMMANDS:
         raise CNIError(INVALID_ENVIRONMENT, "unknown CNI_COMMAND: %s" % asked.command)
     module, oldest = _COMMANDS[asked.command]
-    if oldest and not spec.at_least(asked.cni_version, oldest):
-        raise CNIError(INCOMPATIBLE_VERSION, "config version does not allow %s" % asked.command)
+    if oldest:
+        spec.require_allowed(asked.command, oldest, asked.cni_version)
     spec.require_supported(asked.cni_version)
     _end_on_sigterm()
     addresses = []

@@ -9,7 +9,7 @@ a message names the variable in addition, as the specification asks.
 
 from . import jsontext
 from .errors import DECODING_FAILURE, INVALID_CONFIG, INVALID_ENVIRONMENT, IO_FAILURE, CNIError
-from .spec import UNSTATED
+from .spec import NEWEST, UNSTATED
 
 # variable -> commands that cannot do without it
 _REQUIRED = {
@@ -26,37 +26,34 @@ _IFNAME_LENGTH = 15
 class Request:
     """One call of the plugin.
 
-    ``conf`` is the configuration as decoded (a dict), all other attributes are the environment's strings, empty where
-    unset: ``command``, ``container_id``, ``netns``, ``ifname``, ``args``, ``path``, ``netns_override``.
+    ``conf`` is the configuration as decoded (a dict; None until it is read). All other attributes are the environment's
+    strings, empty where unset: ``command``, ``container_id``, ``netns``, ``ifname``, ``args``, ``path``,
+    ``netns_override``.
     """
 
     __slots__ = ("command", "container_id", "netns", "ifname", "args", "path", "netns_override", "conf")
 
     @property
     def cni_version(self):
-        """The configuration's cniVersion."""
-        return self.conf.get("cniVersion") or UNSTATED
+        """The configuration's cniVersion; the newest where there is no configuration that could say it."""
+        if self.conf is None:
+            return NEWEST
+        version = self.conf.get("cniVersion") or UNSTATED
+        return version if isinstance(version, str) else NEWEST
 
     @property
     def network(self):
         """The configuration's network name."""
         return self.conf["name"]
 
-
-def read(environ, read_input):
-    """Return the Request that *environ* (bytes to bytes) and standard input make.
-
-    :param read_input: returns all of standard input as bytes; not called for VERSION.
-
-    Raises CNIError.
-    """
-    request = from_environment(environ)
-    request.conf = {} if request.command == "VERSION" else decode_conf(read_input)
-    return request
+    def read_conf(self, read_input):
+        """Take the configuration that *read_input* returns as bytes. Raises CNIError."""
+        self.conf = decode_conf(read_input)
+        check_conf(self.conf)
 
 
 def from_environment(environ):
-    """Return the Request of *environ*, without configuration."""
+    """Return the Request of *environ* (bytes to bytes), without configuration. Raises CNIError."""
 
     def variable(name):
         return environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")
@@ -73,6 +70,7 @@ def from_environment(environ):
     if missing:
         raise CNIError(INVALID_ENVIRONMENT, "required env variables [%s] missing" % ",".join(missing))
     request = Request()
+    request.conf = None
     request.command = command
     request.container_id = variable("CNI_CONTAINERID")
     request.netns = variable("CNI_NETNS")
@@ -84,7 +82,7 @@ def from_environment(environ):
 
 
 def decode_conf(read_input):
-    """Return the configuration that *read_input* gives, a dict with a valid name. Raises CNIError."""
+    """Return the configuration that *read_input* gives, a dict. Raises CNIError."""
     try:
         data = read_input()
     except OSError as exc:
@@ -97,6 +95,11 @@ def decode_conf(read_input):
         conf = {}
     if not isinstance(conf, dict):
         raise CNIError(DECODING_FAILURE, "error unmarshall network config: it is no JSON object")
+    return conf
+
+
+def check_conf(conf):
+    """Raise CNIError unless *conf* has a valid name and, if any, a cniVersion that is a string."""
     name = conf.get("name") or ""
     if not isinstance(name, str):
         raise CNIError(DECODING_FAILURE, "error unmarshall network config: name is no string")
@@ -106,7 +109,6 @@ def decode_conf(read_input):
         raise CNIError(INVALID_CONFIG, "invalid characters found in network name", name)
     if not isinstance(conf.get("cniVersion") or "", str):
         raise CNIError(DECODING_FAILURE, "error unmarshall network config: cniVersion is no string")
-    return conf
 
 
 def is_name(text):

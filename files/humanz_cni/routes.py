@@ -8,6 +8,7 @@ from .fields import address, number, parse_network
 
 # key of specification 1.1.0 -> highest value that the kernel takes
 _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
+_SCOPE_LINK = 253  # of linux/rtnetlink.h
 
 
 class Route:
@@ -24,6 +25,11 @@ class Route:
     def is_default(self):
         """Say whether the route is for every address of its family."""
         return self.dst.prefix == 0
+
+    @property
+    def is_direct(self):
+        """Say whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
+        return self.further.get("scope", 0) >= _SCOPE_LINK
 
     def document(self, extended):
         """Return the route as part of a result; *extended* for specification 1.1.0."""

@@ -5,7 +5,7 @@
 
 from .errors import DECODING_FAILURE, INCOMPATIBLE_VERSION, CNIError
 
-SUPPORTED = ("0.3.0", "0.3.1", "0.4.0", "1.0.0")
+SUPPORTED = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 NEWEST = SUPPORTED[-1]
 UNSTATED = "0.1.0"
 
@@ -18,16 +18,22 @@ def parse(version):
     return tuple(int(part) for part in parts + ["0"] * (3 - len(parts)))
 
 
-def at_least(version, minimum):
-    """Say whether *version* is *minimum* or newer."""
-    return parse(version) >= parse(minimum)
+def require_allowed(command, oldest, version):
+    """Raise CNIError unless a configuration of *version* may ask for *command*, which *oldest* has brought.
+
+    The order of these checks, and that an ill-formed version gets another code here, is the reference's.
+    """
+    numbers = parse(version)
+    if numbers < parse(oldest):
+        raise CNIError(INCOMPATIBLE_VERSION, "config version does not allow %s" % command)
+    if numbers > parse(NEWEST):
+        raise CNIError(INCOMPATIBLE_VERSION, "plugin version does not allow %s" % command)
 
 
 def require_supported(version):
     """Raise CNIError unless the plugin speaks *version*."""
     if version not in SUPPORTED:
-        parse(version)
-        supported = ", ".join('"%s"' % known for known in SUPPORTED)
+        supported = " ".join('"%s"' % known for known in SUPPORTED)
         raise CNIError(
             INCOMPATIBLE_VERSION,
             "incompatible CNI versions",

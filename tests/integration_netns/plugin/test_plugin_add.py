@@ -12,7 +12,7 @@ import pytest
 import result_shape
 from runtime import BLOG, Runtime, nested
 
-VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0"]
+VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
 def test_the_blogs_own_conf_means_gateway_default_route_and_hairpin(runtime: Runtime) -> None:

@@ -21,7 +21,7 @@ def check(runtime: Runtime, previous: dict[str, Any]) -> Outcome:
     return outcome
 
 
-@pytest.mark.parametrize("version", ["0.4.0", "1.0.0"])
+@pytest.mark.parametrize("version", ["0.4.0", "1.0.0", "1.1.0"])
 def test_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
     conf = {**CONF, "cniVersion": version}
     result = runtime.add(conf)

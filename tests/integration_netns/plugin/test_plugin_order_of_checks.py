@@ -40,6 +40,11 @@ CASES: dict[str, tuple[str, Any, dict[str, str | None], int, str]] = {
     "S-019 CHECK of an old version before its previous result": (
         "CHECK", nested(cniVersion="0.3.1"), {}, 1, "config version does not allow CHECK",
     ),
+    "S-018 CHECK of a version to come": (
+        "CHECK", nested(cniVersion="9.9.9"), {}, 1, "plugin version does not allow CHECK",
+    ),
+    "S-018 CHECK of what is no version": ("CHECK", nested(cniVersion="x.y"), {}, 6, "cniVersion: 'x.y' is not"),
+    "S-018 DEL of what is no version": ("DEL", nested(cniVersion="x.y"), {}, 1, "incompatible CNI versions"),
     "S-004 commands are in capitals": ("add", nested(), {}, 4, "unknown CNI_COMMAND: add"),
 }  # fmt: skip
 

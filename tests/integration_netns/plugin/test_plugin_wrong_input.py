@@ -93,7 +93,7 @@ def test_no_command_at_all_gets_an_introduction(runtime: Runtime) -> None:
     outcome = runtime.call("", nested(), COMMAND=None)
 
     assert (outcome.status, outcome.output) == (0, "")
-    assert "CNI protocol versions supported: 0.3.0, 0.3.1, 0.4.0, 1.0.0" in outcome.error
+    assert "CNI protocol versions supported: 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n" in outcome.error
 
 
 @pytest.mark.parametrize("data", [b"", b"not json", b"[]", b'"text"', b'{"name": ', b"\xff\xfe", b"{} {}", b"[" * 5000])
@@ -121,15 +121,16 @@ def test_numbers_that_json_does_not_have(runtime: Runtime, value: bytes) -> None
     ],
 )
 def test_network_name(runtime: Runtime, name: Any, code: int, text: str) -> None:
-    error = fail(runtime, nested(name=name))
+    error = fail(runtime, nested(name=name, cniVersion="0.4.0"))
 
     assert error["code"] == code
+    assert error["cniVersion"] == "0.4.0"
     assert text in error["msg"]
 
 
 @pytest.mark.parametrize(
     ("version", "code"),
-    [("9.9.9", 1), ("0.2.0", 1), (None, 1), ("x.y", 6), ("1.0.0.0", 6), (1.0, 6), ("1.0.0\n", 6)],
+    [("9.9.9", 1), ("0.2.0", 1), (None, 1), ("x.y", 1), ("1.0.0.0", 1), ("1", 1), (1.0, 6), ("1.0.0\n", 1)],
 )
 def test_version(runtime: Runtime, version: Any, code: int) -> None:
     error = fail(runtime, nested(cniVersion=version))
@@ -137,7 +138,7 @@ def test_version(runtime: Runtime, version: Any, code: int) -> None:
     assert error["code"] == code
     if code == 1:
         assert error["msg"] == "incompatible CNI versions"
-        wanted = 'config is "%s", plugin supports ["0.3.0", "0.3.1", "0.4.0", "1.0.0"]'
+        wanted = 'config is "%s", plugin supports ["0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]'
         assert error["details"] == wanted % (version or "0.1.0")
 
 
@@ -267,8 +268,8 @@ def test_version_needs_nothing_at_all(runtime: Runtime) -> None:
     for stdin in ("", '{"cniVersion": "0.4.0"}', "garbage", '{"cniVersion": 7}', "[]"):
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True)
         document = json.loads(done.stdout)
-        assert document["supportedVersions"] == ["0.3.0", "0.3.1", "0.4.0", "1.0.0"]
-        assert document["cniVersion"] == ("0.4.0" if "0.4.0" in stdin else "1.0.0")
+        assert document["supportedVersions"] == ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+        assert document["cniVersion"] == ("0.4.0" if "0.4.0" in stdin else "1.1.0")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

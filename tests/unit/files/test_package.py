@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import humanz_cni
-from humanz_cni import spec
+from humanz_cni import errors, spec
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted((ROOT / "files" / "humanz_cni").glob("*.py"))
@@ -49,14 +49,21 @@ def test_it_imports_c_modules_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "minimum", "wanted"),
+    ("version", "said"),
     [
-        ("1.0.0", "0.4.0", True),
-        ("0.4.0", "0.4.0", True),
-        ("0.3.1", "0.4.0", False),
-        ("0.10.0", "0.4.0", True),
-        ("1", "0.4.0", True),
+        ("1.0.0", ""),
+        ("0.4.0", ""),
+        ("0.10.0", ""),
+        ("1", ""),
+        ("0.3.1", "config version does not allow CHECK"),
+        ("1.1.1", "plugin version does not allow CHECK"),
+        ("1.10.0", "plugin version does not allow CHECK"),
     ],
 )
-def test_versions_are_compared_as_numbers(version: str, minimum: str, wanted: bool) -> None:
-    assert spec.at_least(version, minimum) is wanted
+def test_versions_are_compared_as_numbers(version: str, said: str) -> None:
+    try:
+        spec.require_allowed("CHECK", "0.4.0", version)
+        message = ""
+    except errors.CNIError as error:
+        message = error.message
+    assert message == said
