@@ -17,7 +17,7 @@ FAMILIES = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6
 _SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
 _MULTICAST = {32: "224.0.0.0/4", 128: "ff00::/8"}
 _FAMILY = {32: 2, 128: 10}
-_EEXIST, _EINVAL, _EPROTONOSUPPORT = 17, 22, 93
+_EINVAL, _EPROTONOSUPPORT = 22, 93
 
 
 def ensure(name, subnets):
@@ -26,11 +26,10 @@ def ensure(name, subnets):
     try:
         for subnet in subnets:
             family = _FAMILY[subnet.address.bits]
-            if not nftables.has_chain(sock, family, ALIAS, _chain(name, subnet)):
+            if not nftables.has_rule(sock, family, ALIAS, _chain(name, subnet), _comment(name)):
                 sock.transaction(*_creation(family, name, subnet))
     except NetlinkError as exc:
-        if exc.errno != _EEXIST:  # another ADD was faster
-            raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
+        raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
     finally:
         sock.close()
 
@@ -39,7 +38,7 @@ def is_there(name, subnet):
     """Say whether what leaves *subnet* of the network *name* is masqueraded."""
     sock = nftables.Socket()
     try:
-        return nftables.has_chain(sock, _FAMILY[subnet.address.bits], ALIAS, _chain(name, subnet))
+        return nftables.has_rule(sock, _FAMILY[subnet.address.bits], ALIAS, _chain(name, subnet), _comment(name))
     finally:
         sock.close()
 
@@ -80,8 +79,13 @@ def _creation(family, name, subnet):
     return (
         nftables.new_table(family, ALIAS),
         nftables.new_source_nat_chain(family, ALIAS, chain),
-        nftables.new_rule(family, ALIAS, chain, expressions, "%s: masquerade" % name),
+        nftables.flush_chain(family, ALIAS, chain),  # another ADD may have been faster
+        nftables.new_rule(family, ALIAS, chain, expressions, _comment(name)),
     )
+
+
+def _comment(name):
+    return "%s: masquerade" % name
 
 
 def _chain(name, subnet):

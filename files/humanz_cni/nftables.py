@@ -9,12 +9,14 @@ Numbers within messages are in network byte order. Constants are the kernel's, o
 from _struct import Struct
 
 from . import netlink
-from .netlink import NLM_F_CREATE, NLM_F_EXCL, attribute, nested, text
+from .netlink import NLM_F_CREATE, attribute, attributes, nested, text
 
 NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 16, 17
-_NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN, _NEWRULE = 0, 1, 2, 3, 4, 6
+_NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
+_NEWCHAIN, _GETCHAIN, _DELCHAIN = 3, 4, 5
+_NEWRULE, _GETRULE, _DELRULE = 6, 7, 8
 
 _TABLE_NAME = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
@@ -46,9 +48,23 @@ class Socket(netlink.Socket):
         self.request((_BATCH_BEGIN, 0, boundary), *messages, after=[(_BATCH_END, 0, boundary)])
 
 
-def has_chain(sock, family, table, name):
-    """Say whether the chain *name* of *table* exists."""
-    return _exists(sock, _GETCHAIN, _HEADER.pack(family, 0, 0) + text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name))
+def has_rule(sock, family, table, chain, comment):
+    """Say whether there is a rule with *comment* in *chain* of *table*, which need not exist."""
+    wanted = (table, chain, _user_data(comment))
+    body = _HEADER.pack(family, 0, 0) + text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
+    for reply in sock.dump(_type(_GETRULE), body):
+        values = attributes(reply, _HEADER.size)
+        if reply[0] == family and wanted == (
+            _read(values, _RULE_TABLE), _read(values, _RULE_CHAIN), values.get(_RULE_USERDATA),
+        ):  # fmt: skip
+            return True
+    return False
+
+
+def chains(sock, family, table):
+    """Return the names of the chains of *table*, which need not exist."""
+    found = (attributes(reply, _HEADER.size) for reply in sock.dump(_type(_GETCHAIN), _HEADER.pack(family, 0, 0)))
+    return [_read(values, _CHAIN_NAME) for values in found if _read(values, _CHAIN_TABLE) == table]
 
 
 def has_table(sock, family, name):
@@ -67,17 +83,26 @@ def delete_table(family, name):
 
 
 def new_source_nat_chain(family, table, name):
-    """Return the request that makes a base chain for source NAT; a chain that exists is an error."""
+    """Return the request that makes a base chain for source NAT, if there is none of that name."""
     hook = nested(_CHAIN_HOOK, _be32(_HOOK_NUMBER, POSTROUTING), _be32(_HOOK_PRIORITY, PRIORITY_SRCNAT))
     body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name) + hook + text(_CHAIN_TYPE, "nat")
-    return _type(_NEWCHAIN), NLM_F_CREATE | NLM_F_EXCL, _HEADER.pack(family, 0, 0) + body
+    return _type(_NEWCHAIN), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
+
+
+def flush_chain(family, table, name):
+    """Return the request that deletes all rules of a chain."""
+    return _type(_DELRULE), 0, _HEADER.pack(family, 0, 0) + text(_RULE_TABLE, table) + text(_RULE_CHAIN, name)
+
+
+def delete_chain(family, table, name):
+    """Return the request that deletes a chain and all its rules."""
+    return _type(_DELCHAIN), 0, _HEADER.pack(family, 0, 0) + text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name)
 
 
 def new_rule(family, table, chain, expressions, comment):
     """Return the request that appends a rule of *expressions*, with a *comment* that ``nft`` shows."""
-    said = comment.encode("ascii")[:_COMMENT_LENGTH] + b"\0"
     body = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain) + nested(_RULE_EXPRESSIONS, *expressions)
-    body += attribute(_RULE_USERDATA, bytes([0, len(said)]) + said)
+    body += attribute(_RULE_USERDATA, _user_data(comment))
     return _type(_NEWRULE), NLM_F_CREATE | netlink.NLM_F_APPEND, _HEADER.pack(family, 0, 0) + body
 
 
@@ -112,6 +137,16 @@ def _exists(sock, message, body):
         if exc.errno == _ENOENT:
             return False
         raise
+
+
+def _user_data(comment):
+    """Return a rule's user data as ``nft`` writes and shows it: a comment."""
+    said = comment.encode("ascii")[:_COMMENT_LENGTH] + b"\0"
+    return bytes([0, len(said)]) + said
+
+
+def _read(values, kind):
+    return values.get(kind, b"").rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _expression(name, *attributes):

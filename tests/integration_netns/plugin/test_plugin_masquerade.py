@@ -79,11 +79,22 @@ def test_without_ipmasq_there_is_no_rule(runtime: Runtime) -> None:
     assert rules(runtime) == ""
 
 
-def test_flushed_rules_are_put_back_by_the_next_add_and_missed_by_check(runtime: Runtime) -> None:
+FLUSHED = {
+    "all": "nft flush ruleset",
+    "rules, not chains": "nft flush table ip humanz-cni; nft flush table ip6 humanz-cni",
+    "IPv6 rules, not chains": "nft flush table ip6 humanz-cni",
+    "another rule is there": (
+        "nft flush table ip humanz-cni; nft add rule ip humanz-cni masq-net1-10.9.0.0/24 counter comment mine"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", FLUSHED.values(), ids=FLUSHED)
+def test_flushed_rules_are_put_back_by_the_next_add_and_missed_by_check(runtime: Runtime, command: str) -> None:
     result = runtime.add(CONF, "pod1")
     first = rules(runtime)
     assert runtime.call("CHECK", {**CONF, "prevResult": result}) == Outcome(0, "", "")
-    runtime.node.run("nft", "flush", "ruleset")
+    runtime.node.run("sh", "-c", command)
 
     assert "not masqueraded" in runtime.fail("CHECK", {**CONF, "prevResult": result})["msg"]
     runtime.add(CONF, "pod2")
