@@ -3,45 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CHECK: is an attachment still as ADD left it? Nothing is changed."""
 
-from . import links, masquerade, netconf, netlink, netns, owner, store, tables
-from .address import Address, Network
-from .errors import INTERNAL, INVALID_CONFIG, CNIError
-from .fields import field
+from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
+from .address import BITS, Address, Network
+from .errors import INTERNAL, CNIError
 
 
 def run(request, _finish):
     """Carry out the CHECK *request*; CNIError names the first difference from prevResult."""
     conf = netconf.load(request)
-    previous = field(request.conf, "prevResult", dict, None)
-    if previous is None:
-        raise CNIError(INVALID_CONFIG, "Required prevResult missing")
+    result = previous.load(request.conf)
+    interfaces, addresses, routes = previous.interfaces(result), previous.addresses(result), previous.routes(result)
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
     pod = netns.open_namespace(request.netns)
     sock = netlink.Socket()
     with netns.Inside(pod):
         inside = netlink.Socket()
-    interfaces = _interfaces(previous)
     reserved = _check_reservation(conf, of_owner)
     port_of = _check_bridge(sock, conf, interfaces)
     container = _check_container(inside, request, interfaces)
     _check_port(sock, of_owner, port_of, container, interfaces)
     if not conf.leave_down and not container.is_up:
         raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
-    _check_addresses(inside, container, previous, reserved)
-    _check_routes(inside, container, previous)
+    _check_addresses(inside, container, addresses, reserved)
+    _check_routes(inside, conf, container, routes, reserved)
     _check_network(sock, conf, port_of, reserved)
 
 
 def _differs(text):
     return CNIError(INTERNAL, text)
-
-
-def _interfaces(previous):
-    """Return the interfaces of prevResult by (name, whether in a sandbox)."""
-    listed = field(previous, "interfaces", list, [], "prevResult.")
-    return {
-        (one.get("name"), bool(one.get("sandbox"))): one for one in listed if isinstance(one, dict)
-    }  # fmt: skip
 
 
 def _check_reservation(conf, of_owner):
@@ -52,12 +41,15 @@ def _check_reservation(conf, of_owner):
     addresses = (record or {}).get("addresses")
     if not addresses:
         raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
-    return [Address.parse(address) for address in addresses]
+    try:
+        return [Address.parse(address) for address in addresses]
+    except (ValueError, TypeError):
+        raise _differs("host-local: the record %s cannot be read" % of_owner.host_veth) from None
 
 
 def _check_mac(link, interfaces, sandbox):
-    wanted = (interfaces.get((link.name, sandbox)) or {}).get("mac")
-    if wanted and str(wanted).lower() != links.show_mac(link.mac):
+    wanted, _sandbox = interfaces.get((link.name, sandbox), ("", ""))
+    if wanted and wanted.lower() != links.show_mac(link.mac):
         raise _differs(
             "interface %s has hardware address %s, prevResult says %s" % (link.name, links.show_mac(link.mac), wanted)
         )
@@ -83,8 +75,8 @@ def _check_container(inside, request, interfaces):
         raise _differs("interface %s in %s is missing" % (request.ifname, request.netns))
     if container.kind != "veth":
         raise _differs("interface %s in %s is no veth" % (request.ifname, request.netns))
-    expected = interfaces.get((request.ifname, True))
-    if expected is None or expected.get("sandbox") != request.netns:
+    _mac, sandbox = interfaces.get((request.ifname, True), ("", ""))
+    if sandbox != request.netns:
         raise _differs("prevResult has no interface %s in sandbox %s" % (request.ifname, request.netns))
     _check_mac(container, interfaces, True)
     return container
@@ -103,11 +95,9 @@ def _check_port(sock, of_owner, bridge, container, interfaces):
     _check_mac(port, interfaces, False)
 
 
-def _check_addresses(inside, container, previous, reserved):
+def _check_addresses(inside, container, listed, reserved):
     """Check the addresses of prevResult that are reserved for the attachment; others belong to other plugins."""
-    listed = field(previous, "ips", list, [], "prevResult.")
-    wanted = [_network(one.get("address"), "prevResult.ips") for one in listed if isinstance(one, dict)]
-    ours = [network for network in wanted if network.address in reserved]
+    ours = [network for network in listed if network.address in reserved]
     if len(ours) != len(reserved):
         missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
         raise _differs("prevResult does not have the reserved address %s" % ", ".join(missing))
@@ -116,15 +106,34 @@ def _check_addresses(inside, container, previous, reserved):
             raise _differs("interface %s does not have address %s" % (container.name, network))
 
 
-def _check_routes(inside, container, previous):
-    for one in field(previous, "routes", list, [], "prevResult."):
-        if not isinstance(one, dict):
-            continue
-        dst = _network(one.get("dst"), "prevResult.routes")
-        gateway = Address.parse(one["gw"]) if one.get("gw") else None
-        present = tables.routes(inside, container.index, dst.address.family)
-        if not any(dst == known[0] and gateway in (None, known[1]) for known in present):
+def _check_routes(inside, conf, container, listed, reserved):
+    """Check the routes of prevResult: ours must be by our interface, another plugin's may be by any."""
+    ours = _routes_of(conf, reserved)
+    present = [route for family in BITS for route in tables.routes(inside, family)]
+    for dst, gateway in listed:
+        where = {index for index, known, via in present if known == dst and gateway in (None, via)}
+        if (dst, gateway) in ours and container.index not in where:
             raise _differs("interface %s has no route to %s%s" % (container.name, dst, _via(gateway)))
+        if not where:
+            raise _differs("the pod has no route to %s%s" % (dst, _via(gateway)))
+
+
+def _routes_of(conf, reserved):
+    """Return the routes that ADD has made, as prevResult has them: tuples of dst and gateway."""
+    if not conf.ipam:
+        return set()
+    ours = {(route.dst, route.gateway) for route in conf.ipam.routes}
+    if conf.is_default_gateway:
+        for address in reserved:
+            of_range = _range_of(conf, address)
+            if of_range:
+                ours.add((Network(Address(address.bits, 0), 0), of_range.gateway))
+    return ours
+
+
+def _range_of(conf, address):
+    """Return the range of the configuration whose subnet has *address*, or None: the configuration may have changed."""
+    return next((one for of_set in conf.ipam.sets for one in of_set if address in one.subnet), None)
 
 
 def _via(gateway):
@@ -133,7 +142,7 @@ def _via(gateway):
 
 def _check_network(sock, conf, bridge, reserved):
     for address in reserved:
-        of_range = next((one for of_set in conf.ipam.sets for one in of_set if address in one.subnet), None)
+        of_range = _range_of(conf, address)
         if of_range is None:
             continue
         if conf.masquerade and not masquerade.is_there(conf.name, of_range.subnet):
@@ -143,10 +152,3 @@ def _check_network(sock, conf, bridge, reserved):
         wanted = Network(of_range.gateway, of_range.subnet.prefix)
         if wanted not in links.addresses(sock, bridge.index, address.family):
             raise _differs("bridge %s does not have address %s" % (bridge.name, wanted))
-
-
-def _network(text, key):
-    try:
-        return Network.parse(text)
-    except (ValueError, AttributeError, TypeError):
-        raise CNIError(INVALID_CONFIG, "%s: %r is no network" % (key, text)) from None

@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whole tables of a network namespace, which CHECK and reclaiming look at, and ADD does not."""
 
+from _struct import Struct
+
 from . import links
 from .address import BITS, Address, Network
 from .netlink import attributes, u32
 
 RTM_GETROUTE = 26
+RTA_MULTIPATH = 9
+_NEXT_HOP = Struct("=HBBi")  # length with attributes, flags, weight, index of the link
 
 
 def all_links(sock):
@@ -16,18 +20,31 @@ def all_links(sock):
     return [links.Link(entry) for entry in sock.dump(links.RTM_GETLINK, body)]
 
 
-def routes(sock, index, family):
-    """Return (dst Network, gateway or None, table, priority) of each unicast route of *family* by link *index*."""
+def routes(sock, family):
+    """Return each unicast route of *family*: index of its link, dst (Network), gateway (Address or None).
+
+    A route with several next hops is returned once for each; the kernel makes one of IPv6 routes of equal priority.
+    """
     found = []
     for body in sock.dump(RTM_GETROUTE, links.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
-        of_family, prefix, _src, _tos, table, _protocol, _scope, kind, _flags = links.ROUTE.unpack_from(body)
-        values = attributes(body, links.ROUTE.size)
-        if of_family != family or kind != links.RTN_UNICAST or links.number(values.get(links.RTA_OIF)) != index:
+        of_family, prefix, _src, _tos, _table, _protocol, _scope, kind, _flags = links.ROUTE.unpack_from(body)
+        if of_family != family or kind != links.RTN_UNICAST:
             continue
-        dst = _address(values, links.RTA_DST) or Address(BITS[family], 0)
-        table = links.number(values.get(links.RTA_TABLE)) or table
-        priority = links.number(values.get(links.RTA_PRIORITY))
-        found.append((Network(dst, prefix), _address(values, links.RTA_GATEWAY), table, priority))
+        values = attributes(body, links.ROUTE.size)
+        dst = Network(_address(values, links.RTA_DST) or Address(BITS[family], 0), prefix)
+        hops = _next_hops(values.get(RTA_MULTIPATH, b""))
+        hops += [(links.number(values[links.RTA_OIF]), values)] if links.RTA_OIF in values else []
+        found += [(index, dst, _address(of_hop, links.RTA_GATEWAY)) for index, of_hop in hops]
+    return found
+
+
+def _next_hops(data):
+    """Return index and attributes of each of a route's next hops."""
+    found = []
+    while len(data) >= _NEXT_HOP.size:
+        length, _flags, _weight, index = _NEXT_HOP.unpack_from(data)
+        found.append((index, attributes(data[:length], _NEXT_HOP.size)))
+        data = data[max(length + 3 & ~3, _NEXT_HOP.size) :]
     return found
 
 

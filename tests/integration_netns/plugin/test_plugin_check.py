@@ -82,15 +82,53 @@ def test_a_previous_result_is_required(runtime: Runtime) -> None:
     assert "prevResult" in error["msg"]
 
 
-@pytest.mark.parametrize(
-    "previous",
-    [{}, [], "text", {"interfaces": 1}, {"ips": [{"address": "x"}]}, {"routes": [{"dst": 7}]}],
-    ids=["empty", "list", "text", "interfaces", "ips", "routes"],
-)
-def test_a_previous_result_that_is_none(runtime: Runtime, previous: Any) -> None:
+WRONG: list[tuple[str, Any]] = [
+    ("", []),
+    ("", "text"),
+    (".interfaces", {"interfaces": 1}),
+    (".interfaces[0]", {"interfaces": ["eth0"]}),
+    (".interfaces[0].name", {"interfaces": [{"name": []}]}),
+    (".interfaces[0].name", {"interfaces": [{"name": {"a": 1}}]}),
+    (".interfaces[1].mac", {"interfaces": [{"name": "a"}, {"name": "b", "mac": 7}]}),
+    (".interfaces[0].sandbox", {"interfaces": [{"name": "eth0", "sandbox": True}]}),
+    (".ips", {"ips": "10.9.0.2/24"}),
+    (".ips[0]", {"ips": ["10.9.0.2/24"]}),
+    (".ips[0].address", {"ips": [{"address": "x"}]}),
+    (".ips[0].address", {"ips": [{"address": ["10.9.0.2/24"]}]}),
+    (".ips[0].address", {"ips": [{}]}),
+    (".routes", {"routes": {}}),
+    (".routes[0]", {"routes": [7]}),
+    (".routes[0].dst", {"routes": [{"dst": 7}]}),
+    (".routes[0].gw", {"routes": [{"dst": "0.0.0.0/0", "gw": 7}]}),
+    (".routes[0].gw", {"routes": [{"dst": "0.0.0.0/0", "gw": ["10.9.0.1"]}]}),
+    (".routes[0].gw", {"routes": [{"dst": "0.0.0.0/0", "gw": "gateway"}]}),
+]
+
+
+@pytest.mark.parametrize(("key", "previous"), WRONG, ids=[str(previous) for _key, previous in WRONG])
+def test_a_previous_result_that_no_plugin_can_have_made(runtime: Runtime, key: str, previous: Any) -> None:
     runtime.add(CONF)
 
-    runtime.fail("CHECK", {**CONF, "prevResult": previous})
+    error = runtime.fail("CHECK", {**CONF, "prevResult": previous})
+
+    assert error["code"] == 7
+    assert error["msg"].startswith(f"prevResult{key}: ")
+
+
+def test_a_previous_result_without_anything_in_it(runtime: Runtime) -> None:
+    runtime.add(CONF)
+
+    assert "no interface eth0" in runtime.fail("CHECK", {**CONF, "prevResult": {}})["msg"]
+
+
+def test_a_record_with_garbage_for_addresses(runtime: Runtime) -> None:
+    result = runtime.add(CONF)
+    host = result["interfaces"][1]["name"]
+    runtime.node.run("sh", "-c", f'echo \'{{"addresses": ["x", 7]}}\' > /run/humanz-cni/net1/{host}')
+
+    assert runtime.fail("CHECK", {**CONF, "prevResult": result})["msg"] == (
+        f"host-local: the record {host} cannot be read"
+    )
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1"])

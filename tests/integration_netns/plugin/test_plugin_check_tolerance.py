@@ -72,7 +72,8 @@ def test_refused(runtime: Runtime, edit: Edit, environment: dict[str, str], name
 
 
 def test_s_052_two_interfaces_of_one_pod_are_checked_each_by_itself(runtime: Runtime) -> None:
-    conf = nested(isDefaultGateway=True)
+    """The kernel makes one route with two next hops of their IPv6 default routes."""
+    conf = CONF
     results = {ifname: runtime.add(conf, ifname=ifname) for ifname in ("eth0", "net1")}
 
     for ifname, result in results.items():
@@ -81,3 +82,41 @@ def test_s_052_two_interfaces_of_one_pod_are_checked_each_by_itself(runtime: Run
 
     runtime.fail("CHECK", {**conf, "prevResult": results["eth0"]})
     assert runtime.call("CHECK", {**conf, "prevResult": results["net1"]}, ifname="net1") == Outcome(0, "", "")
+
+
+def test_s_091_a_next_hop_that_is_gone_is_missed_though_the_other_interface_has_one(runtime: Runtime) -> None:
+    results = {ifname: runtime.add(CONF, ifname=ifname) for ifname in ("eth0", "net1")}
+    runtime.node.ip("-n pod1 -6 route delete default via fd00:9::1 dev eth0")
+
+    error = runtime.fail("CHECK", {**CONF, "prevResult": results["eth0"]})
+
+    assert error["msg"] == "interface eth0 has no route to ::/0 via fd00:9::1"
+    assert runtime.call("CHECK", {**CONF, "prevResult": results["net1"]}, ifname="net1") == Outcome(0, "", "")
+
+
+def test_s_093_a_route_by_an_interface_of_another_plugin(runtime: Runtime) -> None:
+    result = runtime.add(CONF)
+    runtime.node.ip("-n pod1 link add net1 type veth peer name net2")
+    runtime.node.ip("-n pod1 addr add 192.0.2.9/24 dev net1")
+    for link in ("net1", "net2"):
+        runtime.node.ip(f"-n pod1 link set {link} up")
+    runtime.node.ip("-n pod1 route add 198.51.100.0/24 via 192.0.2.1 dev net1")
+    result["routes"].append({"dst": "198.51.100.0/24", "gw": "192.0.2.1"})
+
+    assert runtime.call("CHECK", {**CONF, "prevResult": result}) == Outcome(0, "", "")
+
+    runtime.node.ip("-n pod1 route delete 198.51.100.0/24")
+    error = runtime.fail("CHECK", {**CONF, "prevResult": result})
+    assert error["msg"] == "the pod has no route to 198.51.100.0/24 via 192.0.2.1"
+
+
+def test_s_091_our_route_by_another_interface_is_not_ours(runtime: Runtime) -> None:
+    conf = nested()
+    conf["ipam"]["routes"] = [{"dst": "198.51.100.0/24"}]
+    result = runtime.add(conf)
+    runtime.node.ip("-n pod1 route delete 198.51.100.0/24")
+    runtime.node.ip("-n pod1 route add 198.51.100.0/24 dev lo")
+
+    error = runtime.fail("CHECK", {**conf, "prevResult": result})
+
+    assert error["msg"] == "interface eth0 has no route to 198.51.100.0/24"

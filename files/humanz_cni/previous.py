@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""prevResult: what ADD has made, and what other plugins of the list have added to it.
+
+All functions take the decoded ``prevResult`` and raise CNIError 7 for a value that no result can have.
+"""
+
+from .errors import INVALID_CONFIG, CNIError, invalid_config
+from .fields import address, field, parse_network
+
+
+def load(conf):
+    """Return the ``prevResult`` of the decoded configuration *conf*, which must have one."""
+    previous = field(conf, "prevResult", dict, None)
+    if previous is None:
+        raise CNIError(INVALID_CONFIG, "Required prevResult missing")
+    return previous
+
+
+def interfaces(previous):
+    """Return the interfaces by (name, whether in a sandbox), each a tuple of hardware address and sandbox, texts."""
+    found = {}
+    for path, one in _items(previous, "interfaces"):
+        name, mac, sandbox = (field(one, key, str, "", path) for key in ("name", "mac", "sandbox"))
+        found[name, bool(sandbox)] = mac, sandbox
+    return found
+
+
+def addresses(previous):
+    """Return the addresses of all interfaces: Networks with their host bits."""
+    return [parse_network(one.get("address"), path + "address") for path, one in _items(previous, "ips")]
+
+
+def routes(previous):
+    """Return the routes: tuples of dst (Network) and gateway (Address or None)."""
+    return [
+        (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
+        for path, one in _items(previous, "routes")
+    ]
+
+
+def _items(previous, key):
+    """Return the objects of the list *key*, each with the path that leads to its keys."""
+    items = field(previous, key, list, [], "prevResult.")
+    for number, one in enumerate(items):
+        if not isinstance(one, dict):
+            raise invalid_config("prevResult.%s[%d]" % (key, number), one, "it must be an object")
+    return [("prevResult.%s[%d]." % (key, number), one) for number, one in enumerate(items)]
