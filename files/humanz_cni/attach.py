@@ -77,14 +77,23 @@ class Attachment:
     def _choose(self, reservations, facts):
         ipam = self.conf.ipam
         boot = store.boot_id()
+        asked = (reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
         try:
-            return pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
+            return pool.reserve(*asked)
+        except pool.StateLost:
+            from . import restore
+
+            restore.run(reservations, self.conf.name, self.conf.bridge, ipam.sets, boot)
+        except pool.Exhausted:
+            pass
+        try:
+            return pool.reserve(*asked, restored=True)
         except pool.Exhausted:
             from . import reclaim
 
             if not reclaim.run(reservations, boot):
                 raise
-        return pool.reserve(reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
+        return pool.reserve(*asked, restored=True)
 
     def _dns(self):
         if not self.conf.dns and not (self.conf.ipam and self.conf.ipam.resolv_conf):

@@ -21,6 +21,10 @@ class Exhausted(CNIError):
     """No address is free in a range set."""
 
 
+class StateLost(Exception):
+    """The network's directory has no state, so that there may be attachments without a record."""
+
+
 class Assignment:
     """An *address* and the *range* it was taken from."""
 
@@ -36,7 +40,7 @@ class Assignment:
         return "%s/%d" % (self.address, self.range.subnet.prefix)
 
 
-def reserve(store, owner, sets, requested, boot, facts):
+def reserve(store, owner, sets, requested, boot, facts, restored=False):
     """Reserve one address of each range set for *owner*, and return the Assignments.
 
     :param store: the network's Store.
@@ -44,12 +48,15 @@ def reserve(store, owner, sets, requested, boot, facts):
     :param requested: addresses asked for; each must be in a set of its own.
     :param boot: this boot's id.
     :param facts: what else the record says: a dict.
+    :param restored: whether living attachments have been looked for, where the network's directory has no state.
 
-    Raises CNIError, and OSError if the store cannot be written; nothing is reserved then.
+    Raises CNIError, StateLost, and OSError if the store cannot be written; nothing is reserved then.
     """
     wishes = _match(sets, requested)
     with store.locked() as state:
         if state.boot != boot:
+            if state.boot is None and not restored:
+                raise StateLost
             _forget_earlier_boots(store, boot)
         held = store.record(owner)
         if held is not None:

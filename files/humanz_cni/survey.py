@@ -9,7 +9,7 @@ from .address import Address
 
 def addresses(store):
     """Return the names of all reserved addresses, a set."""
-    return {name for name in store.names() if _is_address(name)}
+    return {name for name in store.names() if is_address(name)}
 
 
 def records(store):
@@ -26,7 +26,7 @@ def forget(store, is_stale):
     :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
     """
     gone = [name for name, record in records(store) if is_stale(name, record)]
-    gone.sort(key=lambda name: not _is_address(name))  # addresses before owners, as Store.remove does
+    gone.sort(key=lambda name: not is_address(name))  # addresses before owners, as Store.remove does
     for name in gone:
         disk.unlink(store.path_of(name))
     if gone:
@@ -46,7 +46,8 @@ def usage(store, range_set):
     return sum(1 for one in used if any(one in single for single in range_set)), sum(len(one) for one in range_set)
 
 
-def _is_address(name):
+def is_address(name):
+    """Say whether the file *name* is named by an address."""
     try:
         Address.parse(name)
     except ValueError:

@@ -14,10 +14,10 @@ RTA_MULTIPATH = 9
 _NEXT_HOP = Struct("=HBBi")  # length with attributes, flags, weight, index of the link
 
 
-def all_links(sock):
-    """Return every Link of the namespace."""
+def all_links(sock, kind=links.Link):
+    """Return every link of the namespace, as *kind*, which is Link or made from the same."""
     body = links.LINK.pack(0, 0, 0, 0, 0) + u32(links.IFLA_EXT_MASK, links.RTEXT_FILTER_SKIP_STATS)
-    return [links.Link(entry) for entry in sock.dump(links.RTM_GETLINK, body)]
+    return [kind(entry) for entry in sock.dump(links.RTM_GETLINK, body)]
 
 
 def routes(sock, family):

@@ -32,7 +32,7 @@ def reserve(
 ) -> str:
     """Reserve one address and return it."""
     sets = ranges.load({"subnet": subnet, **conf}, "ipam.")
-    (one,) = pool.reserve(reservations, owner, sets, [], boot, {"netns": "/run/netns/x"})
+    (one,) = pool.reserve(reservations, owner, sets, [], boot, {"netns": "/run/netns/x"}, restored=True)
     return str(one.address)
 
 
@@ -52,7 +52,7 @@ def test_a_record_names_its_owner_and_is_found_by_address_and_by_owner(reservati
 
 def test_releasing_gives_all_addresses_back_and_may_be_repeated(reservations: store.Store) -> None:
     sets = ranges.load({"ranges": [[{"subnet": "10.9.0.0/24"}], [{"subnet": "fd00:9::/64"}]]}, "ipam.")
-    pool.reserve(reservations, OWNER, sets, [], BOOT, {})
+    pool.reserve(reservations, OWNER, sets, [], BOOT, {}, restored=True)
 
     with reservations.locked():
         assert reservations.remove(OWNER) is True

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of attachments that are alive, made again where a network has no state: a new node, or a directory lost.
+
+Also of what another plugin has attached to the bridge: after a change from the reference's ``bridge`` to this plugin
+its pods live on, with addresses of which only their own plugin has records.
+"""
+
+import time
+
+from . import disk, links, living, netlink, survey
+from .owner import Owner
+
+
+class Stranger:
+    """What is attached to the bridge by the link *name*, not by this plugin; its record takes the place of an owner's.
+
+    Nobody asks this plugin to detach it: its addresses are reclaimed when the link is gone.
+    """
+
+    def __init__(self, network, name):
+        self._network = network
+        self._name = name
+        self.host_veth = "port-" + name
+
+    def document(self):
+        """Return the owner's part of the record."""
+        return {"network": self._network, "link": self._name}
+
+
+def run(reservations, network, bridge, sets, boot):
+    """Reserve in the store *reservations* of *network* what living attachments have of the range *sets*.
+
+    :param bridge: the bridge's name.
+    :param boot: this boot's id.
+
+    The kernel is asked before the lock is taken. Whoever comes second finds all done.
+    """
+    found = _attached(network, bridge, sets)
+    with reservations.locked() as state:
+        if state.boot == boot:
+            return
+        survey.forget(reservations, lambda _name, record: record.get("boot") != boot)
+        for holder, addresses in found:
+            _put_back(reservations, holder, addresses, boot)
+        state.remember(boot, ())
+
+
+def _attached(network, bridge, sets):
+    """Return the owner, or a Stranger, and the addresses in *sets* (texts) of each attachment that has any."""
+    sock = netlink.Socket()
+    try:
+        of_bridge = links.get(sock, bridge)
+        found = []
+        for port in living.ports(sock):
+            holder = Owner.from_alias(port.alias)
+            if holder is None and of_bridge and port.master == of_bridge.index:
+                holder = Stranger(network, port.name)
+            elif holder is None or holder.network != network:
+                continue
+            addresses = [str(one) for one in living.addresses(sock, port) or () if _is_in(one, sets)]
+            if addresses:
+                found.append((holder, addresses))
+        return found
+    finally:
+        sock.close()
+
+
+def _is_in(address, sets):
+    return any(address in one for of_set in sets for one in of_set)
+
+
+def _put_back(reservations, holder, addresses, boot):
+    """Reserve *addresses* for *holder*, except those that others have a record of."""
+    known = reservations.record(holder)
+    if known and all(map(reservations.is_taken, addresses)):
+        return
+    document = holder.document()
+    record = dict(document, netns="", pod="", time=int(time.time()))
+    own = []
+    for address in addresses:
+        present = reservations.read(address) or {}
+        if all(present.get(key, value) == value for key, value in document.items()):
+            record.update(present)
+            own.append(address)
+    record.update(known or {}, addresses=own, boot=boot)
+    reservations.remove(holder)
+    for address in own:
+        disk.unlink(reservations.path_of(address))
+    reservations.add(holder, record)
