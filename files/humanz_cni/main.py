@@ -17,6 +17,7 @@ _COMMANDS = {
     "ADD": ("attach", None),
     "DEL": ("detach", None),
     "CHECK": ("check", "0.4.0"),
+    "GC": ("collect", "1.1.0"),
 }
 
 

@@ -17,6 +17,7 @@ FAMILIES = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6
 _SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
 _MULTICAST = {32: "224.0.0.0/4", 128: "ff00::/8"}
 _FAMILY = {32: 2, 128: 10}
+_NAME_LENGTH = 80
 _EINVAL, _EPROTONOSUPPORT = 22, 93
 
 
@@ -67,6 +68,20 @@ def remove(families):
         sock.close()
 
 
+def remove_unused(name, is_used):
+    """Remove the rules of the network *name* for the subnets (Networks) that *is_used* denies."""
+    for family_name in tables():
+        sock = nftables.Socket()
+        try:
+            family = FAMILIES[family_name]
+            for chain in nftables.chains(sock, family, ALIAS):
+                subnet = _subnet_of(name, chain)
+                if subnet and not is_used(subnet):
+                    sock.transaction(nftables.delete_chain(family, ALIAS, chain))
+        finally:
+            sock.close()
+
+
 def _creation(family, name, subnet):
     bits = subnet.address.bits
     chain = _chain(name, subnet)
@@ -90,4 +105,15 @@ def _comment(name):
 
 def _chain(name, subnet):
     """Return the chain's name, which ``nft`` can read back; a network's name of any length and a subnet fit."""
-    return "masq-%s-%s" % (name[:80], str(subnet).replace(":", "_"))
+    return "masq-%s-%s" % (name[:_NAME_LENGTH], str(subnet).replace(":", "_"))
+
+
+def _subnet_of(name, chain):
+    """Return the Network whose *chain* of the network *name* it is, or None if it is another's, or may be."""
+    start = "masq-%s-" % name
+    if len(name) > _NAME_LENGTH or not chain.startswith(start):
+        return None
+    try:
+        return Network.parse(chain[len(start) :].replace("_", ":"))
+    except ValueError:  # of a network whose name begins alike
+        return None

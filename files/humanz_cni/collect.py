@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GC: take away what is left of attachments of this network that the runtime does not know any more.
+
+An error stops nothing: as much as possible is removed, then all errors are reported as one.
+"""
+
+import posix
+
+from . import detach, disk, masquerade, netconf, netlink, reclaim, store, survey, tables
+from .address import Address
+from .errors import INVALID_CONFIG, CNIError, invalid_config
+from .fields import field
+from .owner import Owner
+
+# The second one is what the specification called it at first.
+_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+_TEMPORARY = (".veth", ".port-")  # how the store names a record that is being written
+
+
+def run(request, _finish):
+    """Carry out the GC *request*; CNIError says what could not be removed. Without a list nothing is."""
+    network = request.network
+    keep = {holder.host_veth for holder in _valid(request.conf, network)}
+    data_dir, durable = store.data_dir(request.conf)
+    reservations = store.Store(data_dir, network, durable)
+    problems = []
+    records = {}
+    if reservations.exists():
+        records = _attempt(problems, reservations.path, lambda: dict(survey.records(reservations))) or {}
+    for holder in _holders(network, records):
+        if holder.host_veth not in keep:
+            before = len(problems)
+            _attempt(problems, holder.host_veth, lambda holder=holder: detach.delete_link(holder))
+            if len(problems) > before:
+                keep.add(holder.host_veth)  # its pod may be alive, so its addresses are not free
+    evidence = reclaim.Evidence(boot=None)
+    gone = {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
+    if records:
+        _attempt(problems, reservations.path, lambda: _forget(reservations, gone, problems))
+    kept = {name: record for name, record in records.items() if name not in gone}
+    _attempt(problems, network, lambda: _remove_rules(request, kept))
+    if problems:
+        raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
+
+
+def _valid(conf, network):
+    """Return the Owners of the attachments that *conf* says are valid; CNIError 7 if it does not say which are."""
+    for key in _KEYS:
+        items = field(conf, key, list, None)
+        if items is not None:
+            return [_owner(item, "%s[%d]" % (key, number), network) for number, item in enumerate(items)]
+    raise CNIError(
+        INVALID_CONFIG, "%s is missing: it must list the attachments that are valid" % _KEYS[0], "nothing was removed"
+    )
+
+
+def _owner(item, path, network):
+    if not isinstance(item, dict):
+        raise invalid_config(path, item, "it must be an object with containerID and ifname")
+    container_id, ifname = (field(item, key, str, "", path + ".") for key in ("containerID", "ifname"))
+    if not container_id or not ifname:
+        raise invalid_config(path, item, "it must have containerID and ifname")
+    try:
+        return Owner(network, container_id, ifname)
+    except UnicodeEncodeError:  # JSON can write half a character
+        raise invalid_config(path, item, "containerID and ifname must be text") from None
+
+
+def _holders(network, records):
+    """Return an Owner for each attachment of *network* that has a link or a record, by the link's name."""
+    sock = netlink.Socket()
+    try:
+        holders = [Owner.from_alias(link.alias) for link in tables.all_links(sock)]
+    finally:
+        sock.close()
+    holders += [_holder(record, network) for record in records.values()]
+    return {one.host_veth: one for one in holders if one and one.network == network}.values()
+
+
+def _holder(record, network):
+    """Return the Owner that *record* names; None for one that cannot be read, or is another network's."""
+    parts = [record.get(key) for key in ("network", "containerID", "ifname")]
+    if parts[0] != network or not all(isinstance(part, str) and part for part in parts):
+        return None
+    try:
+        return Owner(*parts)
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_kept(name, record, network, keep, evidence):
+    holder = _holder(record, network)
+    if holder:
+        return holder.host_veth in keep
+    if isinstance(record.get("link"), str):  # of another plugin's attachment, see restore.Stranger
+        return record["link"] in evidence.links
+    return name in keep or not reclaim.is_nobodys(name, evidence)
+
+
+def _forget(reservations, records, problems):
+    """Remove *records*, unless they have changed since, and what calls that were killed left half written."""
+    with reservations.locked():
+        for name in sorted(records, key=lambda name: not survey.is_address(name)):  # as Store.remove does
+            if reservations.read(name) == records[name]:
+                _attempt(problems, name, lambda name=name: disk.unlink(reservations.path_of(name)))
+        for name in posix.listdir(reservations.path):
+            if name.startswith(_TEMPORARY):
+                _attempt(problems, name, lambda name=name: disk.unlink(reservations.path_of(name)))
+        reservations.sync()
+
+
+def _remove_rules(request, records):
+    """Remove masquerading of subnets that neither the configuration has any more nor an address of *records* is in."""
+    conf = netconf.load(request)
+    wanted = []
+    if conf.masquerade and conf.ipam:
+        wanted = [one.subnet for of_set in conf.ipam.sets for one in of_set]
+    used = [Address.parse(name) for name in records if survey.is_address(name)]
+    masquerade.remove_unused(
+        request.network, lambda subnet: subnet in wanted or any(address in subnet for address in used)
+    )
+
+
+def _attempt(problems, where, step):
+    """Return what *step* returns; if it fails, note that in *problems*."""
+    try:
+        return step()
+    except CNIError as exc:
+        problems.append(exc)
+    except OSError as exc:
+        problems.append(store.io_error(exc, where))
+    return None
