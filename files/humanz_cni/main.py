@@ -18,6 +18,7 @@ _COMMANDS = {
     "DEL": ("detach", None),
     "CHECK": ("check", "0.4.0"),
     "GC": ("collect", "1.1.0"),
+    "STATUS": ("status", "1.1.0"),
 }
 
 

@@ -48,8 +48,12 @@ def usage(store, range_set):
 
 def is_address(name):
     """Say whether the file *name* is named by an address."""
+    return parse(name) is not None
+
+
+def parse(name):
+    """Return the Address that the file *name* is named by, or None."""
     try:
-        Address.parse(name)
+        return Address.parse(name)
     except ValueError:
-        return False
-    return True
+        return None

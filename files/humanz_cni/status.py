@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""STATUS: could the next ADD be served, and is the network of the pods that are there whole?
+
+A runtime that asks takes an error for "this node's network is not ready", so each one says what is to be done about it.
+"""
+
+import posix
+
+from . import disk, links, netconf, netlink, ranges, reclaim, restore, store, survey, tables
+from .address import Network
+from .errors import PLUGIN_UNAVAILABLE, PLUGIN_UNAVAILABLE_LIMITED, CNIError
+from .owner import Owner
+
+_LOCK_SECONDS = 2
+_RECORD_SIZE = 512  # in bytes; what a record takes at least
+
+
+def run(request, _finish):
+    """Carry out the STATUS *request*: CNIError 50 if no ADD can succeed, 51 if pods that are there are cut off."""
+    conf = netconf.load(request)
+    sock = netlink.Socket()
+    bridge = links.get(sock, conf.bridge)
+    missing = []
+    if bridge:
+        missing = _check_bridge(sock, conf, bridge)
+    if conf.ipam:
+        _check_pool(conf)
+    attachments = _attachments(sock, conf.name)
+    if attachments:
+        _check_connectivity(conf, bridge, missing, attachments)
+
+
+def _unavailable(message, details=""):
+    return CNIError(PLUGIN_UNAVAILABLE, message, details)
+
+
+def _check_bridge(sock, conf, bridge):
+    """Return the gateway addresses (Networks) that *bridge* lacks and ADD would give it."""
+    if bridge.kind != "bridge":
+        raise _unavailable(
+            '"%s" already exists but is not a bridge' % bridge.name, "delete it, or change the key bridge"
+        )
+    missing = []
+    for of_set in conf.ipam.sets if conf.ipam and conf.is_gateway else ():
+        present = links.addresses(sock, bridge.index, of_set[0].gateway.family)
+        wanted = [Network(one.gateway, one.subnet.prefix) for one in of_set]
+        if any(one in present for one in wanted):
+            continue
+        for other in present:
+            if not conf.force_address and (other.address.bits == 32 or other.overlaps(wanted[0])):
+                raise _unavailable(
+                    '"%s" already has an IP address different from %s' % (bridge.name, wanted[0]),
+                    "it has %s; remove that, or set forceAddress" % other,
+                )
+        missing.append(wanted[0])
+    return missing
+
+
+def _check_pool(conf):
+    ipam = conf.ipam
+    reservations = store.Store(ipam.data_dir, conf.name, ipam.durable)
+    boot = store.boot_id()
+    try:
+        reservations.create()
+        with reservations.locked(_LOCK_SECONDS) as state:
+            _write(reservations.path_of(".status"))
+            of_boot = state.boot
+        if of_boot is None:
+            restore.run(reservations, conf.name, conf.bridge, ipam.sets, boot)
+        if of_boot in (None, boot):  # else ADD begins with an empty pool
+            _check_room(reservations, ipam.sets, boot)
+    except OSError as exc:
+        raise _unavailable(store.io_error(exc, reservations.path).message) from exc
+    except CNIError as exc:
+        raise _unavailable(exc.message, exc.details) from exc
+
+
+def _write(path):
+    """Write and remove a file as large as a record."""
+    descriptor = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    try:
+        disk.write_all(descriptor, bytes(_RECORD_SIZE))
+    finally:
+        posix.close(descriptor)
+        disk.unlink(path)
+
+
+def _check_room(reservations, sets, boot):
+    """Raise CNIError if all addresses of a range set are used, and none would be reclaimed."""
+    names = len(reservations.names())
+    for number, of_set in enumerate(sets):
+        if names < sum(len(one) for one in of_set):
+            continue
+        used, total = survey.usage(reservations, of_set)
+        if used < total:
+            continue
+        stale = reclaim.stale(reservations, boot)
+        if any(address in one for address in map(survey.parse, stale) if address for one in of_set):
+            continue
+        raise _unavailable(
+            "range set %d is exhausted: %d of %d addresses of %s are used" % (number, used, total, ranges.show(of_set)),
+            "they are reserved in %s, and no reservation is stale" % reservations.path,
+        )
+
+
+def _attachments(sock, network):
+    """Return how many attachments of *network* there are."""
+    owners = (Owner.from_alias(link.alias) for link in tables.all_links(sock))
+    return sum(1 for one in owners if one and one.network == network)
+
+
+def _check_connectivity(conf, bridge, missing, attachments):
+    if bridge is None:
+        problem = "is missing"
+    elif not bridge.is_up:
+        problem = "is down"
+    elif missing:
+        problem = "does not have address %s" % ", ".join(map(str, missing))
+    else:
+        return
+    raise CNIError(
+        PLUGIN_UNAVAILABLE_LIMITED, "bridge %s %s" % (conf.bridge, problem),
+        "attachments of %s that depend on it: %d" % (conf.name, attachments),
+    )  # fmt: skip

@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""STATUS: says beforehand whether an ADD would succeed, and whether the pods that are there are cut off."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from runtime import Outcome, Runtime, nested
+
+CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
+SMALL = nested(("10.9.0.0/30",), cniVersion="1.1.0")  # one address for pods
+NOTHING: dict[str, str | None] = {"CONTAINERID": None, "IFNAME": None, "NETNS": None}
+
+
+def ready(runtime: Runtime, conf: dict[str, Any]) -> None:
+    """Ask, and make sure that the answer is yes, and that an ADD succeeds."""
+    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    runtime.add(conf, "asked")
+    runtime.delete(conf, "asked")
+
+
+def refuse(runtime: Runtime, conf: dict[str, Any]) -> dict[str, Any]:
+    """Ask, and make sure that the answer is no, and that an ADD fails; return the answer."""
+    error = runtime.fail("STATUS", conf, **NOTHING)
+    runtime.pod("asked")
+    runtime.fail("ADD", conf, "asked")
+    return error
+
+
+@pytest.mark.parametrize("conf", [CONF, {**CONF, "ipam": {}, "isGateway": False}], ids=["addresses", "no addresses"])
+def test_s_100_on_a_node_where_nothing_was_yet(runtime: Runtime, conf: dict[str, Any]) -> None:
+    ready(runtime, conf)
+
+
+def test_s_100_with_pods(runtime: Runtime) -> None:
+    runtime.add(CONF, "pod1")
+    before = runtime.state()
+
+    assert runtime.call("STATUS", CONF, **NOTHING) == Outcome(0, "", "")
+    assert runtime.state() == before
+    ready(runtime, CONF)
+
+
+def test_s_100_s_103_an_exhausted_pool_is_named_with_its_figures(runtime: Runtime) -> None:
+    runtime.add(SMALL, "pod1")
+
+    error = refuse(runtime, SMALL)
+
+    assert error["code"] == 50
+    assert error["msg"] == "range set 0 is exhausted: 1 of 1 addresses of 10.9.0.1-10.9.0.2 are used"
+    assert "/run/humanz-cni/net1" in error["details"]
+    runtime.delete(SMALL, "pod1")
+    ready(runtime, SMALL)
+
+
+def test_s_100_the_second_set_is_exhausted(runtime: Runtime) -> None:
+    conf = nested(("10.9.0.0/24", "fd00:9::/126"), cniVersion="1.1.0")
+    runtime.add(conf, "pod1")
+    runtime.add(conf, "pod2")
+
+    error = refuse(runtime, conf)
+
+    assert error["msg"] == "range set 1 is exhausted: 2 of 2 addresses of fd00:9::1-fd00:9::3 are used"
+
+
+def test_s_100_a_pool_that_can_be_reclaimed_is_not_exhausted(runtime: Runtime) -> None:
+    runtime.add(SMALL, "pod1")
+    runtime.node.run("ip", "netns", "delete", "pod1")
+    runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+    assert runtime.fail("STATUS", SMALL, **NOTHING)["code"] == 50  # an ADD may be under way
+    runtime.node.run("sh", "-c", 'cd /run/humanz-cni/net1; sed -i -E \'s/"time": [0-9]+/"time": 1000/\' 10.* veth*')
+    before = runtime.records()
+
+    assert runtime.call("STATUS", SMALL, **NOTHING) == Outcome(0, "", "")
+    assert runtime.records() == before
+    ready(runtime, SMALL)
+
+
+def test_s_100_records_of_an_earlier_boot_do_not_count(runtime: Runtime) -> None:
+    runtime.add(SMALL, "pod1")
+    runtime.node.run("sh", "-c", 'sed -i -E \'s/"boot": "[^"]*"/"boot": "earlier"/\' /run/humanz-cni/net1/*')
+    runtime.node.run("ip", "netns", "delete", "pod1")
+
+    ready(runtime, SMALL)
+
+
+def test_s_100_a_pool_whose_records_are_lost_is_exhausted_all_the_same(runtime: Runtime) -> None:
+    runtime.add(SMALL, "pod1")
+    runtime.node.run("rm", "-r", "/run/humanz-cni")
+
+    assert refuse(runtime, SMALL)["code"] == 50
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
+def test_s_100_a_data_directory_that_cannot_be_made(runtime: Runtime, place: str) -> None:
+    conf = {**CONF, "ipam": {**CONF["ipam"], "dataDir": place}}
+
+    error = refuse(runtime, conf)
+
+    assert error["code"] == 50
+    assert place in error["msg"]
+
+
+def test_s_100_a_data_directory_that_is_read_only(runtime: Runtime) -> None:
+    runtime.add(CONF, "pod1")
+    runtime.node.run("mount", "--bind", "/run/humanz-cni", "/run/humanz-cni")
+    runtime.node.run("mount", "-o", "remount,ro,bind", "/run/humanz-cni")
+
+    error = refuse(runtime, CONF)
+
+    assert error["code"] == 50
+    assert "Read-only file system" in error["msg"]
+
+
+def test_s_100_a_full_disk(runtime: Runtime) -> None:
+    runtime.node.run("mkdir", "/run/full")
+    runtime.node.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/run/full")
+    conf = {**CONF, "ipam": {**CONF["ipam"], "dataDir": "/run/full"}}
+    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    runtime.node.run("sh", "-c", "cat /dev/zero > /run/full/zeros 2>/dev/null; true")
+
+    error = refuse(runtime, conf)
+
+    assert error["code"] == 50
+    assert "/run/full" in error["msg"]
+    assert "No space left on device" in error["msg"]
+
+
+def test_s_100_a_lock_that_somebody_holds(runtime: Runtime) -> None:
+    runtime.add(CONF, "pod1")
+    holder = subprocess.Popen(
+        [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        error = runtime.fail("STATUS", CONF, **NOTHING)
+    finally:
+        holder.communicate()
+    assert error["code"] == 50
+    assert "/run/humanz-cni/net1/lock is locked" in error["msg"]
+
+
+def test_s_100_a_link_that_is_no_bridge(runtime: Runtime) -> None:
+    runtime.node.ip("link add br1 type veth peer name other")
+
+    error = refuse(runtime, CONF)
+
+    assert (error["code"], error["msg"]) == (50, '"br1" already exists but is not a bridge')
+
+
+@pytest.mark.parametrize("address", ["10.9.0.7/24", "192.0.2.1/24", "fd00:9::7/64"])
+def test_s_100_a_bridge_with_another_address(runtime: Runtime, address: str) -> None:
+    runtime.node.ip("link add br1 type bridge")
+    runtime.node.ip(f"addr add {address} dev br1")
+
+    error = refuse(runtime, CONF)
+
+    assert error["code"] == 50
+    assert '"br1" already has an IP address different from ' in error["msg"]
+    assert address in error["details"]
+    runtime.node.run("ip", "netns", "delete", "asked")
+    ready(runtime, {**CONF, "forceAddress": True})
+
+
+CUT_OFF = {
+    "down": ("ip link set br1 down", "bridge br1 is down"),
+    "without its address": ("ip addr delete 10.9.0.1/24 dev br1", "bridge br1 does not have address 10.9.0.1/24"),
+    "without its IPv6 address": (
+        "ip addr delete fd00:9::1/64 dev br1",
+        "bridge br1 does not have address fd00:9::1/64",
+    ),
+    "missing": ("ip link delete br1", "bridge br1 is missing"),
+}
+
+
+@pytest.mark.parametrize(("command", "said"), CUT_OFF.values(), ids=CUT_OFF)
+def test_s_100_pods_that_are_cut_off(runtime: Runtime, command: str, said: str) -> None:
+    runtime.add(CONF, "pod1")
+    runtime.node.run("sh", "-c", command)
+
+    error = runtime.fail("STATUS", CONF, **NOTHING)
+
+    assert (error["code"], error["msg"]) == (51, said)
+    assert error["details"] == "attachments of net1 that depend on it: 1"
+    runtime.delete(CONF, "pod1")
+    ready(runtime, CONF)  # without pods nobody is cut off, and ADD makes the bridge whole
+
+
+@pytest.mark.parametrize("further", [{"mtu": "high"}, {"ipam": {"type": "host-local"}}], ids=["mtu", "no range"])
+def test_s_100_a_configuration_that_is_wrong(runtime: Runtime, further: dict[str, Any]) -> None:
+    assert refuse(runtime, {**CONF, **further})["code"] == 7
+
+
+@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0"])
+def test_s_021_versions_before_1_1_0_do_not_have_it(runtime: Runtime, version: str) -> None:
+    error = runtime.fail("STATUS", {**CONF, "cniVersion": version}, **NOTHING)
+
+    assert (error["code"], error["msg"]) == (1, "config version does not allow STATUS")
+
+
+@pytest.mark.parametrize("command", ["GC", "STATUS"])
+def test_s_018_versions_to_come(runtime: Runtime, command: str) -> None:
+    error = runtime.fail(command, {**CONF, "cniVersion": "1.2.0"}, **NOTHING)
+
+    assert (error["code"], error["msg"]) == (1, f"plugin version does not allow {command}")
+
+
+@pytest.mark.parametrize("command", ["GC", "STATUS"])
+def test_s_009_s_101_of_the_environment_only_the_path_is_required(runtime: Runtime, command: str) -> None:
+    error = runtime.fail(command, CONF, **NOTHING, PATH=None)
+
+    assert (error["code"], error["msg"]) == (4, "required env variables [CNI_PATH] missing")
