@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ADD: attach a pod to the bridge, whole or not at all."""
 
-import sys
 import time
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, pool, result, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, pool, result, sigterm, store
 from .address import Address, Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
@@ -72,7 +71,7 @@ class Attachment:
             self.chosen = self._choose(reservations, facts)
         except OSError as exc:
             raise store.io_error(exc, reservations.path) from exc
-        self._undo.append(lambda: _release(reservations, self.owner))
+        self._undo.append(lambda detach: detach.release(reservations, self.owner))
 
     def _choose(self, reservations, facts):
         ipam = self.conf.ipam
@@ -111,13 +110,14 @@ class Attachment:
     def _plug(self, sock, port_of, pod, mac):
         """Make the veth pair and return the index of its pod's end."""
         host = (self.owner.host_veth, self.owner.host_mac)
+        self._undo.append(lambda detach: detach.delete_link(self.owner))
         try:
             sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, self.conf.mtu))
         except netlink.NetlinkError as exc:
             if exc.errno != _EEXIST:
                 raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
+            self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
-        self._undo.append(lambda: sock.request(_delete_named(sock, self.owner.host_veth)))
         options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
         return _port(sock, self.owner.host_veth, options).peer
 
@@ -184,25 +184,19 @@ class Attachment:
         disk.sysctl(ipv6 + "accept_dad", b"1" if self.conf.dad else b"0")
 
     def _roll_back(self):
+        sigterm.ignore()
+        from . import detach
+
         for step in reversed(self._undo):
             try:
-                step()
+                step(detach)
             except Exception as exc:  # the error that led here is the one to report
-                sys.stderr.write("humanz-cni: undoing ADD of %s: %s\n" % (self.owner.alias, exc))
+                disk.complain("undoing ADD of %s: %s" % (self.owner.alias, exc))
 
 
 def run(request, finish):
     """Carry out the ADD *request*; *finish* gets the result document."""
     Attachment(request).run(finish)
-
-
-def _release(reservations, of_owner):
-    with reservations.locked():
-        reservations.remove(of_owner)
-
-
-def _delete_named(sock, name):
-    return links.delete(links.get(sock, name).index)
 
 
 def _port(sock, name, *before):
@@ -220,5 +214,6 @@ def _settle(sock, name):
     while _port(sock, name).operstate != links.OPERSTATE_UP:
         if time.monotonic() > deadline:
             raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
-        time.sleep(pause)
+        with sigterm.Waiting():
+            time.sleep(pause)
         pause = min(pause * 2, 0.05)

@@ -19,9 +19,9 @@ def delete_link(of_owner):
     """Delete the veth pair of *of_owner*; say whether there was one."""
     sock = netlink.Socket()
     try:
-        link = links.get(sock, of_owner.host_veth)
-        # An ADD that was killed may have left the link without its alias.
-        if link is None or link.kind != "veth" or link.alias not in ("", of_owner.alias):
+        link = links.get(sock, of_owner.host_veth) or _renamed(sock, of_owner)
+        # An ADD that was killed may have left the link without its alias, and somebody may have given it another.
+        if link is None or not (_is_of(link, of_owner) or (link.kind == "veth" and not link.alias)):
             return False
         sock.request(links.delete(link.index))
     except netlink.NetlinkError as exc:
@@ -31,6 +31,17 @@ def delete_link(of_owner):
     finally:
         sock.close()
     return True
+
+
+def _renamed(sock, of_owner):
+    """Return the Link of *of_owner* whatever it is called now, or None."""
+    from . import tables
+
+    return next((link for link in tables.all_links(sock) if _is_of(link, of_owner)), None)
+
+
+def _is_of(link, of_owner):
+    return link.kind == "veth" and (link.alias == of_owner.alias or link.mac == of_owner.host_mac)
 
 
 def release(reservations, of_owner):

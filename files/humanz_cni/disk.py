@@ -35,6 +35,14 @@ def write_all(descriptor, data):
         data = data[posix.write(descriptor, data) :]
 
 
+def complain(text):
+    """Say *text* on standard error, if somebody takes it."""
+    try:
+        write_all(2, ("humanz-cni: %s\n" % text).encode("utf-8", "replace"))
+    except OSError:
+        return
+
+
 def replace(path, temporary, data, durable):
     """Make *path* a file that holds *data*: written as *temporary* in the same directory and renamed.
 

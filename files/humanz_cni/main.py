@@ -7,10 +7,10 @@ import posix
 import sys
 import time
 
-from . import __version__, disk, jsontext, request, spec
+from . import __version__, disk, jsontext, request, sigterm, spec
 from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError
 
-_STDIN, _STDOUT = 0, 1
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 # command -> (module with run(request, finish), the oldest version of the configuration that allows it)
 _COMMANDS = {
@@ -20,10 +20,6 @@ _COMMANDS = {
     "GC": ("collect", "1.1.0"),
     "STATUS": ("status", "1.1.0"),
 }
-
-
-class _Terminated(BaseException):
-    """The runtime asked the process to end."""
 
 
 def main():
@@ -55,6 +51,7 @@ def run(environ, started):
         error = _unforeseen(exc)
     if asked and asked.conf:
         _log(asked, started, "error=%d %s" % (error.code, error.message))
+    sigterm.ignore()
     _print(error.document(asked.cni_version if asked else spec.NEWEST))
     return 1
 
@@ -69,11 +66,13 @@ def _carry_out(asked, started):
     if oldest:
         spec.require_allowed(asked.command, oldest, asked.cni_version)
     spec.require_supported(asked.cni_version)
-    _end_on_sigterm()
+    sigterm.watch()
     addresses = []
 
     def finish(result):
         addresses.extend(ip["address"] for ip in result.get("ips", ()))
+        sigterm.check()
+        sigterm.ignore()
         _print(result)
 
     _load(module).run(asked, finish)
@@ -120,7 +119,8 @@ def _read_what_comes():
 
 def _about():
     supported = ", ".join(spec.SUPPORTED)
-    sys.stderr.write("CNI plugin humanz-cni v%s\nCNI protocol versions supported: %s\n" % (__version__, supported))
+    text = "CNI plugin humanz-cni v%s\nCNI protocol versions supported: %s\n" % (__version__, supported)
+    disk.write_all(_STDERR, text.encode("ascii"))
 
 
 def _print(document):
@@ -129,27 +129,19 @@ def _print(document):
 
 def _unforeseen(exc):
     """Return the CNIError for the exception *exc*, which nobody foresaw; its traceback goes to standard error."""
-    if isinstance(exc, _Terminated):
-        return CNIError(INTERNAL, "terminated by the runtime; all changes were undone")
+    if isinstance(exc, (sigterm.Terminated, KeyboardInterrupt)):
+        return CNIError(INTERNAL, "terminated by a signal before it was done")
     sys.excepthook(type(exc), exc, exc.__traceback__)
     return CNIError(INTERNAL, "%s: %s" % (type(exc).__name__, exc), "humanz-cni v%s" % __version__)
 
 
-def _end_on_sigterm():
-    """Let a terminated operation undo what it did so far."""
-    import _signal
-
-    def terminate(_number, _frame):
-        _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
-        raise _Terminated
-
-    _signal.signal(_signal.SIGTERM, terminate)
-
-
 def _open_standard_streams():
-    """Fill closed descriptors 0 to 2, so that no file opened later takes their place and gets what is printed."""
+    """Fill closed descriptors 0 to 2, so that no file opened later takes their place and gets what is printed.
+
+    A result that nobody can get must not count as printed: the place of standard output is not for writing.
+    """
     for descriptor in range(3):
         try:
             posix.fstat(descriptor)
         except OSError:
-            posix.open("/dev/null", posix.O_RDWR)
+            posix.open("/dev/null", posix.O_RDONLY if descriptor == _STDOUT else posix.O_RDWR)

@@ -18,7 +18,7 @@ from _frozen_importlib import ModuleSpec
 
 PACKAGE = "humanz_cni"
 
-_ALWAYS = ("errors", "spec", "disk", "jsontext", "request", "main")
+_ALWAYS = ("errors", "spec", "disk", "jsontext", "request", "sigterm", "main")
 _KERNEL = ("address", "netlink", "links", "owner", "store")
 # command -> modules, each after those that it imports
 NEEDED = {

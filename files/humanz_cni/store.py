@@ -21,7 +21,7 @@ waited for with a limit, and nobody talks to the kernel's network while holding 
 import fcntl
 import posix
 
-from . import disk, jsontext
+from . import disk, jsontext, sigterm
 from .address import Address
 from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
 
@@ -207,7 +207,8 @@ def _wait_for_lock(descriptor, path, seconds):
     # It goes on ringing, in case the first time falls between here and the wait.
     _signal.setitimer(_signal.ITIMER_REAL, seconds, 1)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with sigterm.Waiting():
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, previous)
