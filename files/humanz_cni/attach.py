@@ -27,7 +27,9 @@ class Attachment:
                 INVALID_CONFIG, "name, CNI_CONTAINERID and CNI_IFNAME are too long together",
                 "they are %d characters, at most %d are possible" % (len(self.owner.alias), owner.ALIAS_LENGTH),
             )  # fmt: skip
+        self._delegate = self._plugin_of_ipam()
         self.chosen = []
+        self._wanted = self.conf.ipam.routes if self.conf.ipam else ()
         self._undo = []
 
     def run(self, finish):
@@ -42,6 +44,8 @@ class Attachment:
             port_of = bridge.ensure(sock, self.conf, gateways)
             mac = self._pod_mac()
             index = self._plug(sock, port_of, pod, mac)
+            if self._delegate:
+                dns = self._ask_delegate(sock)
             routes = self._routes()
             self._configure(pod, index, routes)
             if self.conf.masquerade:
@@ -59,6 +63,22 @@ class Attachment:
         except BaseException:
             self._roll_back()
             raise
+
+    def _plugin_of_ipam(self):
+        if not self.conf.delegated:
+            return None
+        from . import delegate
+
+        return delegate.Plugin(self.request)
+
+    def _ask_delegate(self, sock):
+        """Take what the delegate gives to the pod, which has its interface by now; return the dns object."""
+        from . import resolver
+
+        self._undo.append(lambda: self._delegate.call("DEL"))
+        self.chosen, self._wanted, offered = self._delegate.add(self.conf)
+        bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
+        return resolver.dns(self.conf, offered)
 
     def _reserve(self):
         ipam = self.conf.ipam
@@ -95,11 +115,12 @@ class Attachment:
         return pool.reserve(*asked, restored=True)
 
     def _dns(self):
-        if not self.conf.dns and not (self.conf.ipam and self.conf.ipam.resolv_conf):
+        conf = self.conf
+        if not conf.dns and not conf.runtime_dns and not (conf.ipam and conf.ipam.resolv_conf):
             return {}
         from . import resolver
 
-        return resolver.dns(self.conf)
+        return resolver.dns(conf)
 
     def _pod_mac(self):
         if self.conf.mac:
@@ -135,9 +156,7 @@ class Attachment:
 
     def _routes(self):
         """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""
-        if not self.conf.ipam:
-            return []
-        routes = list(self.conf.ipam.routes)
+        routes = list(self._wanted)
         if self.conf.is_default_gateway:
             for one in self.chosen:
                 bits = one.address.bits

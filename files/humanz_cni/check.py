@@ -6,6 +6,7 @@
 from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
 from .address import BITS, Address, Network
 from .errors import INTERNAL, CNIError
+from .pool import Assignment
 
 
 def run(request, _finish):
@@ -18,23 +19,31 @@ def run(request, _finish):
     sock = netlink.Socket()
     with netns.Inside(pod):
         inside = netlink.Socket()
-    reserved = _check_reservation(conf, of_owner)
+    assigned = _check_delegate(conf, request, result) if conf.delegated else _check_reservation(conf, of_owner)
     port_of = _check_bridge(sock, conf, interfaces)
     container = _check_container(inside, request, interfaces)
     _check_port(sock, of_owner, port_of, container, interfaces)
     if not conf.leave_down and not container.is_up:
         raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
-    _check_addresses(inside, container, addresses, reserved)
-    _check_routes(inside, conf, container, routes, reserved)
-    _check_network(sock, conf, port_of, reserved)
+    _check_addresses(inside, container, addresses, assigned)
+    _check_routes(inside, conf, container, routes, assigned)
+    _check_network(sock, conf, port_of, assigned)
 
 
 def _differs(text):
     return CNIError(INTERNAL, text)
 
 
+def _check_delegate(conf, request, result):
+    """Return the Assignments of the IPAM plugin, which must agree with them, as prevResult has them."""
+    from . import delegate
+
+    delegate.Plugin(request).call("CHECK")
+    return delegate.assigned(conf, request, result)
+
+
 def _check_reservation(conf, of_owner):
-    """Return the addresses that are reserved for the attachment."""
+    """Return the Assignments that are reserved for the attachment; where the configuration has changed, no range."""
     if not conf.ipam:
         return []
     record = store.Store(conf.ipam.data_dir, conf.name).record(of_owner)
@@ -42,9 +51,10 @@ def _check_reservation(conf, of_owner):
     if not addresses:
         raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
     try:
-        return [Address.parse(address) for address in addresses]
+        found = [Address.parse(address) for address in addresses]
     except (ValueError, TypeError):
         raise _differs("host-local: the record %s cannot be read" % of_owner.host_veth) from None
+    return [Assignment(address, _range_of(conf, address)) for address in found]
 
 
 def _check_mac(link, interfaces, sandbox):
@@ -95,8 +105,9 @@ def _check_port(sock, of_owner, bridge, container, interfaces):
     _check_mac(port, interfaces, False)
 
 
-def _check_addresses(inside, container, listed, reserved):
+def _check_addresses(inside, container, listed, assigned):
     """Check the addresses of prevResult that are reserved for the attachment; others belong to other plugins."""
+    reserved = [one.address for one in assigned]
     ours = [network for network in listed if network.address in reserved]
     if len(ours) != len(reserved):
         missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
@@ -106,9 +117,9 @@ def _check_addresses(inside, container, listed, reserved):
             raise _differs("interface %s does not have address %s" % (container.name, network))
 
 
-def _check_routes(inside, conf, container, listed, reserved):
+def _check_routes(inside, conf, container, listed, assigned):
     """Check the routes of prevResult: ours must be by our interface, another plugin's may be by any."""
-    ours = _routes_of(conf, reserved)
+    ours = _routes_of(conf, assigned)
     present = [route for family in BITS for route in tables.routes(inside, family)]
     for dst, gateway in listed:
         where = {index for index, known, via in present if known == dst and gateway in (None, via)}
@@ -118,16 +129,11 @@ def _check_routes(inside, conf, container, listed, reserved):
             raise _differs("the pod has no route to %s%s" % (dst, _via(gateway)))
 
 
-def _routes_of(conf, reserved):
+def _routes_of(conf, assigned):
     """Return the routes that ADD has made, as prevResult has them: tuples of dst and gateway."""
-    if not conf.ipam:
-        return set()
-    ours = {(route.dst, route.gateway) for route in conf.ipam.routes}
+    ours = {(route.dst, route.gateway) for route in conf.ipam.routes} if conf.ipam else set()
     if conf.is_default_gateway:
-        for address in reserved:
-            of_range = _range_of(conf, address)
-            if of_range:
-                ours.add((Network(Address(address.bits, 0), 0), of_range.gateway))
+        ours.update((Network(Address(one.address.bits, 0), 0), one.range.gateway) for one in assigned if one.range)
     return ours
 
 
@@ -140,15 +146,14 @@ def _via(gateway):
     return " via %s" % gateway if gateway else ""
 
 
-def _check_network(sock, conf, bridge, reserved):
-    for address in reserved:
-        of_range = _range_of(conf, address)
-        if of_range is None:
+def _check_network(sock, conf, bridge, assigned):
+    for one in assigned:
+        if not one.range:
             continue
-        if conf.masquerade and not masquerade.is_there(conf.name, of_range.subnet):
-            raise _differs("traffic that leaves %s is not masqueraded" % of_range.subnet)
+        if conf.masquerade and not masquerade.is_there(conf.name, one.range.subnet):
+            raise _differs("traffic that leaves %s is not masqueraded" % one.range.subnet)
         if not conf.is_gateway:
             continue
-        wanted = Network(of_range.gateway, of_range.subnet.prefix)
-        if wanted not in links.addresses(sock, bridge.index, address.family):
+        wanted = Network(one.range.gateway, one.range.subnet.prefix)
+        if wanted not in links.addresses(sock, bridge.index, wanted.address.family):
             raise _differs("bridge %s does not have address %s" % (bridge.name, wanted))

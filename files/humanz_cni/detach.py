@@ -13,6 +13,10 @@ def run(request, _finish):
     delete_link(of_owner)
     data_dir, durable = store.data_dir(request.conf)
     release(store.Store(data_dir, request.network, durable), of_owner)
+    if store.is_delegated(request.conf):
+        from . import delegate
+
+        delegate.delete(request)
 
 
 def delete_link(of_owner):

@@ -10,9 +10,8 @@ nobody knows are passed over, as the specification allows and the reference does
 from . import arguments, disk, ranges, routes
 from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number, parse_address, parse_mac
-from .store import DATA_DIR
+from .store import DATA_DIR, OWN_IPAM
 
-OWN_IPAM = ("host-local", "humanz-cni")
 _UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk")
 _MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
@@ -33,7 +32,8 @@ class NetConf:
 
     __slots__ = (
         "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
-        "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "ipam",
+        "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "runtime_dns",
+        "ipam", "delegated",
     )  # fmt: skip
 
 
@@ -66,10 +66,13 @@ def load(request):
         or parse_mac(args.get("MAC"), "CNI_ARGS MAC")
     )
     loaded.dns = field(conf, "dns", dict, {})
+    loaded.runtime_dns = field(runtime, "dns", dict, {}, "runtimeConfig.")
+    kind = field(ipam, "type", str, "", "ipam.")
+    loaded.delegated = bool(kind) and kind not in OWN_IPAM
     loaded.ipam = None
     if blog:
         loaded.ipam = _load_ipam(conf, "", runtime, cni_args, args)
-    elif field(ipam, "type", str, "", "ipam."):
+    elif kind in OWN_IPAM:
         loaded.ipam = _load_ipam(ipam, "ipam.", runtime, cni_args, args)
     _check(conf, loaded)
     return loaded
@@ -85,9 +88,6 @@ def _bridge_name(conf):
 
 
 def _load_ipam(conf, path, runtime, cni_args, args):
-    kind = conf.get("type") if path else OWN_IPAM[0]
-    if kind not in OWN_IPAM:
-        raise CNIError(UNSUPPORTED_FIELD, "ipam.type: %s is not supported: it must be host-local" % show(kind))
     ipam = Ipam()
     ipam.sets = ranges.load(conf, path, field(runtime, "ipRanges", list, [], "runtimeConfig."))
     ipam.routes = routes.load(field(conf, "routes", list, [], path), path + "routes")
@@ -124,7 +124,7 @@ def _parse_host(text, key):
 def _check(conf, loaded):
     if loaded.hairpin and loaded.promiscuous:
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
-    if loaded.leave_down and loaded.ipam:
+    if loaded.leave_down and (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:

@@ -21,7 +21,7 @@ def load(conf):
 def interfaces(previous):
     """Return the interfaces by (name, whether in a sandbox), each a tuple of hardware address and sandbox, texts."""
     found = {}
-    for path, one in _items(previous, "interfaces"):
+    for path, one in items(previous, "interfaces"):
         name, mac, sandbox = (field(one, key, str, "", path) for key in ("name", "mac", "sandbox"))
         found[name, bool(sandbox)] = mac, sandbox
     return found
@@ -29,21 +29,21 @@ def interfaces(previous):
 
 def addresses(previous):
     """Return the addresses of all interfaces: Networks with their host bits."""
-    return [parse_network(one.get("address"), path + "address") for path, one in _items(previous, "ips")]
+    return [parse_network(one.get("address"), path + "address") for path, one in items(previous, "ips")]
 
 
 def routes(previous):
     """Return the routes: tuples of dst (Network) and gateway (Address or None)."""
     return [
         (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
-        for path, one in _items(previous, "routes")
+        for path, one in items(previous, "routes")
     ]
 
 
-def _items(previous, key):
-    """Return the objects of the list *key*, each with the path that leads to its keys."""
-    items = field(previous, key, list, [], "prevResult.")
-    for number, one in enumerate(items):
+def items(result, key, path="prevResult."):
+    """Return the objects of the list *key* of the *result* at *path*, each with the path that leads to its keys."""
+    listed = field(result, key, list, [], path)
+    for number, one in enumerate(listed):
         if not isinstance(one, dict):
-            raise invalid_config("prevResult.%s[%d]" % (key, number), one, "it must be an object")
-    return [("prevResult.%s[%d]." % (key, number), one) for number, one in enumerate(items)]
+            raise invalid_config("%s%s[%d]" % (path, key, number), one, "it must be an object")
+    return [("%s%s[%d]." % (path, key, number), one) for number, one in enumerate(listed)]

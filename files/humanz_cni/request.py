@@ -26,12 +26,12 @@ _IFNAME_LENGTH = 15
 class Request:
     """One call of the plugin.
 
-    ``conf`` is the configuration as decoded (a dict; None until it is read). All other attributes are the environment's
-    strings, empty where unset: ``command``, ``container_id``, ``netns``, ``ifname``, ``args``, ``path``,
-    ``netns_override``.
+    ``conf`` is the configuration as decoded (a dict; None until it is read), and ``data`` the bytes that it came as.
+    All other attributes are the environment's strings, empty where unset: ``command``, ``container_id``, ``netns``,
+    ``ifname``, ``args``, ``path``, ``netns_override``.
     """
 
-    __slots__ = ("command", "container_id", "netns", "ifname", "args", "path", "netns_override", "conf")
+    __slots__ = ("command", "container_id", "netns", "ifname", "args", "path", "netns_override", "conf", "data")
 
     @property
     def cni_version(self):
@@ -48,7 +48,11 @@ class Request:
 
     def read_conf(self, read_input):
         """Take the configuration that *read_input* returns as bytes. Raises CNIError."""
-        self.conf = decode_conf(read_input)
+        try:
+            self.data = read_input()
+        except OSError as exc:
+            raise CNIError(IO_FAILURE, "error reading from stdin: %s" % exc.strerror) from exc
+        self.conf = decode_conf(self.data)
         check_conf(self.conf)
 
 
@@ -81,12 +85,8 @@ def from_environment(environ):
     return request
 
 
-def decode_conf(read_input):
-    """Return the configuration that *read_input* gives, a dict. Raises CNIError."""
-    try:
-        data = read_input()
-    except OSError as exc:
-        raise CNIError(IO_FAILURE, "error reading from stdin: %s" % exc.strerror) from exc
+def decode_conf(data):
+    """Return the configuration that *data* (bytes) is, a dict. Raises CNIError."""
     try:
         conf = jsontext.decode(data)
     except ValueError as exc:

@@ -4,36 +4,78 @@
 """The dns part of a result, from the configuration or from a resolv.conf."""
 
 from . import disk
-from .errors import INVALID_CONFIG, CNIError
+from .address import Address
+from .errors import INVALID_CONFIG, CNIError, invalid_config
+from .fields import field
 
-_WORDS = {"nameserver": "nameservers", "search": "search", "options": "options"}
+_LISTS = ("nameservers", "search", "options")
+# key of runtimeConfig.dns -> key of dns, by the conventions
+_OF_RUNTIME = {"servers": "nameservers", "searches": "search", "options": "options"}
 
 
-def dns(conf):
-    """Return the dns object for the NetConf *conf*: its own if it has any, else what ipam.resolvConf names."""
-    if any(conf.dns.get(key) for key in ("nameservers", "domain", "search", "options")):
-        return conf.dns
-    if conf.ipam and conf.ipam.resolv_conf:
-        return parse(_read(conf.ipam.resolv_conf))
-    return {}
+def dns(conf, offered=None):
+    """Return the dns object for the NetConf *conf*.
+
+    It is the configuration's if that has any, else *offered* by a delegate, else what ipam.resolvConf says; but
+    nameservers, search and options are the runtime's where it names any.
+    """
+    chosen = checked(conf.dns, "dns.") or offered or _of_file(conf)
+    for key, name in _OF_RUNTIME.items():
+        asked = _texts(conf.runtime_dns, key, "runtimeConfig.dns.")
+        if asked:
+            chosen = dict(chosen, **{name: asked})
+    return chosen
+
+
+def checked(conf, path):
+    """Return the dns object *conf*, with only the keys that one has. Raises CNIError for a value of a wrong type."""
+    found = {key: _texts(conf, key, path) for key in _LISTS if conf.get(key) is not None}
+    domain = field(conf, "domain", str, "", path)
+    return dict(found, domain=domain) if domain else found
 
 
 def parse(text):
-    """Return the dns object that the resolv.conf *text* describes."""
+    """Return the dns object that the resolv.conf *text* describes.
+
+    As glibc reads it: a nameserver's line ends with its address, whatever comes after that; what is none is left out.
+    """
     found = {}
     for line in text.splitlines():
         words = line.split()
-        if not words or line[0] in "#;":
+        if len(words) < 2 or words[0][0] in "#;":
             continue
-        if words[0] == "domain" and len(words) > 1:
+        if words[0] == "domain":
             found["domain"] = words[1]
-        elif words[0] in _WORDS:
-            found.setdefault(_WORDS[words[0]], []).extend(words[1:])
+        elif words[0] == "nameserver":
+            if _is_address(words[1]):
+                found.setdefault("nameservers", []).append(words[1])
+        elif words[0] in ("search", "options"):
+            found.setdefault(words[0], []).extend(words[1:])
     return found
 
 
-def _read(path):
+def _texts(conf, key, path):
+    texts = field(conf, key, list, [], path)
+    for text in texts:
+        if not isinstance(text, str):
+            raise invalid_config(path + key, texts, "it must be a list of strings")
+    return texts
+
+
+def _is_address(text):
+    """Say whether *text* is an IP address, possibly with a scope such as %eth0."""
     try:
-        return disk.read(path).decode("utf-8", "replace")
+        Address.parse(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _of_file(conf):
+    if not (conf.ipam and conf.ipam.resolv_conf):
+        return {}
+    path = conf.ipam.resolv_conf
+    try:
+        return parse(disk.read(path).decode("utf-8", "replace"))
     except OSError as exc:
         raise CNIError(INVALID_CONFIG, "ipam.resolvConf: %s: %s" % (path, exc.strerror)) from exc

@@ -35,5 +35,7 @@ def _interface(name, mac, sandbox):
 
 def _ip(assignment, versioned):
     document = {"version": "4" if assignment.address.bits == 32 else "6"} if versioned else {}
-    document.update(interface=CONTAINER, address=assignment.text, gateway=str(assignment.range.gateway))
+    document.update(interface=CONTAINER, address=assignment.text)
+    if assignment.range.gateway:
+        document["gateway"] = str(assignment.range.gateway)
     return document

@@ -26,6 +26,7 @@ from .address import Address
 from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
 
 DATA_DIR = "/run/humanz-cni"
+OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
 
@@ -40,11 +41,20 @@ def data_dir(conf):
 
     It never raises: DEL works whatever has become of the configuration.
     """
+    if is_delegated(conf):
+        return DATA_DIR, False
     ipam = conf.get("ipam")
     configured = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
     if disk.is_path(configured):
         return configured, True
     return DATA_DIR, False
+
+
+def is_delegated(conf):
+    """Say whether addresses come from another plugin, by the decoded configuration *conf*. It never raises."""
+    ipam = conf.get("ipam")
+    kind = ipam.get("type") if isinstance(ipam, dict) else None
+    return isinstance(kind, str) and kind != "" and kind not in OWN_IPAM
 
 
 class Store:

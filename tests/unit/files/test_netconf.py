@@ -86,10 +86,17 @@ def test_the_runtimes_wishes_have_the_conventions_priority(runtime: bool, cni: b
     assert loaded.mac == (bytes.fromhex("0a00000000" + wanted) if wanted else None)
 
 
-def test_an_ipam_plugin_that_is_not_there_is_named() -> None:
-    with pytest.raises(CNIError, match='ipam.type: "whereabouts"') as caught:
-        load(ipam={"type": "whereabouts"})
-    assert caught.value.code == 2
+@pytest.mark.parametrize(("kind", "delegated"), [("host-local", False), ("humanz-cni", False), ("whereabouts", True)])
+def test_addresses_come_from_another_plugin_if_ipam_names_one(kind: str, delegated: bool) -> None:
+    conf = load(ipam={**IPAM, "type": kind})
+
+    assert conf.delegated is delegated
+    assert (conf.ipam is None) is delegated
+
+
+def test_a_delegates_data_directory_is_not_ours() -> None:
+    conf = {"ipam": {"type": "whereabouts", "dataDir": "/var/lib/whereabouts"}}
+    assert store.data_dir(conf) == ("/run/humanz-cni", False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses from another plugin, which ``ipam.type`` names: found in CNI_PATH and executed with this one's own input.
+
+Specification, section 4; messages are those of containernetworking's ``invoke``.
+"""
+
+import posix
+
+from . import disk, jsontext, previous, resolver, routes
+from .address import Address, Network
+from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, show
+from .fields import address, field, number, parse_network
+from .pool import Assignment
+
+_SIGKILL, _SIGPIPE = 9, 13
+_STDERR = 2
+_REGULAR, _KIND = 0o100000, 0o170000  # of a file's mode
+
+
+class Subnet:
+    """Where a delegate's address is from: *subnet* is a Network, *gateway* an Address or None."""
+
+    __slots__ = ("subnet", "gateway")
+
+    def __init__(self, subnet, gateway):
+        self.subnet = subnet
+        self.gateway = gateway
+
+
+class Plugin:
+    """The IPAM plugin that *request* names; CNIError 2 if CNI_PATH does not have it."""
+
+    def __init__(self, request):
+        self._request = request
+        self._type = request.conf["ipam"]["type"]
+        self._path = _find(self._type, request.path)
+
+    def add(self, conf):
+        """Carry out its ADD and return the addresses (Assignments), the Routes, and the dns object.
+
+        :param conf: the NetConf.
+
+        A gateway that is left out is the subnet's first address, if there is to be one. Raises the plugin's CNIError.
+        """
+        result = self._decode(self.call("ADD"))
+        given = [_assignment(one, path, conf) for path, one in previous.items(result, "ips", self._where)]
+        if not given:
+            raise CNIError(INTERNAL, "IPAM plugin returned missing IP config", "ipam.type is %s" % show(self._type))
+        wanted = routes.load(field(result, "routes", list, [], self._where), self._where + "routes")
+        return given, wanted, resolver.checked(field(result, "dns", dict, {}, self._where), self._where + "dns.")
+
+    def call(self, command):
+        """Carry out *command* and return what it prints. Raises the plugin's CNIError as it is."""
+        status, output, said = _execute(self._path, self._request.data, command)
+        _forward(said)
+        if status:
+            raise _failure(output, said, status)
+        return output
+
+    @property
+    def _where(self):
+        return "the result of %s: " % self._type
+
+    def _decode(self, output):
+        try:
+            result = jsontext.decode(output)
+        except ValueError as exc:
+            raise CNIError(DECODING_FAILURE, "%sit is no JSON: %s" % (self._where, exc)) from exc
+        if not isinstance(result, dict):
+            raise CNIError(DECODING_FAILURE, self._where + "it is no JSON object")
+        return result
+
+
+def delete(request):
+    """Carry out DEL by the IPAM plugin that *request* names."""
+    Plugin(request).call("DEL")
+
+
+def assigned(conf, request, result):
+    """Return the Assignments for the NetConf *conf* that prevResult *result* has for the interface of *request*."""
+    interfaces = [
+        (one.get("name"), one.get("sandbox")) for _path, one in previous.items(result, "interfaces", "prevResult.")
+    ]
+    found = []
+    for path, one in previous.items(result, "ips", "prevResult."):
+        index = number(one, "interface", len(interfaces) - 1, path=path)
+        if index is not None and interfaces[index] == (request.ifname, request.netns):
+            found.append(_assignment(one, path, conf))
+    return found
+
+
+def _assignment(one, path, conf):
+    """Return the Assignment that the object *one* of a result's ``ips`` is."""
+    given = parse_network(one.get("address"), path + "address")
+    subnet = Network(given.first, given.prefix)
+    gateway = address(one, "gateway", path)
+    if gateway is None and conf.is_gateway:
+        gateway = Address(subnet.address.bits, subnet.address.value + 1)
+    return Assignment(given.address, Subnet(subnet, gateway))
+
+
+def _find(name, search):
+    """Return the path of the executable *name* in the directories *search*, with colons between them."""
+    if "/" in name or "\0" in name:
+        raise CNIError(UNSUPPORTED_FIELD, "ipam.type: %s: invalid plugin name" % show(name))
+    directories = [directory for directory in search.split(":") if directory]
+    for directory in directories:
+        path = "%s/%s" % (directory, name)
+        try:
+            if posix.stat(path).st_mode & _KIND == _REGULAR:
+                return path
+        except (OSError, UnicodeEncodeError):
+            continue
+    raise CNIError(
+        UNSUPPORTED_FIELD, "ipam.type: failed to find plugin %s in path [%s]" % (show(name), " ".join(directories)),
+        "it must be host-local, or the name of an IPAM plugin in CNI_PATH",
+    )  # fmt: skip
+
+
+def _execute(path, data, command):
+    """Run the plugin *path* with *data* as input; return wait status, output and error output.
+
+    Files in memory take the place of pipes: nobody has to read while the plugin writes.
+    """
+    environ = dict(posix.environ)
+    environ[b"CNI_COMMAND"] = command.encode()
+    streams = [posix.memfd_create("humanz-cni") for _number in range(3)]
+    try:
+        disk.write_all(streams[0], data)
+        posix.lseek(streams[0], 0, 0)
+        actions = [(posix.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
+        try:
+            # Python ignores SIGPIPE, which the plugin must not inherit.
+            child = posix.posix_spawn(path, [path], environ, file_actions=actions, setsigdef=[_SIGPIPE])
+        except OSError as exc:
+            raise CNIError(INTERNAL, "ipam.type: %s cannot be executed: %s" % (path, exc.strerror)) from exc
+        status = _wait(child)
+        return status, _read(streams[1]), _read(streams[2])
+    finally:
+        for stream in streams:
+            posix.close(stream)
+
+
+def _forward(said):
+    try:
+        disk.write_all(_STDERR, said)
+    except OSError:
+        return  # nobody listens; the operation goes on
+
+
+def _read(stream):
+    posix.lseek(stream, 0, 0)
+    return disk.read_all(stream)
+
+
+def _wait(child):
+    try:
+        return posix.waitpid(child, 0)[1]
+    except BaseException:  # this process is being ended, and the plugin with it: its DEL comes next
+        posix.kill(child, _SIGKILL)
+        posix.waitpid(child, 0)
+        raise
+
+
+def _failure(output, said, status):
+    """Return the CNIError of a plugin that ended with *status*, printed *output* and *said* something on stderr."""
+    if not output.strip():
+        words = said.decode("utf-8", "replace").strip()
+        if words:
+            return CNIError(INTERNAL, "netplugin failed: %s" % show(words))
+        ended = "exit status %d" % (status >> 8) if posix.WIFEXITED(status) else "signal %d" % posix.WTERMSIG(status)
+        return CNIError(INTERNAL, "netplugin failed with no error message: %s" % ended)
+    try:
+        error = jsontext.decode(output)
+        code, message, details = error["code"], error.get("msg") or "", error.get("details") or ""
+        if isinstance(code, int) and isinstance(message, str) and isinstance(details, str):
+            return CNIError(code, message, details)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # it is not the specification's error object
+    text = show(output.decode("utf-8", "replace"))
+    return CNIError(INTERNAL, "netplugin failed but error parsing its diagnostic message %s" % text)
