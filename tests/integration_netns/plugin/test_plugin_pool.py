@@ -229,26 +229,3 @@ def test_a_full_disk(runtime: Runtime) -> None:
     assert set(runtime.links("pod2")) == {"lo"}
     runtime.delete(conf, "pod1")
     assert runtime.records("/run/full/net1") == {}
-
-
-def test_fifty_at_once_get_fifty_addresses(runtime: Runtime) -> None:
-    shell = """
-        for i in $(seq 50); do ip netns add p$i; done
-        for i in $(seq 50); do
-          CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 CNI_PATH=/x \
-            PLUGIN < /run/conf > /run/result.$i &
-        done
-        wait
-    """
-    runtime.node.run("sh", "-c", "cat > /run/conf", input=json.dumps(nested()))
-    runtime.node.run("sh", "-c", shell.replace("PLUGIN", str(runtime.executable)))
-
-    results = [json.loads(runtime.node.run("cat", f"/run/result.{number}").stdout) for number in range(1, 51)]
-    given = {address(result) for result in results}
-    assert len(given) == 50
-    ports = [link for link in runtime.links().values() if link.get("master") == "br1"]
-    assert len(ports) == 50
-    shell = shell.replace("COMMAND=ADD", "COMMAND=DEL").replace("ip netns add p$i", "true")
-    runtime.node.run("sh", "-c", shell.replace("PLUGIN", str(runtime.executable)))
-    assert runtime.records() == {}
-    assert set(runtime.links()) == {"lo", "br1"}
