@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""humanz-cni-ctl's entry: reads the command line, carries the command out, prints, and says how it went."""
+
+import os
+import signal
+import sys
+
+from ..errors import CNIError
+from . import arguments, networks, output, pools, reservations
+from .reservations import LEAKED, UNREADABLE
+
+DONE, INCOMPLETE, WRONG_USAGE = 0, 1, 2
+
+
+def main(words):
+    """Carry out the command *words* and return the exit status."""
+    # Each step leaves a good state: the command may end wherever it is interrupted, and its lock ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    options = arguments.parse(words)
+    if os.geteuid() != 0:
+        _complain("it must be run as root: nobody else may read the records and see the pods' namespaces")
+        return INCOMPLETE
+    found, problems = networks.find(options.conf_dir or arguments.CONF_DIR, options.data_dir)
+    if options.network:
+        known = sorted({one.name for one in found})
+        found = [one for one in found if one.name == options.network]
+        if not found:
+            _complain("--network: %s is not one of %s" % (options.network, ", ".join(known) or "none"))
+            return WRONG_USAGE
+    sys.stdout.write(_COMMANDS[options.command](options, found, problems))
+    for problem in problems:
+        _complain(problem)
+    return INCOMPLETE if problems else DONE
+
+
+def _list(options, found, problems):
+    host = reservations.Host()
+    listed = [one for network in found for one in _read(network, host, problems)]
+    listed += reservations.unrecorded(found, listed, host)
+    if options.leaks:
+        listed = [one for one in listed if one.status in (LEAKED, UNREADABLE)]
+    return _show_reservations(options, listed, problems)
+
+
+def _pools(options, found, problems):
+    host = reservations.Host()
+    documents = [one for network in found for one in pools.documents(network, _read(network, host, problems))]
+    if options.output == "json":
+        return output.as_json({"pools": documents}, problems)
+    return output.pools(documents)
+
+
+def _reclaim(options, found, problems):
+    host = reservations.Host()
+    released = []
+    for network in found:
+        listed = _read(network, host, problems)
+        chosen = [one for one in listed if one.status == LEAKED]
+        if options.unreadable:
+            chosen += [one for one in listed if one.status == UNREADABLE and one.is_nobodys(host.evidence)]
+        if not options.dry_run:
+            chosen = _attempt(problems, lambda network=network, chosen=chosen: reservations.release(network, chosen))
+        released += chosen
+    text = _show_reservations(options, released, problems, dryRun=options.dry_run)
+    if options.output == "json":
+        return text
+    return "%s%d %s\n" % (text, len(released), "would be released" if options.dry_run else "released")
+
+
+def _show_reservations(options, listed, problems, **further):
+    documents = [one.document() for one in listed]
+    if options.output == "json":
+        return output.as_json(dict(further, reservations=documents), problems)
+    return output.reservations(documents, options.output == "wide")
+
+
+def _read(network, host, problems):
+    return _attempt(problems, lambda: reservations.of_network(network, host))
+
+
+def _attempt(problems, step):
+    """Return the list that *step* returns; if it fails, note that in *problems* and return an empty one."""
+    try:
+        return step()
+    except CNIError as exc:
+        problems.append("; ".join(filter(None, (exc.message, exc.details))))
+    except OSError as exc:
+        problems.append("%s: %s" % (exc.filename or "the kernel", exc.strerror or exc))
+    return []
+
+
+def _complain(problem):
+    sys.stderr.write("%s: %s\n" % (arguments.NAME, output.printable(problem)))
+
+
+_COMMANDS = {"list": _list, "pools": _pools, "reclaim": _reclaim}

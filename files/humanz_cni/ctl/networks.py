@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node's networks: those of its CNI configurations, and those that have reservations on disk."""
+
+import json
+import os
+
+from .. import netconf, request, store
+from ..errors import CNIError
+
+PLUGIN = "humanz-cni"
+_SUFFIXES = (".conf", ".conflist", ".json")  # those that container runtimes read
+
+
+class Pool:
+    """The range set *number* of the configuration file *conf*; *ranges* is a list of Range."""
+
+    def __init__(self, conf, number, ranges):
+        self.conf = conf
+        self.number = number
+        self.ranges = ranges
+
+    def __contains__(self, address):
+        return any(address in one for one in self.ranges)
+
+
+class Network:
+    """The network *name* with its records in *data_dir*.
+
+    ``pools`` are those of all its configurations. ``has_records`` says whether its pods have records: None if no
+    configuration tells, False if their addresses come from elsewhere.
+    """
+
+    def __init__(self, data_dir, name):
+        self.data_dir = data_dir
+        self.name = name
+        self.reservations = store.Store(data_dir, name, data_dir != store.DATA_DIR)
+        self.pools = []
+        self.has_records = None
+
+    def has(self, address):
+        """Say whether *address* is in a pool of the network."""
+        return any(address in pool for pool in self.pools)
+
+
+class _Problem(Exception):
+    """What is wrong with a configuration file, which the text names."""
+
+
+def find(conf_dir, data_dirs):
+    """Return the Networks of this node, sorted by name, and the problems that were met, a list of texts.
+
+    :param conf_dir: the directory of CNI configurations.
+    :param data_dirs: directories of records, beside the default one and those that the configurations name.
+    """
+    networks = {}
+    problems = []
+
+    def network(data_dir, name):
+        key = data_dir.rstrip("/"), name
+        return networks.setdefault(key, Network(*key))
+
+    for path in _conf_files(conf_dir, problems):
+        try:
+            for conf in _plugins(path):
+                _add_conf(network, path, conf)
+        except _Problem as problem:
+            problems.append(str(problem))
+    for data_dir in sorted({store.DATA_DIR, *data_dirs, *(key[0] for key in networks)}):
+        for name in _network_directories(data_dir, problems):
+            network(data_dir, name)
+    return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems
+
+
+def _conf_files(conf_dir, problems):
+    try:
+        names = sorted(os.listdir(conf_dir))
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        problems.append("%s: %s" % (conf_dir, exc.strerror))
+        return []
+    return [os.path.join(conf_dir, name) for name in names if name.endswith(_SUFFIXES)]
+
+
+def _plugins(path):
+    """Return each configuration of this plugin in the file *path*, with the list's name and version."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            conf = json.load(stream)
+    except OSError as exc:
+        raise _Problem("%s: %s" % (path, exc.strerror)) from exc
+    except (ValueError, RecursionError) as exc:
+        raise _Problem("%s: it is no JSON: %s" % (path, exc)) from exc
+    if not isinstance(conf, dict):
+        raise _Problem("%s: it is no JSON object" % path)
+    plugins = conf.get("plugins", [conf])
+    if not isinstance(plugins, list):
+        raise _Problem("%s: plugins must be a list" % path)
+    common = {key: conf[key] for key in ("name", "cniVersion") if key in conf}
+    return [dict(one, **common) for one in plugins if isinstance(one, dict) and one.get("type") == PLUGIN]
+
+
+def _add_conf(network, path, conf):
+    """Add what *conf* of the file *path* says to the Network that *network* returns for a data directory and a name."""
+    asked = request.Request()
+    asked.conf, asked.args = conf, ""
+    try:
+        request.check_conf(conf)
+        loaded = netconf.load(asked)
+    except CNIError as exc:
+        raise _Problem("%s: %s" % (path, "; ".join(filter(None, (exc.message, exc.details))))) from exc
+    found = network(store.data_dir(conf)[0], conf["name"])
+    sets = getattr(loaded.ipam, "sets", None) or []
+    found.has_records = bool(sets)
+    found.pools += [Pool(path, number, one) for number, one in enumerate(sets)]
+
+
+def _network_directories(data_dir, problems):
+    """Return the names of the networks that have a directory in *data_dir*."""
+    try:
+        names = os.listdir(data_dir)
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        problems.append("%s: %s" % (data_dir, exc.strerror))
+        return []
+    return [name for name in names if os.path.isfile(os.path.join(data_dir, name, store.LOCK))]

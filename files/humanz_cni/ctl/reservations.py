@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of each reservation: its record, and whether its sandbox is there."""
+
+import os
+import time
+
+from .. import disk, jsontext, living, netlink, netns, reclaim, store, survey
+from ..address import Address
+from ..errors import CNIError
+from ..owner import Owner
+
+LIVE = "live"  # its host veth or its network namespace is there
+PENDING = "pending"  # neither is, but it is so young that its ADD may be under way
+LEAKED = "leaked"  # nobody will release it: it is of an earlier boot, or its sandbox is gone
+UNREADABLE = "unreadable"  # its record is damaged
+UNRECORDED = "unrecorded"  # the host veth of a pod is there, but no record of it
+
+_END_OF_TIME = 1 << 40  # in seconds; a damaged record may have any number
+_AT_ONCE = 500  # so many are released before the lock is free for an ADD in between
+
+
+class Host:
+    """What the kernel says: pods' links by name, each a living.Port, and the plugin's evidence of who lives.
+
+    To be made before records are read: a link is there only after its record.
+    """
+
+    def __init__(self):
+        self.ports = _ports()
+        self.evidence = reclaim.Evidence(store.boot_id())
+
+
+class Reservation:
+    """A record of *network*, or what is left of one.
+
+    :param names: the file names that it has.
+    :param record: as decoded; ``{}`` if it cannot be read.
+    :param owner: the Owner, None if nobody knows, and for what another plugin has attached.
+    """
+
+    def __init__(self, network, names, record, owner):
+        self.network = network
+        self.names = names
+        self.record = record
+        self.owner = owner
+        self.addresses = sorted(filter(survey.is_address, names), key=_by_number)
+        self.status = self.reason = ""
+        self.namespace = self.veth = None
+
+    @property
+    def host_veth(self):
+        """The name of the attachment's link on the host, as far as it is known."""
+        if self.owner:
+            return self.owner.host_veth
+        link = self.record.get("link")  # of another plugin's attachment
+        if isinstance(link, str):
+            return link
+        return next((name for name in self.names if name.startswith("veth")), None)
+
+    def judge(self, evidence):
+        """Say what is to be thought of it by the Evidence of reclaim."""
+        if self.host_veth:
+            self.veth = self.host_veth in evidence.links
+        if disk.is_path(self.record.get("netns")):
+            self.namespace = _is_namespace(self.record["netns"])
+        try:
+            stale = reclaim.is_stale(self.record, evidence.boot, evidence.links)
+        except (KeyError, TypeError, ValueError):
+            self.status, self.reason = UNREADABLE, "the record is damaged"
+            return
+        if stale:
+            earlier = self.record["boot"] != evidence.boot
+            self.status = LEAKED
+            self.reason = "of an earlier boot" if earlier else "namespace and host veth are gone"
+        else:
+            self.status = LIVE if self.veth or self.namespace else PENDING
+
+    def is_nobodys(self, evidence):
+        """Say whether an unreadable one cannot be that of a pod that lives."""
+        return all(reclaim.is_nobodys(name, evidence) for name in self.names)
+
+    def document(self):
+        """Return it as the command writes it in JSON."""
+        pod_namespace, _slash, pod_name = _text(self.record.get("pod")).partition("/")
+        created = self._created()
+        return {
+            "network": self.network.name,
+            "podNamespace": pod_namespace or None,
+            "podName": pod_name or None,
+            "containerID": self.owner.container_id if self.owner else None,
+            "ifname": self.owner.ifname if self.owner else None,
+            "addresses": self.addresses,
+            "created": None if created is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+            "ageSeconds": None if created is None else int(time.time()) - created,
+            "netns": _text(self.record.get("netns")) or None,
+            "netnsAlive": self.namespace,
+            "hostVeth": self.host_veth,
+            "hostVethAlive": self.veth,
+            "status": self.status,
+            "reason": self.reason or None,
+            "dataDir": self.network.data_dir,
+        }
+
+    def _created(self):
+        created = self.record.get("time")
+        return created if isinstance(created, int) and 0 <= created < _END_OF_TIME else None
+
+
+def of_network(network, host):
+    """Return the Reservations of *network*, judged, by address. Raises OSError."""
+    found = [Reservation(network, names, record, _owner(record)) for names, record in _records(network.reservations)]
+    for one in found:
+        one.judge(host.evidence)
+    return sorted(found, key=lambda one: [_by_number(address) for address in one.addresses])
+
+
+def unrecorded(networks, known, host):
+    """Return a Reservation for each living attachment that no reservation in *known* is for.
+
+    Records come before links and go after them. So a link that was there before the records were read, and still is,
+    had its record all the time, or never.
+    """
+    recorded = {one.host_veth for one in known}
+    by_name = {network.name: network for network in reversed(networks)}
+    found = []
+    for name, port in host.ports.items():
+        owner = Owner.from_alias(port.alias)
+        network = by_name.get(owner.network) if owner else None
+        if network and network.has_records is not False and name == owner.host_veth and name not in recorded:
+            found.append(_unrecorded(network, owner, port))
+    still = _ports() if found else {}
+    return [one for one in found if one.host_veth in still]
+
+
+def _unrecorded(network, owner, port):
+    one = Reservation(network, [], {}, owner)
+    one.status, one.reason, one.veth = UNRECORDED, "no record: its address may be given to another pod", True
+    sock = netlink.Socket()
+    try:
+        one.addresses = [str(address) for address in living.addresses(sock, port) or () if network.has(address)]
+    finally:
+        sock.close()
+    return one
+
+
+def release(network, chosen):
+    """Remove the Reservations *chosen* of *network*, unless they have changed since; return those that are gone.
+
+    Raises CNIError if the network is locked for too long, and OSError.
+    """
+    gone = []
+    for first in range(0, len(chosen), _AT_ONCE):
+        with network.reservations.locked():
+            gone += [one for one in chosen[first : first + _AT_ONCE] if _remove(network.reservations, one)]
+            network.reservations.sync()
+    return gone
+
+
+def _remove(reservations, one):
+    """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
+    names = sorted(one.names, key=lambda name: not survey.is_address(name))
+    same = [name for name in names if reservations.read(name) == one.record]
+    for name in same:
+        disk.unlink(reservations.path_of(name))
+    return bool(same)
+
+
+def _is_namespace(path):
+    try:
+        os.close(netns.open_namespace(path))
+    except CNIError:
+        return False
+    return True
+
+
+def _ports():
+    sock = netlink.Socket()
+    try:
+        return {port.name: port for port in living.ports(sock)}
+    finally:
+        sock.close()
+
+
+def _records(reservations):
+    """Return (file names, record) of each record in the store *reservations*, which has a name for each address too."""
+    cached = {}
+    found = {}
+    for name in reservations.names() if reservations.exists() else ():
+        try:
+            status = os.lstat(reservations.path_of(name))
+        except FileNotFoundError:  # released meanwhile
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity not in cached:
+            cached[identity] = reservations.read(name)
+        record = cached[identity]
+        if record is not None:
+            # Where a directory was copied, a record's names are files of their own.
+            key = jsontext.encode(record) if record else identity
+            found.setdefault(key, ([], record))[0].append(name)
+    return list(found.values())
+
+
+def _owner(record):
+    """Return the Owner that *record* names, None if it names none."""
+    texts = [record.get(key) for key in ("network", "containerID", "ifname")]
+    if not all(isinstance(text, str) and text for text in texts):
+        return None
+    try:
+        return Owner(*texts)
+    except UnicodeEncodeError:  # JSON can write half a character
+        return None
+
+
+def _text(value):
+    return value if isinstance(value, str) else ""
+
+
+def _by_number(text):
+    address = Address.parse(text)
+    return address.bits, address.value
