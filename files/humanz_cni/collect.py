@@ -20,7 +20,10 @@ _TEMPORARY = (".veth", ".port-")  # how the store names a record that is being w
 
 
 def run(request, _finish):
-    """Carry out the GC *request*; CNIError says what could not be removed. Without a list nothing is."""
+    """Carry out the GC *request*, and return the addresses that are free by that.
+
+    CNIError says what could not be removed. Without a list of what is valid nothing is.
+    """
     network = request.network
     keep = {holder.host_veth for holder in _valid(request.conf, network)}
     data_dir, durable = store.data_dir(request.conf)
@@ -43,6 +46,7 @@ def run(request, _finish):
     _attempt(problems, network, lambda: _remove_rules(request, kept))
     if problems:
         raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
+    return [name for name in gone if survey.is_address(name)]
 
 
 def _valid(conf, network):

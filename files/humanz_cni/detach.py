@@ -8,15 +8,19 @@ from .errors import TRY_AGAIN_LATER, CNIError
 
 
 def run(request, _finish):
-    """Carry out the DEL *request*: the link first, so that its address is free only when nobody uses it any more."""
+    """Carry out the DEL *request*, and return the addresses that are free by that.
+
+    The link goes first, so that its addresses are free only when nobody uses them any more.
+    """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
     delete_link(of_owner)
     data_dir, durable = store.data_dir(request.conf)
-    release(store.Store(data_dir, request.network, durable), of_owner)
+    released = release(store.Store(data_dir, request.network, durable), of_owner)
     if store.is_delegated(request.conf):
         from . import delegate
 
         delegate.delete(request)
+    return released
 
 
 def delete_link(of_owner):
@@ -49,10 +53,10 @@ def _is_of(link, of_owner):
 
 
 def release(reservations, of_owner):
-    """Release the addresses of *of_owner*; say whether it had any."""
+    """Release the addresses of *of_owner*, and return them."""
     try:
         if not reservations.exists():
-            return False
+            return []
         with reservations.locked():
             return reservations.remove(of_owner)
     except OSError as exc:

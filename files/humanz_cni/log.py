@@ -1,44 +1,110 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One line per operation in a file, if the configuration names one. Nothing here can make an operation fail."""
+"""One line per operation, in systemd's journal or in a file. Nothing here can make an operation fail, or wait.
 
+Keys of the configuration: ``logFile``, a path, takes the journal's place; ``logLevel`` is ``info``, ``debug``, which
+adds the request as it was parsed, or ``off``. The journal is one datagram away, in the form of its native protocol.
+"""
+
+import _socket
 import posix
 import time
 
-from . import arguments, disk
+from . import arguments, disk, jsontext
+from .errors import TRY_AGAIN_LATER
 
+JOURNAL = "/run/systemd/journal/socket"
+_ERROR, _WARNING, _INFO, _DEBUG = 3, 4, 6, 7  # priorities of syslog(3)
+_LONGEST = 65536  # of a line, in characters; what is beyond is cut off
 _FLAGS = (
     posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     | posix.O_NOCTTY
 )  # fmt: skip
 
 
-def operation(request, started, outcome):
-    """Append what became of *request* to the file that key ``logFile`` names.
+def operation(request, started, addresses=(), error=None):
+    """Log what became of *request*.
 
     :param started: ``time.monotonic()`` at the start.
-    :param outcome: addresses, or an error's code and message.
+    :param addresses: texts: those that were given or released.
+    :param error: the CNIError that it failed with, or None.
     """
-    path = request.conf.get("logFile")
-    if not isinstance(path, str) or not path.startswith("/"):
-        return
-    fields = (
-        time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        request.command,
-        "network=%s" % request.network,
-        "container=%s" % request.container_id,
-        "ifname=%s" % request.ifname,
-        "pod=%s" % arguments.pod(request.args),
-        "ms=%.1f" % ((time.monotonic() - started) * 1000),
-        outcome,
-    )
-    line = " ".join(fields).replace("\n", " ") + "\n"
     try:
-        descriptor = posix.open(path, _FLAGS, 0o644)
-        try:
-            disk.write_all(descriptor, line.encode("utf-8", "replace"))
-        finally:
-            posix.close(descriptor)
-    except (OSError, ValueError):
+        level = (request.conf or {}).get("logLevel")
+        # A runtime may ask for STATUS every few seconds.
+        if level == "off" or (request.command == "STATUS" and not error and level != "debug"):
+            return
+        lines = [_outcome(request, time.monotonic() - started, addresses, error)]
+        if level == "debug":
+            lines.append(_request(request))
+        path = (request.conf or {}).get("logFile")
+        if disk.is_path(path):
+            _to_file(path, lines)
+        else:
+            _to_journal(lines)
+    except Exception:  # whatever it is, the operation is done and its outcome printed
         return
+
+
+def _outcome(request, seconds, addresses, error):
+    """Return the fields of the line about the outcome, by the journal's names."""
+    pod = arguments.pod(request.args)
+    given = ",".join(addresses)
+    name = str((request.conf or {}).get("name"))
+    said = "ok %s" % given
+    if error:
+        said = "error=%d %s" % (error.code, error.message)
+        said += " (%s)" % error.details if error.details else ""
+    message = "%s network=%s container=%s ifname=%s pod=%s ms=%.1f %s" % (
+        request.command, name, request.container_id, request.ifname, pod, seconds * 1000, said,
+    )  # fmt: skip
+    return {
+        "MESSAGE": message.rstrip(),
+        "PRIORITY": _INFO if not error else _WARNING if error.code == TRY_AGAIN_LATER else _ERROR,
+        "CNI_COMMAND": request.command,
+        "CNI_NETWORK": name,
+        "CNI_CONTAINERID": request.container_id,
+        "CNI_IFNAME": request.ifname,
+        "CNI_NETNS": request.netns,
+        "CNI_POD": pod,
+        "CNI_ADDRESSES": given,
+        "CNI_CODE": error.code if error else 0,
+        "CNI_DURATION_USEC": int(seconds * 1e6),
+    }
+
+
+def _request(request):
+    """Return the fields of the line that has the request."""
+    parsed = {
+        "containerID": request.container_id, "netns": request.netns, "ifname": request.ifname, "args": request.args,
+        "path": request.path, "netnsOverride": request.netns_override, "conf": request.conf,
+    }  # fmt: skip
+    message = "%s request %s" % (request.command, jsontext.encode(parsed))
+    return {"MESSAGE": message, "PRIORITY": _DEBUG, "CNI_COMMAND": request.command}
+
+
+def _to_journal(lines):
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+    try:
+        for fields in lines:
+            text = "".join("%s=%s\n" % (name, _one_line(value)) for name, value in fields.items() if value != "")
+            sock.sendto(("SYSLOG_IDENTIFIER=humanz-cni\n" + text).encode("utf-8", "replace"), JOURNAL)
+    finally:
+        sock.close()
+
+
+def _to_file(path, lines):
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    text = "".join("%s %s\n" % (stamp, _one_line(fields["MESSAGE"])) for fields in lines)
+    descriptor = posix.open(path, _FLAGS, 0o644)
+    try:
+        disk.write_all(descriptor, text.encode("utf-8", "replace"))
+    finally:
+        posix.close(descriptor)
+
+
+def _one_line(value):
+    """Return *value* as text of one line that no terminal takes for commands."""
+    text = str(value)[:_LONGEST]
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

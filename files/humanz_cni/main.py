@@ -12,7 +12,8 @@ from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
-# command -> (module with run(request, finish), the oldest version of the configuration that allows it)
+# command -> (module with run(request, finish), which may return addresses that it released; the oldest version of the
+# configuration that allows it)
 _COMMANDS = {
     "ADD": ("attach", None),
     "DEL": ("detach", None),
@@ -49,10 +50,10 @@ def run(environ, started):
         error = exc
     except BaseException as exc:  # whatever it is, the runtime gets one JSON document
         error = _unforeseen(exc)
-    if asked and asked.conf:
-        _log(asked, started, "error=%d %s" % (error.code, error.message))
     sigterm.ignore()
     _print(error.document(asked.cni_version if asked else spec.NEWEST))
+    if asked:
+        _load("log").operation(asked, started, error=error)
     return 1
 
 
@@ -75,16 +76,10 @@ def _carry_out(asked, started):
         sigterm.ignore()
         _print(result)
 
-    _load(module).run(asked, finish)
-    _log(asked, started, "ok %s" % ",".join(addresses))
+    addresses.extend(_load(module).run(asked, finish) or ())
+    sigterm.ignore()
+    _load("log").operation(asked, started, addresses)
     return 0
-
-
-def _log(asked, started, outcome):
-    if asked.conf.get("logFile"):
-        from . import log
-
-        log.operation(asked, started, outcome)
 
 
 def _load(module):

@@ -24,9 +24,9 @@ _KERNEL = ("address", "netlink", "links", "owner", "store")
 NEEDED = {
     b"ADD": (
         *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "bridge", "netns", "pool", "result",
-        "attach",
+        "attach", "log",
     ),
-    b"DEL": (*_ALWAYS, *_KERNEL, "detach"),
+    b"DEL": (*_ALWAYS, *_KERNEL, "detach", "arguments", "log"),
 }  # fmt: skip
 # command -> extension modules that these import
 _EXTENSIONS = {

@@ -101,19 +101,18 @@ class Store:
             raise
 
     def remove(self, owner):
-        """Release what *owner* holds, and say whether it held anything. To be called with the lock held."""
+        """Release what *owner* holds, and return the addresses. To be called with the lock held."""
         record = self.record(owner)
         disk.unlink(self.path_of("." + owner.host_veth))
         if record is None:
-            return False
+            return []
         identity = _identity(self.path_of(owner.host_veth))
-        for address in self.names_of(record):
-            path = self.path_of(address)
-            if _identity(path) == identity:
-                disk.unlink(path)
+        released = [name for name in self.names_of(record) if _identity(self.path_of(name)) == identity]
+        for name in released:
+            disk.unlink(self.path_of(name))
         disk.unlink(self.path_of(owner.host_veth))
         self.sync()
-        return True
+        return released
 
     def exists(self):
         """Say whether the network has any state on disk."""

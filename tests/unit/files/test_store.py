@@ -55,8 +55,8 @@ def test_releasing_gives_all_addresses_back_and_may_be_repeated(reservations: st
     pool.reserve(reservations, OWNER, sets, [], BOOT, {}, restored=True)
 
     with reservations.locked():
-        assert reservations.remove(OWNER) is True
-        assert reservations.remove(OWNER) is False
+        assert reservations.remove(OWNER) == ["10.9.0.2", "fd00:9::2"]
+        assert reservations.remove(OWNER) == []
     assert [path.name for path in Path(reservations.path).iterdir()] == ["lock"]
 
 
@@ -78,7 +78,7 @@ def test_a_record_that_cannot_be_read_is_released_all_the_same(reservations: sto
     (Path(reservations.path) / OWNER.host_veth).write_text("garbage")  # the address is a link to the same file
 
     with reservations.locked():
-        assert reservations.remove(OWNER) is True
+        assert reservations.remove(OWNER) == ["10.9.0.2"]
     assert survey.addresses(reservations) == {"10.9.0.3"}
 
 
