@@ -6,7 +6,7 @@
 import posix
 
 from . import disk, links, owner
-from .errors import INVALID_CONFIG, CNIError
+from .errors import INVALID_CONFIG, IO_FAILURE, CNIError
 from .netlink import NetlinkError
 
 _EEXIST = 17
@@ -98,7 +98,7 @@ def _ensure_flags(sock, bridge, conf, is_ours):
 
 
 def _ensure_forwarding(gateways):
-    if any(one.address.bits == 32 for one in gateways):
-        disk.sysctl("net/ipv4/ip_forward", b"1")
-    if any(one.address.bits == 128 for one in gateways):
-        disk.sysctl("net/ipv6/conf/all/forwarding", b"1")
+    for bits, name in ((32, "net/ipv4/ip_forward"), (128, "net/ipv6/conf/all/forwarding")):
+        problem = any(one.address.bits == bits for one in gateways) and disk.sysctl(name, b"1")
+        if problem:
+            raise CNIError(IO_FAILURE, "failed to enable forwarding: %s: %s" % (problem.filename or name, problem.strerror))

@@ -123,21 +123,19 @@ def sync_directory(path):
 
 
 def sysctl(name, value):
-    """Set the kernel parameter *name* (a path below /proc/sys) to *value*; say whether it exists.
+    """Set the kernel parameter *name* (a path below /proc/sys) to *value*; return the OSError that prevents it, if any.
 
-    A read-only /proc/sys with the right value is fine. Raises OSError.
+    A parameter that the kernel does not have, or that is read-only and right, prevents nothing.
     """
     path = "/proc/sys/" + name
     try:
         descriptor = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(descriptor, value)
+        finally:
+            posix.close(descriptor)
     except FileNotFoundError:
-        return False
-    except OSError:
-        if read(path).strip() == value:
-            return True
-        raise
-    try:
-        posix.write(descriptor, value)
-    finally:
-        posix.close(descriptor)
-    return True
+        return None
+    except OSError as exc:
+        return None if read(path).strip() == value else exc
+    return None

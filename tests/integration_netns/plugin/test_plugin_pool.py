@@ -179,25 +179,6 @@ def test_a_damaged_lock_file_costs_no_address(runtime: Runtime, damage: str) -> 
     assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
 
 
-def test_a_lock_that_is_held_is_waited_for_with_a_limit(runtime: Runtime) -> None:
-    runtime.add(nested(), "pod1")
-    runtime.pod("pod2")
-    holder = subprocess.Popen(
-        [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        error = runtime.fail("ADD", nested(), "pod2")
-    finally:
-        holder.communicate()
-    assert error["code"] == 11
-    assert "/run/humanz-cni/net1/lock is locked" in error["msg"]
-    runtime.add(nested(), "pod2")
-
-
 @pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
 def test_a_data_directory_that_cannot_be_written(runtime: Runtime, place: str) -> None:
     conf = nested()
@@ -210,22 +191,3 @@ def test_a_data_directory_that_cannot_be_written(runtime: Runtime, place: str) -
     assert error["code"] == 5
     assert place in error["msg"]
     assert runtime.state() == before
-
-
-def test_a_full_disk(runtime: Runtime) -> None:
-    runtime.node.run("mkdir", "/run/full")
-    runtime.node.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/run/full")
-    conf = nested()
-    conf["ipam"]["dataDir"] = "/run/full"
-    runtime.add(conf, "pod1")
-    runtime.node.run("sh", "-c", "cat /dev/zero > /run/full/zeros 2>/dev/null; true")
-    runtime.pod("pod2")
-    before = runtime.records("/run/full/net1")
-
-    error = runtime.fail("ADD", conf, "pod2")
-
-    assert error["code"] == 5
-    assert runtime.records("/run/full/net1") == before
-    assert set(runtime.links("pod2")) == {"lo"}
-    runtime.delete(conf, "pod1")
-    assert runtime.records("/run/full/net1") == {}
