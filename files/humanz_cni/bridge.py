@@ -101,4 +101,5 @@ def _ensure_forwarding(gateways):
     for bits, name in ((32, "net/ipv4/ip_forward"), (128, "net/ipv6/conf/all/forwarding")):
         problem = any(one.address.bits == bits for one in gateways) and disk.sysctl(name, b"1")
         if problem:
-            raise CNIError(IO_FAILURE, "failed to enable forwarding: %s: %s" % (problem.filename or name, problem.strerror))
+            text = "failed to enable forwarding: /proc/sys/%s: %s" % (name, problem.strerror)
+            raise CNIError(IO_FAILURE, text)
