@@ -8,7 +8,7 @@ An error stops nothing: as much as possible is removed, then all errors are repo
 
 import posix
 
-from . import detach, disk, masquerade, netconf, netlink, reclaim, store, survey, tables
+from . import delegate, detach, disk, masquerade, netconf, netlink, reclaim, store, survey, tables
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
@@ -44,6 +44,8 @@ def run(request, _finish):
         _attempt(problems, reservations.path, lambda: _forget(reservations, gone, problems))
     kept = {name: record for name, record in records.items() if name not in gone}
     _attempt(problems, network, lambda: _remove_rules(request, kept))
+    if store.is_delegated(request.conf):
+        _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))
     if problems:
         raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
     return [name for name in gone if survey.is_address(name)]
@@ -118,6 +120,8 @@ def _forget(reservations, records, problems):
 def _remove_rules(request, records):
     """Remove masquerading of subnets that neither the configuration has any more nor an address of *records* is in."""
     conf = netconf.load(request)
+    if conf.delegated:  # which subnets are used only its plugin knows
+        return
     wanted = []
     if conf.masquerade and conf.ipam:
         wanted = [one.subnet for of_set in conf.ipam.sets for one in of_set]

@@ -8,7 +8,7 @@ A runtime that asks takes an error for "this node's network is not ready", so ea
 
 import posix
 
-from . import disk, links, netconf, netlink, ranges, reclaim, restore, store, survey, tables
+from . import delegate, disk, links, netconf, netlink, ranges, reclaim, restore, store, survey, tables
 from .address import Network
 from .errors import PLUGIN_UNAVAILABLE, PLUGIN_UNAVAILABLE_LIMITED, CNIError
 from .owner import Owner
@@ -27,6 +27,8 @@ def run(request, _finish):
         missing = _check_bridge(sock, conf, bridge)
     if conf.ipam:
         _check_pool(conf)
+    if conf.delegated:
+        delegate.Plugin(request).call("STATUS")
     attachments = _attachments(sock, conf.name)
     if attachments:
         _check_connectivity(conf, bridge, missing, attachments)
