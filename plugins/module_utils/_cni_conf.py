@@ -41,10 +41,11 @@ def conflist_text(name, cni_version, cni_versions, plugin, chained):
     return json.dumps(conf, indent=2) + "\n"
 
 
-def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None):
+def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None, log_level="info"):
     """Return our plugin's configuration, with the keys of the reference's bridge and host-local, as a dict.
 
-    *mtu*, *data_dir* and *log_file* are left out where they are empty. Each of *pod_cidrs* gives the pod an address.
+    Each of *pod_cidrs* gives the pod an address. What *mtu*, *data_dir*, *log_file* and *log_level* have by default is
+    left out.
     """
     ipam = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
     families = sorted({ipaddress.ip_network(cidr).version for cidr in pod_cidrs})
@@ -57,6 +58,8 @@ def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None)
     conf["ipam"] = ipam
     if log_file:
         conf["logFile"] = log_file
+    if log_level != "info":
+        conf["logLevel"] = log_level
     return conf
 
 

@@ -61,9 +61,12 @@ options:
     description: The network of all nodes' pods, in CIDR notation. Needed for O(format=conf) only.
     type: str
   cni_version:
-    description: The version of the CNI specification.
+    description:
+      - The version of the CNI specification.
+      - From V(1.1.0) on a runtime asks the plugin for its status, and says that the node's network is not ready as long
+        as no address is free.
     type: str
-    choices: ["0.3.1", "0.4.0", "1.0.0"]
+    choices: ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
     default: "1.0.0"
   cni_versions:
     description:
@@ -71,7 +74,7 @@ options:
       - A runtime that does not know this key, which came with version 1.1.0, uses O(cni_version).
     type: list
     elements: str
-    choices: ["0.3.1", "0.4.0", "1.0.0"]
+    choices: ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
     default: []
   mtu:
     description:
@@ -104,8 +107,15 @@ options:
         when it ends the pods.
     type: path
   log_file:
-    description: A file to which the plugin appends one line for each of its calls.
+    description: A file to which the plugin appends a line for each of its calls, instead of sending it to the journal.
     type: path
+  log_level:
+    description:
+      - What the plugin says of its calls. V(info) is one line for each.
+      - V(debug) adds the request as the plugin understood it. V(off) says nothing.
+    type: str
+    choices: ["off", info, debug]
+    default: info
   foreign:
     description:
       - What to do if somebody else's configuration comes before ours by name, so that runtimes would load it instead.
@@ -194,7 +204,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _cni_conf, _kernel
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 
-VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]
+VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
 class _Present(_cni_conf.CniConf):
@@ -236,7 +246,8 @@ def _conflist(module, bridge, pod_cidrs):
     chained, not_chained = _cni_conf.choose_chained(
         module.run_command, params["cni_bin_dir"], params["chain"], versions
     )
-    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, params["data_dir"], params["log_file"])
+    further = {key: params[key] for key in ("data_dir", "log_file", "log_level")}
+    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
     text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 
@@ -289,6 +300,7 @@ def main():
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "data_dir": {"type": "path"},
             "log_file": {"type": "path"},
+            "log_level": {"type": "str", "choices": ["off", "info", "debug"], "default": "info"},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
         },
         supports_check_mode=True,

@@ -96,7 +96,7 @@ def test_prediction_is_what_the_first_run_does(conf: Conf) -> None:
 
 
 def test_list_has_the_keys_of_the_reference(conf: Conf) -> None:
-    conf.module(data_dir="/var/lib/cni/networks", log_file="/var/log/humanz-cni.log")
+    conf.module(data_dir="/var/lib/cni/networks", log_file="/var/log/humanz-cni.log", log_level="debug")
     assert conf.read() == {
         "cniVersion": "1.0.0",
         "name": "humanz-cni",
@@ -115,6 +115,7 @@ def test_list_has_the_keys_of_the_reference(conf: Conf) -> None:
                     "dataDir": "/var/lib/cni/networks",
                 },
                 "logFile": "/var/log/humanz-cni.log",
+                "logLevel": "debug",
             }
         ],
     }
@@ -140,6 +141,12 @@ def test_plugins_are_chained_where_they_can_run(conf: Conf) -> None:
     assert conf.read()["plugins"][2] == {"type": "bandwidth", "capabilities": {"bandwidth": True}}
     assert conf.module(cni_version="0.4.0", cni_versions=["1.0.0"])["chained"] == ["portmap"]
     assert conf.read()["cniVersions"] == ["1.0.0"]
+
+
+@pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+def test_every_version_that_the_plugin_supports_can_be_chosen(conf: Conf, version: str) -> None:
+    conf.module(cni_version=version)
+    assert conf.read()["cniVersion"] == version
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\ncat\n", "#!/nonexistent\n", "\0"])
