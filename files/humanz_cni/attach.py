@@ -44,6 +44,8 @@ class Attachment:
             port_of = bridge.ensure(sock, self.conf, gateways)
             mac = self._pod_mac()
             index = self._plug(sock, port_of, pod, mac)
+            if self.conf.vlans or self.conf.mac_check:
+                self._confine(sock, mac)
             if self._delegate:
                 dns = self._ask_delegate(sock)
             routes = self._routes()
@@ -54,11 +56,13 @@ class Attachment:
                 masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
             if not self.conf.leave_down:
                 _settle(sock, self.owner.host_veth)
-            interfaces = (
+            interfaces = [
                 (port_of.name, port_of.mac, ""),
                 (self.owner.host_veth, self.owner.host_mac, ""),
                 (self.request.ifname, mac, self.request.netns),
-            )
+            ]
+            if self.conf.vlans:
+                interfaces += self._vlan_interface(sock, port_of)
             finish(result.document(self.conf, interfaces, self.chosen, routes, dns))
         except BaseException:
             self._roll_back()
@@ -75,7 +79,7 @@ class Attachment:
         """Take what the delegate gives to the pod, which has its interface by now; return the dns object."""
         from . import resolver
 
-        self._undo.append(lambda: self._delegate.call("DEL"))
+        self._undo.append(lambda _detach: self._delegate.call("DEL"))
         self.chosen, self._wanted, offered = self._delegate.add(self.conf)
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
         return resolver.dns(self.conf, offered)
@@ -141,6 +145,27 @@ class Attachment:
             raise self._name_taken(sock) from exc
         options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
         return _port(sock, self.owner.host_veth, options).peer
+
+    def _confine(self, sock, mac):
+        """Let the port carry its VLANs only, and the pod send only from its own hardware address *mac*."""
+        if self.conf.vlans:
+            from . import vlan
+
+            vlan.confine(sock, self.owner.host_veth, self.conf.vlans)
+        if self.conf.mac_check:
+            from . import spoofcheck
+
+            self._undo.append(lambda _detach: spoofcheck.remove(self.owner))
+            spoofcheck.ensure(self.owner, mac)
+
+    def _vlan_interface(self, sock, port_of):
+        """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""
+        from . import vlan
+
+        if not (self.conf.vlans.tag and bridge.gateways_of(self.conf, self.chosen)):
+            return []
+        link = vlan.ensure_gateway(sock, port_of, self.conf.vlans)
+        return [(link.name, link.mac, "")]
 
     def _name_taken(self, sock):
         present = links.get(sock, self.owner.host_veth)

@@ -28,7 +28,8 @@ def ensure(sock, conf, gateways):
             INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,
             "bridge names a link of kind %s" % (bridge.kind or "physical"),
         )  # fmt: skip
-    _ensure_addresses(sock, bridge, gateways, conf.force_address)
+    holder = _in_vlan(sock, bridge, conf, gateways) if conf.vlans else bridge
+    _ensure_addresses(sock, holder, gateways, conf.force_address)
     _ensure_flags(sock, bridge, conf, created or (not bridge.alias and bridge.mac == mac))
     if conf.is_gateway:
         _ensure_forwarding(gateways)
@@ -46,11 +47,18 @@ def gateways_of(conf, chosen):
 
 def _create(sock, conf, mac):
     """Make the bridge; say whether it was this call that did."""
+    data = b""
+    if conf.vlans:
+        from . import vlan
+
+        data = vlan.FILTERING
     try:
-        sock.request(links.new_bridge(conf.bridge, mac or _random_mac(), conf.mtu))
+        sock.request(links.new_bridge(conf.bridge, mac or _random_mac(), conf.mtu, data))
     except NetlinkError as exc:
         if exc.errno == _EEXIST:  # another ADD was faster
             return False
+        if conf.vlans:
+            raise vlan.failed('failed to create bridge "%s"' % conf.bridge, exc, conf.vlans) from exc
         text = 'failed to create bridge "%s": could not add it: %s' % (conf.bridge, exc.strerror)
         raise CNIError(INVALID_CONFIG, text) from exc
     return True
@@ -58,6 +66,14 @@ def _create(sock, conf, mac):
 
 def _random_mac():
     return b"\x0a" + posix.urandom(5)
+
+
+def _in_vlan(sock, bridge, conf, gateways):
+    """Make *bridge* filter VLANs, and return the Link that is to have the addresses *gateways*."""
+    from . import vlan
+
+    vlan.ensure_filtering(sock, bridge.name, conf.vlans)
+    return vlan.ensure_gateway(sock, bridge, conf.vlans) if gateways and conf.vlans.tag else bridge
 
 
 def _ensure_addresses(sock, bridge, gateways, force):

@@ -22,7 +22,9 @@ def run(request, _finish):
     assigned = _check_delegate(conf, request, result) if conf.delegated else _check_reservation(conf, of_owner)
     port_of = _check_bridge(sock, conf, interfaces)
     container = _check_container(inside, request, interfaces)
-    _check_port(sock, of_owner, port_of, container, interfaces)
+    port = _check_port(sock, of_owner, port_of, container, interfaces)
+    if conf.vlans or conf.mac_check:
+        _check_confinement(sock, conf, of_owner, port_of, port)
     if not conf.leave_down and not container.is_up:
         raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
     _check_addresses(inside, container, addresses, assigned)
@@ -103,6 +105,17 @@ def _check_port(sock, of_owner, bridge, container, interfaces):
     if not port.is_up:
         raise _differs("host interface %s is down" % port.name)
     _check_mac(port, interfaces, False)
+    return port
+
+
+def _check_confinement(sock, conf, of_owner, bridge, port):
+    from . import spoofcheck, vlan
+
+    problem = vlan.problem(sock, bridge, port, conf.vlans) if conf.vlans else ""
+    if problem:
+        raise _differs(problem)
+    if conf.mac_check and not spoofcheck.is_there(of_owner):
+        raise _differs("the rules that keep %s from sending from another hardware address are missing" % port.name)
 
 
 def _check_addresses(inside, container, listed, assigned):
@@ -147,6 +160,14 @@ def _via(gateway):
 
 
 def _check_network(sock, conf, bridge, assigned):
+    holder = bridge
+    if conf.vlans and conf.vlans.tag and conf.is_gateway:
+        from . import vlan
+
+        name = vlan.gateway_name(bridge.name, conf.vlans.tag)
+        holder = links.get(sock, name)
+        if assigned and holder is None:
+            raise _differs("interface %s is missing" % name)
     for one in assigned:
         if not one.range:
             continue
@@ -155,5 +176,5 @@ def _check_network(sock, conf, bridge, assigned):
         if not conf.is_gateway:
             continue
         wanted = Network(one.range.gateway, one.range.subnet.prefix)
-        if wanted not in links.addresses(sock, bridge.index, wanted.address.family):
-            raise _differs("bridge %s does not have address %s" % (bridge.name, wanted))
+        if wanted not in links.addresses(sock, holder.index, wanted.address.family):
+            raise _differs("%s %s does not have address %s" % (holder.kind, holder.name, wanted))

@@ -8,7 +8,7 @@ An error stops nothing: as much as possible is removed, then all errors are repo
 
 import posix
 
-from . import delegate, detach, disk, masquerade, netconf, netlink, reclaim, store, survey, tables
+from . import delegate, detach, disk, masquerade, netconf, netlink, reclaim, spoofcheck, store, survey, tables
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
@@ -36,6 +36,8 @@ def run(request, _finish):
         if holder.host_veth not in keep:
             before = len(problems)
             _attempt(problems, holder.host_veth, lambda holder=holder: detach.delete_link(holder))
+            if request.conf.get("macspoofchk"):
+                _attempt(problems, holder.host_veth, lambda holder=holder: spoofcheck.remove(holder))
             if len(problems) > before:
                 keep.add(holder.host_veth)  # its pod may be alive, so its addresses are not free
     evidence = reclaim.Evidence(boot=None)

@@ -6,15 +6,16 @@
 Specification, section 4; messages are those of containernetworking's ``invoke``.
 """
 
+import _signal
 import posix
 
-from . import disk, jsontext, previous, resolver, routes
+from . import disk, jsontext, previous, resolver, routes, sigterm
 from .address import Address, Network
 from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, show
 from .fields import address, field, number, parse_network
 from .pool import Assignment
 
-_SIGKILL, _SIGPIPE = 9, 13
+_IGNORED = (_signal.SIGPIPE, _signal.SIGTERM, _signal.SIGINT)  # by this process, which a child must not inherit
 _STDERR = 2
 _REGULAR, _KIND = 0o100000, 0o170000  # of a file's mode
 
@@ -132,8 +133,7 @@ def _execute(path, data, command):
         posix.lseek(streams[0], 0, 0)
         actions = [(posix.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)]
         try:
-            # Python ignores SIGPIPE, which the plugin must not inherit.
-            child = posix.posix_spawn(path, [path], environ, file_actions=actions, setsigdef=[_SIGPIPE])
+            child = posix.posix_spawn(path, [path], environ, file_actions=actions, setsigdef=_IGNORED)
         except OSError as exc:
             raise CNIError(INTERNAL, "ipam.type: %s cannot be executed: %s" % (path, exc.strerror)) from exc
         status = _wait(child)
@@ -157,9 +157,10 @@ def _read(stream):
 
 def _wait(child):
     try:
-        return posix.waitpid(child, 0)[1]
-    except BaseException:  # this process is being ended, and the plugin with it: its DEL comes next
-        posix.kill(child, _SIGKILL)
+        with sigterm.Waiting():
+            return posix.waitpid(child, 0)[1]
+    except sigterm.Terminated:  # and so is the plugin; its DEL comes next, now or from the runtime
+        posix.kill(child, _signal.SIGKILL)
         posix.waitpid(child, 0)
         raise
 

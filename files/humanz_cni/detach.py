@@ -14,6 +14,10 @@ def run(request, _finish):
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
     delete_link(of_owner)
+    if request.conf.get("macspoofchk"):
+        from . import spoofcheck
+
+        spoofcheck.remove(of_owner)
     data_dir, durable = store.data_dir(request.conf)
     released = release(store.Store(data_dir, request.network, durable), of_owner)
     if store.is_delegated(request.conf):

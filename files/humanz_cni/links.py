@@ -87,13 +87,15 @@ def delete(index):
     return RTM_DELLINK, 0, LINK.pack(0, 0, index, 0, 0)
 
 
-def new_bridge(name, mac, mtu):
+def new_bridge(name, mac, mtu, data=b""):
     """Return the request that makes the bridge *name*, down, with the hardware address *mac*; *mtu* 0 is the kernel's.
+
+    :param data: IFLA_INFO_DATA, the bridge's options.
 
     An address that is given stays; otherwise it would follow the ports that come and go.
     """
     body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac) + _mtu(mtu)
-    return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
+    return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), data)
 
 
 def new_veth(host, pod, bridge_index, netns, mtu):

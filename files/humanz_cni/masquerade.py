@@ -13,7 +13,7 @@ from .errors import INTERNAL, CNIError
 from .netlink import NetlinkError
 from .owner import ALIAS
 
-FAMILIES = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6
+FAMILIES = {"ip": 2, "ip6": 10, "bridge": 7}  # NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE
 _SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
 _MULTICAST = {32: "224.0.0.0/4", 128: "ff00::/8"}
 _FAMILY = {32: 2, 128: 10}
@@ -45,7 +45,7 @@ def is_there(name, subnet):
 
 
 def tables():
-    """Return the families, ``ip`` and ``ip6``, in which there are rules of ours; none where there is no nf_tables."""
+    """Return the families (of FAMILIES) in which there are rules of ours; none where there is no nf_tables."""
     try:
         sock = nftables.Socket()
         try:

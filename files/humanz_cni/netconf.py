@@ -8,11 +8,10 @@ nobody knows are passed over, as the specification allows and the reference does
 """
 
 from . import arguments, disk, ranges, routes
-from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
+from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR, OWN_IPAM
 
-_UNSUPPORTED = ("vlan", "vlanTrunk", "macspoofchk")
 _MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
 
@@ -33,7 +32,7 @@ class NetConf:
     __slots__ = (
         "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
         "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "runtime_dns",
-        "ipam", "delegated",
+        "ipam", "delegated", "vlans", "mac_check",
     )  # fmt: skip
 
 
@@ -59,6 +58,12 @@ def load(request):
     loaded.isolated = field(conf, "portIsolation", bool, False)
     loaded.dad = field(conf, "enabledad", bool, False)
     loaded.masquerade = field(conf, "ipMasq", bool, False)
+    loaded.mac_check = field(conf, "macspoofchk", bool, False)
+    loaded.vlans = None
+    if conf.get("vlan") is not None or conf.get("vlanTrunk") is not None:
+        from . import vlan
+
+        loaded.vlans = vlan.load(conf, loaded.bridge)
     loaded.leave_down = field(conf, "disableContainerInterface", bool, False)
     loaded.mac = (
         parse_mac(runtime.get("mac"), "runtimeConfig.mac")
@@ -129,6 +134,3 @@ def _check(conf, loaded):
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:
         raise invalid_config("ipMasqBackend", backend, "it must be iptables or nftables")
-    for key in _UNSUPPORTED:
-        if conf.get(key):
-            raise CNIError(UNSUPPORTED_FIELD, "%s: %s is not supported" % (key, show(conf[key])))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of nf_tables' netlink protocol that masquerading needs: a table, base chains, rules, in one transaction.
+"""The part of nf_tables' netlink protocol that the plugin needs: tables, chains, rules, verdict maps, transactions.
 
 Numbers within messages are in network byte order. Constants are the kernel's, of linux/netfilter/nf_tables.h.
 """
@@ -17,14 +17,24 @@ _BATCH_BEGIN, _BATCH_END = 16, 17
 _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _DELCHAIN = 3, 4, 5
 _NEWRULE, _GETRULE, _DELRULE = 6, 7, 8
+_NEWSET, _NEWELEMENT, _GETELEMENT, _DELELEMENT = 9, 12, 13, 14
 
 _TABLE_NAME = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 4, 7
 _LIST_ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA, _DATA_VALUE = 1, 1, 2, 1
-_REGISTER = 1
-_NETWORK_HEADER = 1
+_SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_LENGTH, _SET_DATA_TYPE, _SET_ID = 1, 2, 3, 4, 5, 6, 10
+_SET_USERDATA = 13
+_KEY_IN_HOST_ORDER = b"\0\4" + Struct("=I").pack(1)  # for ``nft``, which otherwise cannot show an interface's name
+_SET_IS_MAP, _VERDICT_TYPE = 0x8, 0xFFFFFF00
+_ELEMENTS_TABLE, _ELEMENTS_SET, _ELEMENTS, _ELEMENT_KEY, _ELEMENT_DATA = 1, 2, 3, 1, 2
+_DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN = 2, 1, 2
+_DROP, _JUMP = 0, 0xFFFFFFFD
+_META_INTERFACE = 6
+_REGISTER, _VERDICT_REGISTER = 1, 0
+INTERFACE_KEY = 41, 16  # ``nft``'s number for the type of an incoming interface's name, and its length
+_LINK_HEADER, _NETWORK_HEADER = 0, 1
 EQUAL, NOT_EQUAL = 0, 1
 
 POSTROUTING, PRIORITY_SRCNAT = 4, 100
@@ -84,8 +94,23 @@ def delete_table(family, name):
 
 def new_source_nat_chain(family, table, name):
     """Return the request that makes a base chain for source NAT, if there is none of that name."""
-    hook = nested(_CHAIN_HOOK, _be32(_HOOK_NUMBER, POSTROUTING), _be32(_HOOK_PRIORITY, PRIORITY_SRCNAT))
-    body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name) + hook + text(_CHAIN_TYPE, "nat")
+    return _new_base_chain(family, table, name, "nat", POSTROUTING, PRIORITY_SRCNAT)
+
+
+def new_filter_chain(family, table, name, hook, priority):
+    """Return the request that makes a base chain for filtering at *hook*, if there is none of that name."""
+    return _new_base_chain(family, table, name, "filter", hook, priority & 0xFFFFFFFF)
+
+
+def new_chain(family, table, name):
+    """Return the request that makes a chain to jump to, if there is none of that name."""
+    body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name)
+    return _type(_NEWCHAIN), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
+
+
+def _new_base_chain(family, table, name, kind, hook, priority):
+    at = nested(_CHAIN_HOOK, _be32(_HOOK_NUMBER, hook), _be32(_HOOK_PRIORITY, priority))
+    body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name) + at + text(_CHAIN_TYPE, kind)
     return _type(_NEWCHAIN), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 
@@ -104,6 +129,57 @@ def new_rule(family, table, chain, expressions, comment):
     body = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain) + nested(_RULE_EXPRESSIONS, *expressions)
     body += attribute(_RULE_USERDATA, _user_data(comment))
     return _type(_NEWRULE), NLM_F_CREATE | netlink.NLM_F_APPEND, _HEADER.pack(family, 0, 0) + body
+
+
+def new_verdict_map(family, table, name, key_type, key_length):
+    """Return the request that makes a map from keys to verdicts, if there is none of that name."""
+    body = text(_SET_TABLE, table) + text(_SET_NAME, name) + _be32(_SET_FLAGS, _SET_IS_MAP)
+    body += _be32(_SET_KEY_TYPE, key_type) + _be32(_SET_KEY_LENGTH, key_length)
+    body += _be32(_SET_DATA_TYPE, _VERDICT_TYPE) + _be32(_SET_ID, 1)
+    body += attribute(_SET_USERDATA, _KEY_IN_HOST_ORDER)
+    return _type(_NEWSET), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
+
+
+def new_jump(family, table, name, key, chain):
+    """Return the request that lets the *key* (bytes) of a verdict map lead to *chain*."""
+    data = _verdict(_ELEMENT_DATA, _JUMP, text(_VERDICT_CHAIN, chain))
+    return _type(_NEWELEMENT), NLM_F_CREATE, _elements(family, table, name, key, data)
+
+
+def delete_element(family, table, name, key):
+    """Return the request that takes the *key* out of a set or map."""
+    return _type(_DELELEMENT), 0, _elements(family, table, name, key)
+
+
+def has_element(sock, family, table, name, key):
+    """Say whether a set or map, which need not exist, has the *key*."""
+    return _exists(sock, _GETELEMENT, _elements(family, table, name, key))
+
+
+def interface(name):
+    """Return the key for an interface's name, of the type and length INTERFACE_KEY."""
+    return name.encode("ascii").ljust(INTERFACE_KEY[1], b"\0")
+
+
+def verdict_of_interface(name):
+    """Return the expressions that look up the incoming interface's name in the verdict map *name*."""
+    return (
+        _expression("meta", _be32(1, _REGISTER), _be32(2, _META_INTERFACE)),
+        _expression("lookup", text(1, name), _be32(2, _REGISTER), _be32(3, _VERDICT_REGISTER)),
+    )
+
+
+def match_link(offset, length, operation, data):
+    """Return the expressions that compare *length* bytes at *offset* of the Ethernet header with *data*."""
+    return (
+        _expression("payload", _be32(1, _REGISTER), _be32(2, _LINK_HEADER), _be32(3, offset), _be32(4, length)),
+        _expression("cmp", _be32(1, _REGISTER), _be32(2, operation), _value(3, data)),
+    )
+
+
+def drop():
+    """Return the expression that drops the packet."""
+    return _expression("immediate", _be32(1, _VERDICT_REGISTER), _verdict(2, _DROP))
 
 
 def match_address(offset, network, operation):
@@ -151,6 +227,17 @@ def _read(values, kind):
 
 def _expression(name, *attributes):
     return nested(_LIST_ELEMENT, text(_EXPRESSION_NAME, name), nested(_EXPRESSION_DATA, *attributes))
+
+
+def _elements(family, table, name, key, data=b""):
+    """Return the body of a request about one element of a set or map."""
+    element = nested(_LIST_ELEMENT, _value(_ELEMENT_KEY, key), data)
+    body = text(_ELEMENTS_TABLE, table) + text(_ELEMENTS_SET, name) + nested(_ELEMENTS, element)
+    return _HEADER.pack(family, 0, 0) + body
+
+
+def _verdict(kind, code, chain=b""):
+    return nested(kind, nested(_DATA_VERDICT, _be32(_VERDICT_CODE, code), chain))
 
 
 def _value(kind, data):

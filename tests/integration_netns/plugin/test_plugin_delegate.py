@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ cat > "$here/$CNI_COMMAND.stdin"
 echo "$CNI_COMMAND" >> "$here/calls"
 cat "$here/$CNI_COMMAND.stderr" >&2 2>/dev/null
 cat "$here/$CNI_COMMAND.stdout" 2>/dev/null
+if [ -e "$here/$CNI_COMMAND.hang" ]; then echo $$ > "$here/pid"; exec sleep 30; fi
 exit "$(cat "$here/$CNI_COMMAND.status" 2>/dev/null || echo 0)"
 """
 RESULT: dict[str, Any] = {
@@ -49,6 +52,17 @@ class Delegate:
         printed = document if isinstance(document, str) else json.dumps(document) if document else ""
         for name, text in (("stdout", printed), ("stderr", error), ("status", str(status))):
             (self._directory / f"{command}.{name}").write_text(text)
+
+    def hang(self, command: str) -> None:
+        """Let it not come to its end."""
+        (self._directory / f"{command}.hang").touch()
+
+    def wait_for_hanging(self) -> int:
+        """Return the process that hangs."""
+        path = self._directory / "pid"
+        while not (path.exists() and path.read_text().endswith("\n")):
+            time.sleep(0.01)
+        return int(path.read_text())
 
     @property
     def calls(self) -> list[str]:
@@ -175,6 +189,31 @@ def test_s_055_a_later_failure_gives_the_addresses_back_as_well(runtime: Runtime
     assert delegate.calls == ["ADD", "DEL"]
     assert "until Monday" in outcome.error or "holiday" in outcome.error
     assert set(runtime.links("pod1")) == {"lo"}
+
+
+def test_s_025_a_terminated_add_ends_the_delegate_and_calls_its_del(runtime: Runtime, delegate: Delegate) -> None:
+    runtime.add(conf(), "pod1", PATH=delegate.path)
+    runtime.pod("pod2")
+    before = runtime.state()
+    delegate.hang("ADD")
+    environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod2", "CNI_NETNS": "/run/netns/pod2"}
+    environment.update(CNI_IFNAME="eth0", CNI_PATH=delegate.path)
+    data = json.dumps(conf()).encode()
+
+    command = runtime.command(environment)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.stdin.close()
+        hanging = delegate.wait_for_hanging()
+        process.terminate()
+        assert process.stdout is not None
+        error = json.loads(process.stdout.read())
+
+    assert "terminated" in error["msg"]
+    assert delegate.calls == ["ADD", "ADD", "DEL"]
+    assert not Path(f"/proc/{hanging}").exists()
+    assert runtime.state() == before
 
 
 @pytest.mark.parametrize("netns", ["", "/run/netns/gone", None])

@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VLANs of a bridge's ports: the keys ``vlan``, ``vlanTrunk`` and ``preserveDefaultVlan``, as the reference has them.
+
+Messages are those of linux/if_bridge.h; a kernel without VLAN filtering for bridges refuses the first of them.
+"""
+
+import posix
+from _struct import Struct
+
+from . import links, owner
+from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
+from .fields import field, number
+from .netlink import NetlinkError, attribute, attributes, nested, text, u32
+
+_RTM_DELLINK, _RTM_SETLINK = 17, 19
+_AF_BRIDGE = 7
+_IFLA_AF_SPEC, _IFLA_BRIDGE_VLAN_INFO = 26, 2
+_IFLA_BR_VLAN_FILTERING = 7
+_RTEXT_FILTER_BRVLAN = 2
+_PVID, _UNTAGGED = 2, 4
+_INFO = Struct("=HH")  # flags, VLAN
+_ENTRY = Struct("=HHHH")  # the same as an attribute: length, kind, flags, VLAN
+FILTERING = nested(links.IFLA_INFO_DATA, attribute(_IFLA_BR_VLAN_FILTERING, b"\1"))  # for a bridge's IFLA_LINKINFO
+
+_HIGHEST = 4094
+_DEFAULT = 1
+_EEXIST, _EOPNOTSUPP = 17, 95
+
+
+class Vlans:
+    """What a port carries: frames of VLAN *tag* without a tag (0: of none), those of *trunk*, a sorted list, with it.
+
+    *keep_default*: also those of the VLAN that the bridge gives each new port.
+    """
+
+    __slots__ = ("tag", "trunk", "keep_default")
+
+    def __init__(self, tag, trunk, keep_default):
+        self.tag = tag
+        self.trunk = trunk
+        self.keep_default = keep_default
+
+    @property
+    def members(self):
+        """The port's VLANs as a list of (VLAN, flags)."""
+        untagged = self.tag or (_DEFAULT if self.trunk else 0)
+        found = [(vlan, 0) for vlan in self.trunk if vlan != untagged]
+        return [(untagged, _PVID | _UNTAGGED), *found] if untagged else found
+
+
+def load(conf, bridge_name):
+    """Return the Vlans of the decoded configuration *conf*, None if it wants none. Raises CNIError."""
+    tag = conf.get("vlan")
+    if isinstance(tag, int) and not 0 <= tag <= _HIGHEST:
+        raise CNIError(INVALID_CONFIG, "invalid VLAN ID %d (must be between 0 and %d)" % (tag, _HIGHEST), "vlan")
+    tag = number(conf, "vlan", _HIGHEST, 0)
+    items = field(conf, "vlanTrunk", list, None)
+    keep_default = field(conf, "preserveDefaultVlan", bool, False)
+    if not tag and items is None:
+        return None
+    if tag and len(gateway_name(bridge_name, tag).encode()) > 15:
+        raise invalid_config("bridge", bridge_name, "%s.%d must be an interface name as well" % (bridge_name, tag))
+    return Vlans(tag, _trunk(items or []), keep_default)
+
+
+def _trunk(items):
+    """Return the VLANs that the list *items* of ``vlanTrunk`` describes, sorted."""
+    found = set()
+    for place, item in enumerate(items):
+        path = "vlanTrunk[%d]" % place
+        if not isinstance(item, dict):
+            raise invalid_config(path, item, "it must be an object with id, or minID and maxID")
+        lowest, highest, single = (_id(item, key, path) for key in ("minID", "maxID", "id"))
+        if (lowest is None) != (highest is None):
+            missing = "minID" if lowest is None else "maxID"
+            said = "minID and maxID should be configured simultaneously, %s is missing" % missing
+            raise CNIError(INVALID_CONFIG, said, path)
+        if lowest is not None:
+            if highest < lowest:
+                raise CNIError(INVALID_CONFIG, "minID is greater than maxID in trunk parameter", path)
+            found.update(range(lowest, highest + 1))
+        if single is not None:
+            found.add(single)
+    return sorted(found)
+
+
+def _id(item, key, path):
+    value = item.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _HIGHEST:
+        wanted = "%s.%s must be a number from 1 to %d" % (path, key, _HIGHEST)
+        raise CNIError(INVALID_CONFIG, "incorrect trunk %s parameter" % key, wanted)
+    return value
+
+
+def gateway_name(bridge_name, tag):
+    """Return the name of the node's own interface in VLAN *tag* of a bridge, which has the gateway's addresses."""
+    return "%s.%d" % (bridge_name, tag)
+
+
+def ensure_filtering(sock, name, vlans):
+    """Make the bridge *name* keep its ports' VLANs apart; CNIError 2 if the kernel cannot."""
+    info = nested(links.IFLA_LINKINFO, text(links.IFLA_INFO_KIND, "bridge"), FILTERING)
+    body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, name) + info
+    try:
+        sock.request((links.RTM_NEWLINK, 0, body))
+    except NetlinkError as exc:
+        raise failed("failed to set VLAN filtering on %s" % name, exc, vlans) from exc
+
+
+def confine(sock, port_name, vlans):
+    """Make the bridge's port *port_name* carry *vlans*, and no other."""
+    if not vlans.members:
+        return
+    index = links.get(sock, port_name).index
+    present = {} if vlans.keep_default else listed(sock, index)
+    requests = [_change(_RTM_DELLINK, index, present.items())] if present else []
+    requests.append(_change(_RTM_SETLINK, index, vlans.members))
+    try:
+        sock.request(*requests)
+    except NetlinkError as exc:
+        raise failed("failed to setup vlan tag on interface %s" % port_name, exc, vlans) from exc
+
+
+def ensure_gateway(sock, bridge, vlans):
+    """Return the Link of the node's own interface in the VLAN of *vlans*; its peer is a port of the Link *bridge*."""
+    name = gateway_name(bridge.name, vlans.tag)
+    link = links.get(sock, name)
+    if link is None:
+        _make_gateway(sock, bridge, name)
+        link = links.get(sock, name)
+    if link.kind != "veth":
+        raise CNIError(INVALID_CONFIG, '"%s" already exists but is not a veth' % name, "it is the gateway's interface")
+    if not link.is_up:  # last, so that it is whole when it is up
+        confine(sock, _gateway_port(bridge, name).host_veth, Vlans(vlans.tag, [], vlans.keep_default))
+        sock.request(links.change(link.index, links.IFF_UP, links.IFF_UP, owner.ALIAS))
+    return link
+
+
+def _gateway_port(bridge, name):
+    return owner.Owner(owner.ALIAS, bridge.name, name)
+
+
+def _make_gateway(sock, bridge, name):
+    port = _gateway_port(bridge, name)
+    pod_end = name, b"\x0a\x58" + port.host_mac[2:]
+    here = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        sock.request(links.new_veth((port.host_veth, port.host_mac), pod_end, bridge.index, here, bridge.mtu))
+        sock.request(links.set_port(port.host_veth, owner.ALIAS, False, False))
+    except NetlinkError as exc:
+        if exc.errno != _EEXIST:  # another ADD was faster
+            raise CNIError(INTERNAL, "failed to create vlan gateway %s: %s" % (name, exc.strerror)) from exc
+    finally:
+        posix.close(here)
+
+
+def is_filtering(sock, name):
+    """Say whether the bridge *name* keeps its ports' VLANs apart."""
+    body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, name)
+    values = attributes(sock.get((links.RTM_GETLINK, 0, body)), links.LINK.size)
+    data = attributes(attributes(values.get(links.IFLA_LINKINFO, b"")).get(links.IFLA_INFO_DATA, b""))
+    return data.get(_IFLA_BR_VLAN_FILTERING) == b"\1"
+
+
+def listed(sock, index):
+    """Return the VLANs of the bridge port *index*: a dict of flags by VLAN."""
+    body = links.LINK.pack(_AF_BRIDGE, 0, 0, 0, 0) + u32(links.IFLA_EXT_MASK, _RTEXT_FILTER_BRVLAN)
+    for entry in sock.dump(links.RTM_GETLINK, body):
+        if links.LINK.unpack_from(entry)[2] == index:
+            return _parse(attributes(entry, links.LINK.size).get(_IFLA_AF_SPEC, b""))
+    return {}
+
+
+def problem(sock, bridge, port, vlans):
+    """Return how the Link *port* of the Link *bridge* differs from *vlans*, an empty text if it does not."""
+    if not is_filtering(sock, bridge.name):
+        return "bridge %s does not filter VLANs" % bridge.name
+    present = listed(sock, port.index)
+    for vlan, flags in vlans.members:
+        if present.get(vlan, -1) & (_PVID | _UNTAGGED) != flags:
+            return "host interface %s is not in VLAN %d as configured" % (port.name, vlan)
+    return ""
+
+
+def failed(doing, exc, vlans):
+    """Return the CNIError for the NetlinkError *exc*, which *vlans* have met."""
+    if exc.errno != _EOPNOTSUPP:
+        return CNIError(INTERNAL, "%s: %s" % (doing, exc.strerror))
+    asked = "vlan: %d" % vlans.tag if vlans.tag else "vlanTrunk: %s" % show(vlans.trunk)
+    return CNIError(
+        UNSUPPORTED_FIELD, asked + " is not supported: this kernel has no VLAN filtering for bridges",
+        "%s: %s; it takes CONFIG_BRIDGE_VLAN_FILTERING" % (doing, exc.strerror),
+    )  # fmt: skip
+
+
+def _change(kind, index, members):
+    """Return the request of type *kind* for the VLANs *members*, (VLAN, flags), of the bridge port *index*."""
+    vlans = [attribute(_IFLA_BRIDGE_VLAN_INFO, _INFO.pack(flags, vlan)) for vlan, flags in members]
+    return kind, 0, links.LINK.pack(_AF_BRIDGE, 0, index, 0, 0) + nested(_IFLA_AF_SPEC, *vlans)
+
+
+def _parse(data):
+    """Return the VLANs in the attributes *data*, of which each has one of the same kind."""
+    found = {}
+    offset = 0
+    while offset + _ENTRY.size <= len(data):
+        length, kind, flags, vlan = _ENTRY.unpack_from(data, offset)
+        if kind == _IFLA_BRIDGE_VLAN_INFO:
+            found[vlan] = flags
+        offset += max((length + 3) & ~3, 4)
+    return found
