@@ -45,19 +45,29 @@ def _check_bridge(sock, conf, bridge):
             '"%s" already exists but is not a bridge' % bridge.name, "delete it, or change the key bridge"
         )
     missing = []
+    holder = _gateway_holder(sock, conf, bridge)
     for of_set in conf.ipam.sets if conf.ipam and conf.is_gateway else ():
-        present = links.addresses(sock, bridge.index, of_set[0].gateway.family)
+        present = links.addresses(sock, holder.index, of_set[0].gateway.family) if holder else []
         wanted = [Network(one.gateway, one.subnet.prefix) for one in of_set]
         if any(one in present for one in wanted):
             continue
         for other in present:
             if not conf.force_address and (other.address.bits == 32 or other.overlaps(wanted[0])):
                 raise _unavailable(
-                    '"%s" already has an IP address different from %s' % (bridge.name, wanted[0]),
+                    '"%s" already has an IP address different from %s' % (holder.name, wanted[0]),
                     "it has %s; remove that, or set forceAddress" % other,
                 )
         missing.append(wanted[0])
     return missing
+
+
+def _gateway_holder(sock, conf, bridge):
+    """Return the Link that has the gateway addresses, None if it is missing."""
+    if not (conf.vlans and conf.vlans.tag):
+        return bridge
+    from . import vlan
+
+    return links.get(sock, vlan.gateway_name(bridge.name, conf.vlans.tag))
 
 
 def _check_pool(conf):

@@ -193,6 +193,20 @@ def test_s_100_pods_that_are_cut_off(runtime: Runtime, command: str, said: str) 
     ready(runtime, CONF)  # without pods nobody is cut off, and ADD makes the bridge whole
 
 
+def test_s_100_the_gateway_of_a_vlan_is_on_an_interface_of_its_own(runtime: Runtime) -> None:
+    """Any link of that name will do: kernels without VLANs cannot make the right one."""
+    runtime.add(CONF, "pod1")
+    conf = {**CONF, "vlan": 100}
+    assert runtime.fail("STATUS", conf, **NOTHING)["code"] == 51
+
+    runtime.node.ip("link add br1.100 type veth peer name other")
+    runtime.node.ip("addr add 10.9.0.1/24 dev br1.100")
+    runtime.node.ip("link set br1.100 up")
+    runtime.node.ip("addr add fd00:9::1/64 dev br1.100 nodad")
+
+    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+
+
 @pytest.mark.parametrize("further", [{"mtu": "high"}, {"ipam": {"type": "host-local"}}], ids=["mtu", "no range"])
 def test_s_100_a_configuration_that_is_wrong(runtime: Runtime, further: dict[str, Any]) -> None:
     assert refuse(runtime, {**CONF, **further})["code"] == 7
