@@ -25,7 +25,7 @@ def run(request, _finish):
     CNIError says what could not be removed. Without a list of what is valid nothing is.
     """
     network = request.network
-    keep = {holder.host_veth for holder in _valid(request.conf, network)}
+    keep = {holder.host_veth for holder in valid(request.conf, network)}
     data_dir, durable = store.data_dir(request.conf)
     reservations = store.Store(data_dir, network, durable)
     problems = []
@@ -53,7 +53,7 @@ def run(request, _finish):
     return [name for name in gone if survey.is_address(name)]
 
 
-def _valid(conf, network):
+def valid(conf, network):
     """Return the Owners of the attachments that *conf* says are valid; CNIError 7 if it does not say which are."""
     for key in _KEYS:
         items = field(conf, key, list, None)
