@@ -181,7 +181,7 @@ def problem(sock, bridge, port, vlans):
         return "bridge %s does not filter VLANs" % bridge.name
     present = listed(sock, port.index)
     for vlan, flags in vlans.members:
-        if present.get(vlan, -1) & (_PVID | _UNTAGGED) != flags:
+        if vlan not in present or present[vlan] & (_PVID | _UNTAGGED) != flags:
             return "host interface %s is not in VLAN %d as configured" % (port.name, vlan)
     return ""
 

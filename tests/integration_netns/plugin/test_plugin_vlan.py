@@ -20,7 +20,7 @@ REFUSAL = "is not supported: this kernel has no VLAN filtering for bridges"
 
 def conf(**further: Any) -> dict[str, Any]:
     """Return a configuration with a gateway."""
-    return nested(("10.9.0.0/24",), isDefaultGateway=True, **further)
+    return nested(("10.9.0.0/24",), **{"isDefaultGateway": True, **further})
 
 
 def is_able(runtime: Runtime) -> bool:
