@@ -37,17 +37,24 @@ def executable_of(candidate: str) -> str:
 
 
 @pytest.mark.parametrize("interpreter", interpreters())
-def test_add_check_and_del(node: Node, tmp_path: Path, interpreter: str) -> None:
+def test_every_command(node: Node, tmp_path: Path, interpreter: str) -> None:
     runtime = Runtime(node, installed_plugin.install(tmp_path, interpreter))
-    conf = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
+    log = {"logFile": "/run/humanz_cni.log", "logLevel": "debug"}
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, cniVersion="1.1.0", **log)
+    done = Outcome(0, "", "")
 
     result = runtime.add(conf)
 
-    assert result_shape.problems(result, "1.0.0") == []
-    assert runtime.call("CHECK", {**conf, "prevResult": result}) == Outcome(0, "", "")
+    assert result_shape.problems(result, "1.1.0") == []
+    assert runtime.call("CHECK", {**conf, "prevResult": result}) == done
     assert runtime.fail("ADD", conf)["code"] == 999
+    assert runtime.call("STATUS", conf) == done
+    runtime.node.run("rm", "-r", "/run/humanz-cni")
+    assert runtime.add(conf, "pod2")["ips"][0]["address"] == "10.9.0.3/24"
     runtime.delete(conf)
+    assert runtime.call("GC", {**conf, "cni.dev/valid-attachments": []}) == done
     assert runtime.records() == {}
+    assert node.run("grep", "-c", "", "/run/humanz_cni.log").stdout == "14\n"
 
 
 @pytest.mark.parametrize("interpreter", interpreters())
