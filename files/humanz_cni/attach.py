@@ -13,6 +13,8 @@ from .routes import Route
 
 _EEXIST = 17
 _SETTLE_SECONDS = 2.0
+_AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
+_LONGEST_LIST = 400  # of an error's details, in characters
 
 
 class Attachment:
@@ -206,13 +208,14 @@ class Attachment:
             via = route.gateway or (None if route.is_direct else gateways.get(route.dst.address.bits))
             messages.append(links.new_route(index, Route(route.dst, via, route.further)))
         try:
-            sock.request(*messages)
+            for first in range(0, len(messages), _AT_ONCE):
+                sock.request(*messages[first : first + _AT_ONCE])
         except netlink.NetlinkError as exc:
             raise CNIError(
                 INTERNAL,
                 "failed to configure %s: %s" % (ifname, exc.strerror),
                 "addresses %s, routes %s"
-                % (", ".join(one.text for one in self.chosen), ", ".join(str(one.dst) for one in routes)),
+                % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
             ) from exc
         sock.close()
 
@@ -241,6 +244,11 @@ class Attachment:
 def run(request, finish):
     """Carry out the ADD *request*; *finish* gets the result document."""
     Attachment(request).run(finish)
+
+
+def _join(texts):
+    text = ", ".join(texts)
+    return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."
 
 
 def _port(sock, name, *before):

@@ -62,9 +62,9 @@ def parse_mac(text, key):
     if len(parts) != 6 or not all(len(part) == 2 for part in parts):
         raise invalid_config(key, text, "it must be a hardware address such as 0a:58:64:64:00:05")
     try:
-        mac = bytes(int(part, 16) for part in parts)
+        mac = bytes.fromhex("".join(parts))
     except ValueError:
         mac = b""
-    if not any(mac) or mac[0] & 1:
+    if len(mac) != 6 or not any(mac) or mac[0] & 1:
         raise invalid_config(key, text, "it must be a unicast hardware address such as 0a:58:64:64:00:05")
     return mac

@@ -14,6 +14,8 @@ from .store import DATA_DIR, OWN_IPAM
 
 _MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
+_NO_NAMES = (".", "..", "all", "default")
+_LOWEST_MTU, _LOWEST_MTU_OF_IPV6 = 68, 1280
 
 
 class Ipam:
@@ -85,7 +87,7 @@ def load(request):
 
 def _bridge_name(conf):
     name = field(conf, "bridge", str, "") or "cni0"
-    if len(name.encode("utf-8", "replace")) > _BRIDGE_NAME_LENGTH or name in (".", "..") or not name.isprintable():
+    if len(name.encode("utf-8", "replace")) > _BRIDGE_NAME_LENGTH or name in _NO_NAMES or not name.isprintable():
         raise invalid_config("bridge", name, "it must be an interface name of at most 15 bytes")
     if any(character in "/:%" or character.isspace() for character in name):
         raise invalid_config("bridge", name, "an interface name has no / : %% or whitespace")
@@ -131,6 +133,14 @@ def _check(conf, loaded):
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
     if loaded.leave_down and (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
+    if loaded.mtu and loaded.mtu < _LOWEST_MTU:
+        raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's own, or at least %d" % _LOWEST_MTU)
+    if (
+        0 < loaded.mtu < _LOWEST_MTU_OF_IPV6
+        and loaded.ipam
+        and any(one[0].start.bits == 128 for one in loaded.ipam.sets)
+    ):
+        raise invalid_config("mtu", loaded.mtu, "IPv6 takes at least %d" % _LOWEST_MTU_OF_IPV6)
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:
         raise invalid_config("ipMasqBackend", backend, "it must be iptables or nftables")

@@ -21,6 +21,21 @@ _REQUIRED = {
 }
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _IFNAME_LENGTH = 15
+_NOT_FOR_LINKS = (".", "..", "all", "default")  # the kernel keeps the last two for parameters of all links
+
+# Every key that means something, wherever it stands; the reference's decoder takes them in upper and lower case.
+_KEYS = frozenset(
+    (
+        "cniVersion", "name", "type", "ipam", "dns", "args", "cni", "runtimeConfig", "capabilities", "prevResult",
+        "bridge", "isGateway", "isDefaultGateway", "forceAddress", "ipMasq", "ipMasqBackend", "mtu", "hairpinMode",
+        "promiscMode", "vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "enabledad", "portIsolation",
+        "disableContainerInterface", "id", "minID", "maxID", "subnet", "network", "ranges", "rangeStart", "rangeEnd",
+        "gateway", "routes", "dst", "gw", "advmss", "priority", "table", "scope", "resolvConf", "dataDir", "ipRanges",
+        "ips", "mac", "nameservers", "domain", "search", "options", "servers", "searches", "logFile", "logLevel",
+    )
+)  # fmt: skip
+_HOLDERS = ("ipam", "dns", "args", "cni", "runtimeConfig", "vlanTrunk", "ranges", "ipRanges", "routes")
+_LEVELS = 6  # that keys can be below each other
 
 
 class Request:
@@ -52,7 +67,7 @@ class Request:
             self.data = read_input()
         except OSError as exc:
             raise CNIError(IO_FAILURE, "error reading from stdin: %s" % exc.strerror) from exc
-        self.conf = decode_conf(self.data)
+        self.conf = as_spelled(decode_conf(self.data))
         check_conf(self.conf)
 
 
@@ -98,6 +113,30 @@ def decode_conf(data):
     return conf
 
 
+def as_spelled(value, levels=_LEVELS):
+    """Return *value* of a configuration with its keys as the reference spells them; others stay as they are."""
+    if isinstance(value, list):
+        return [as_spelled(item, levels - 1) for item in value] if levels else value
+    if not isinstance(value, dict):
+        return value
+    if not _KEYS.issuperset(value):
+        value = _respelled(value)
+    for key in _HOLDERS:
+        if key in value and levels:
+            value[key] = as_spelled(value[key], levels - 1)
+    return value
+
+
+def _respelled(conf):
+    spellings = {key.lower(): key for key in _KEYS}
+    found = {}
+    for key, value in conf.items():
+        spelled = key if key in _KEYS else spellings.get(key.lower(), key)
+        if value is not None or spelled not in found:  # null changes nothing
+            found[spelled] = value
+    return found
+
+
 def check_conf(conf):
     """Raise CNIError unless *conf* has a valid name and, if any, a cniVersion that is a string."""
     name = conf.get("name") or ""
@@ -132,8 +171,8 @@ def _problem_of_ifname(name):
         return "interface name is not UTF-8"
     if length > _IFNAME_LENGTH:
         return "interface name is too long"
-    if name in (".", ".."):
-        return "interface name is . or .."
+    if name in _NOT_FOR_LINKS:
+        return "interface name is %s" % " or ".join(_NOT_FOR_LINKS[:2] if name[0] == "." else _NOT_FOR_LINKS[2:])
     if any(character in "/:" or character.isspace() for character in name):
         return "interface name contains / or : or whitespace characters"
     if "%" in name:
