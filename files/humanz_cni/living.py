@@ -14,6 +14,7 @@ from .netlink import attribute, attributes
 
 IFLA_LINK_NETNSID = 37
 _IFA_TARGET_NETNSID = 10
+_EINVAL = 22
 _HEADER = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
 
 
@@ -37,8 +38,9 @@ def addresses(sock, port):
     body = _HEADER.pack(0, 0, 0, 0, port.peer) + attribute(_IFA_TARGET_NETNSID, port.namespace)
     try:
         replies = sock.dump(links.RTM_GETADDR, body)
-    except netlink.NetlinkError:  # the namespace went away just now, and the link with it
-        return []
+    except netlink.NetlinkError as exc:
+        # The namespace or the link went away just now; anything else says nothing about the addresses.
+        return [] if exc.errno in (_EINVAL, links.ENODEV) else None
     found = []
     for reply in replies:
         values = attributes(reply, _HEADER.size)

@@ -122,7 +122,7 @@ class Socket:
                     return body
 
     def dump(self, kind, body):
-        """Return the bodies of all table entries that the request of type *kind* asks for."""
+        """Return the bodies of all table entries that the request of type *kind* asks for. Raises NetlinkError."""
         for _attempt in range(_DUMP_ATTEMPTS):
             replies, whole = self._dump_once(kind, body)
             if whole:
@@ -143,6 +143,9 @@ class Socket:
                     raise _error(flags, data)
                 whole = whole and not flags & NLM_F_DUMP_INTR
                 if reply == NLMSG_DONE:
+                    refused = _error(0, data) if len(data) >= _S32.size else None
+                    if refused:
+                        raise refused
                     return replies, whole
                 replies.append(data)
 

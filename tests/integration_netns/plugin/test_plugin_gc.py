@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,6 +211,35 @@ def test_s_112_what_cannot_be_removed_stops_nothing(runtime: Runtime) -> None:
     assert "10.9.0.77" in error["msg"]
     assert runtime.records() == {}
     assert ports(runtime) == set()
+
+
+def test_s_112_addresses_of_a_link_that_cannot_be_deleted_are_not_free(runtime: Runtime, tmp_path: Path) -> None:
+    runtime.add(CONF, "pod1")
+    host = runtime.add(CONF, "pod2")["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {host}")
+    before = runtime.records()
+    powerless = tmp_path / "humanz-cni"
+    powerless.write_text(f"#!/bin/sh\nexec setpriv --bounding-set=-net_admin {runtime.executable}\n")
+    powerless.chmod(0o755)
+
+    error = Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NOTHING)
+
+    assert (error["code"], "cannot be deleted" in error["msg"]) == (11, True)
+    assert runtime.records() == {path: text for path, text in before.items() if "pod1" in text}
+    assert ports(runtime) == {"pod1"}
+
+
+def test_s_112_damaged_records_of_pods_that_cannot_be_seen_stay(runtime: Runtime, tmp_path: Path) -> None:
+    runtime.add(CONF, "pod1")
+    runtime.node.run("sh", "-c", f"for file in {DIRECTORY}/*; do : > $file; done")
+    names = set(runtime.records())
+    powerless = tmp_path / "humanz-cni"
+    powerless.write_text(f"#!/bin/sh\nexec setpriv --bounding-set=-net_admin {runtime.executable}\n")
+    powerless.chmod(0o755)
+
+    Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NOTHING)
+
+    assert set(runtime.records()) == names
 
 
 def test_s_112_a_configuration_that_is_wrong_is_reported_after_all_is_removed(runtime: Runtime) -> None:
