@@ -58,6 +58,8 @@ class Attachment:
                 masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
             if not self.conf.leave_down:
                 _settle(sock, self.owner.host_veth)
+            if self.conf.dad or self.conf.mac or self._delegate:
+                self._make_known(pod, mac)
             interfaces = [
                 (port_of.name, port_of.mac, ""),
                 (self.owner.host_veth, self.owner.host_mac, ""),
@@ -229,6 +231,21 @@ class Attachment:
         if self.conf.dad:
             disk.sysctl(ipv6 + "enhanced_dad", b"1")
         disk.sysctl(ipv6 + "accept_dad", b"1" if self.conf.dad else b"0")
+
+    def _make_known(self, pod, mac):
+        """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""
+        ifname = self.request.ifname
+        if self.conf.dad:
+            from . import dad
+
+            dad.wait(pod, ifname)
+        if self.conf.mac or self._delegate:
+            from . import announce
+
+            try:
+                announce.run(pod, ifname, mac, [one.address for one in self.chosen])
+            except OSError as exc:  # the pod works all the same
+                disk.complain("announcing %s: %s" % (self.owner.alias, exc))
 
     def _roll_back(self):
         sigterm.ignore()

@@ -37,7 +37,7 @@ RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 ENODEV = 19
 
 LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
-_ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
+ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
 ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
 _U32 = Struct("=I")
 
@@ -151,8 +151,8 @@ def delete_address(index, network):
 def addresses(sock, index, family):
     """Return the addresses of *family* on the link *index*, as Networks with their host bits."""
     found = []
-    for body in sock.dump(RTM_GETADDR, _ADDRESS.pack(family, 0, 0, 0, index)):
-        of_family, prefix, _flags, _scope, of_index = _ADDRESS.unpack_from(body)
+    for body in sock.dump(RTM_GETADDR, ADDRESS.pack(family, 0, 0, 0, index)):
+        of_family, prefix, _flags, _scope, of_index = ADDRESS.unpack_from(body)
         values = attributes(body, 8)
         packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
         if of_index == index and of_family == family and packed:
@@ -183,7 +183,7 @@ def new_route(index, route):
 
 def _address(index, network):
     address = network.address
-    body = _ADDRESS.pack(address.family, network.prefix, 0, 0, index) + attribute(IFA_LOCAL, address.packed)
+    body = ADDRESS.pack(address.family, network.prefix, 0, 0, index) + attribute(IFA_LOCAL, address.packed)
     return body + attribute(IFA_ADDRESS, address.packed)
 
 

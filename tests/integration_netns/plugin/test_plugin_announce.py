@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What neighbours hear after an ADD, seen on the bridge itself; and duplicate addresses that are looked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from runtime import NSENTER, Runtime, nested
+from test_plugin_spoofcheck import reaches
+
+MAC = "0a:00:00:00:00:77"
+SUBNETS = ("10.9.0.0/24", "fd00:9::/64")
+# Prints each frame that the bridge delivers to the node, as hexadecimal digits.
+CAPTURE = """
+import socket
+capture = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+capture.bind(("br1", 0))
+print("ready", flush=True)
+while True:
+    print(capture.recv(2048).hex(), flush=True)
+"""
+
+
+@contextmanager
+def captured(runtime: Runtime) -> Iterator[list[str]]:
+    """Collect what arrives at the bridge, which must be there, until a frame of pod9 says that it was all."""
+    enter = [NSENTER, f"--target={runtime.node.pid}", "--mount", "--net", "--"]
+    frames: list[str] = []
+    with subprocess.Popen([*enter, sys.executable, "-c", CAPTURE], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield frames
+        last = "88b5" + b"the last frame".hex()
+        runtime.node.run(*["ip", "netns", "exec", "pod9"], sys.executable, "-c", LAST)
+        for line in process.stdout:
+            if last in line:
+                break
+            frames.append(line.strip())
+        process.kill()
+
+
+LAST = """
+import socket
+sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sender.bind(("eth0", 0))
+sender.send(b"\\xff" * 6 + b"\\x0a\\0\\0\\0\\0\\1" + b"\\x88\\xb5" + b"the last frame".ljust(46))
+"""
+
+
+def announced(frames: list[str]) -> set[str]:
+    """Return the addresses, as hexadecimal digits, of ARP announcements and unsolicited advertisements in *frames*."""
+    found = set()
+    for frame in frames:
+        if frame.startswith("f" * 12) and frame[24:28] == "0806" and frame[56:64] == frame[76:84]:
+            found.add(f"{frame[44:56]} has {frame[56:64]}")
+        if frame.startswith("333300000001") and frame[24:28] == "86dd" and frame[108:110] == "88":
+            found.add(f"{frame[12:24]} has {frame[124:156]}")
+    return found
+
+
+@pytest.fixture
+def bridge(runtime: Runtime) -> Runtime:
+    """A runtime whose bridge is there, with pod9 attached to it."""
+    runtime.add(nested(SUBNETS), "pod9")
+    return runtime
+
+
+GIVEN: dict[str, dict[str, Any]] = {
+    "runtimeConfig": {"conf": {"runtimeConfig": {"mac": MAC}}},
+    "args.cni": {"conf": {"args": {"cni": {"mac": MAC}}}},
+    "CNI_ARGS": {"env": {"ARGS": f"MAC={MAC}"}},
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+def test_i_19_a_hardware_address_that_the_user_gives_is_announced(bridge: Runtime, given: dict[str, Any]) -> None:
+    with captured(bridge) as frames:
+        bridge.add(nested(SUBNETS, **given.get("conf", {})), **given.get("env", {}))
+
+    mac = MAC.replace(":", "")
+    assert announced(frames) >= {f"{mac} has 0a090003", f"{mac} has fd000009000000000000000000000003"}
+
+
+def test_i_19_a_neighbour_that_knew_another_hardware_address_reaches_the_pod_at_once(bridge: Runtime) -> None:
+    conf = nested(SUBNETS, runtimeConfig={"mac": "0a:00:00:00:00:11", "ips": ["10.9.0.50", "fd00:9::50"]})
+    bridge.add(conf)
+    for address in ("10.9.0.50", "fd00:9::50"):
+        assert reaches(bridge, "pod9", address)
+    bridge.delete(conf)
+
+    bridge.add(nested(SUBNETS, runtimeConfig={"mac": MAC, "ips": ["10.9.0.50", "fd00:9::50"]}), "pod2")
+
+    deadline = time.monotonic() + 2
+    wanted = {"10.9.0.50": MAC, "fd00:9::50": MAC}
+    while neighbours(bridge, "pod9", wanted) != wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert neighbours(bridge, "pod9", wanted) == wanted
+    for address in wanted:
+        assert reaches(bridge, "pod9", address)
+
+
+def neighbours(runtime: Runtime, pod: str, addresses: Any) -> dict[str, str]:
+    """Return the hardware addresses that *pod* knows of *addresses*."""
+    found = {}
+    for line in runtime.node.ip(f"-n {pod} neigh show").splitlines():
+        words = line.split()
+        if words[0] in addresses and "lladdr" in words:
+            found[words[0]] = words[words.index("lladdr") + 1]
+    return found
+
+
+def test_a_pods_own_hardware_address_is_always_the_same_and_needs_no_announcement(bridge: Runtime) -> None:
+    macs = []
+    for _attempt in range(2):
+        with captured(bridge) as frames:
+            bridge.add(nested(SUBNETS, runtimeConfig={"ips": ["10.9.0.50"]}))
+        macs.append(bridge.links("pod1")["eth0"]["address"])
+        bridge.delete(nested(SUBNETS))
+        assert announced(frames) == set()
+    assert macs[0] == macs[1]
+
+
+def test_a_kernel_parameter_announces_what_comes_up_again_later(bridge: Runtime) -> None:
+    """arp_notify, as the reference sets it."""
+    bridge.add(nested(SUBNETS))
+    read = "ip netns exec pod1 cat /proc/sys/net/ipv4/conf/eth0/arp_notify"
+    assert bridge.node.run(*read.split()).stdout == "1\n"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_i_17_enabledad_waits_until_no_address_is_tentative(bridge: Runtime, enabled: bool) -> None:
+    started = time.monotonic()
+    bridge.add(nested(SUBNETS, enabledad=enabled))
+    took = time.monotonic() - started
+
+    flags = bridge.node.ip("-n pod1 -6 addr show dev eth0 scope global")
+    assert "tentative" not in flags
+    assert ("nodad" in flags) is not enabled
+    assert enabled or took < 1
+
+
+def test_i_17_an_address_that_somebody_else_has_is_named(bridge: Runtime) -> None:
+    bridge.node.ip("-n pod9 addr add fd00:9::50/64 dev eth0 nodad")
+    conf = nested(SUBNETS, enabledad=True, runtimeConfig={"ips": ["fd00:9::50"]})
+    bridge.pod("pod1")
+    before = bridge.state()
+
+    error = bridge.fail("ADD", conf)
+
+    text = "failed to settle addresses for eth0: link eth0 has address fd00:9::50 in DADFAILED state"
+    assert (error["code"], error["msg"]) == (999, text)
+    assert bridge.state() == before
+
+
+def test_i_17_without_enabledad_nobody_looks(bridge: Runtime) -> None:
+    bridge.node.ip("-n pod9 addr add fd00:9::50/64 dev eth0 nodad")
+    result = bridge.add(nested(SUBNETS, runtimeConfig={"ips": ["fd00:9::50"]}))
+    assert result["ips"][1]["address"] == "fd00:9::50/64"
