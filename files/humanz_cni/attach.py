@@ -67,7 +67,12 @@ class Attachment:
             ]
             if self.conf.vlans:
                 interfaces += self._vlan_interface(sock, port_of)
-            finish(result.document(self.conf, interfaces, self.chosen, routes, dns))
+            document = result.document(self.conf, interfaces, self.chosen, routes, dns)
+            if self.request.conf.get("prevResult"):
+                from . import previous
+
+                document = previous.merged(document, previous.load(self.request.conf))
+            finish(document)
         except BaseException:
             self._roll_back()
             raise

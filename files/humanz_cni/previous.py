@@ -6,8 +6,15 @@
 All functions take the decoded ``prevResult`` and raise CNIError 7 for a value that no result can have.
 """
 
+from . import spec
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import address, field, parse_network
+
+# keys that only a result of specification 1.1.0 has
+_SINCE_1_1 = {
+    "interfaces": ("mtu", "socketPath", "pciID"),
+    "routes": ("mtu", "advmss", "priority", "table", "scope"),
+}
 
 
 def load(conf):
@@ -38,6 +45,28 @@ def routes(previous):
         (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
         for path, one in items(previous, "routes")
     ]
+
+
+def merged(result, previous):
+    """Return ADD's document *result* with what *previous*, of a plugin before, has: all of that stays, and comes first.
+
+    Both are in the shape of *result*'s version; without a dns object of its own it has that of *previous*.
+    """
+    version = spec.parse(result["cniVersion"])
+    before = {key: [dict(one) for _path, one in items(previous, key)] for key in ("interfaces", "ips", "routes")}
+    for ip in before["ips"]:
+        ip.pop("version", None)
+        if version < (1, 0, 0):
+            ip["version"] = "6" if ":" in str(ip.get("address")) else "4"
+    for key, newer in _SINCE_1_1.items() if version < (1, 1, 0) else ():
+        before[key] = [{name: one[name] for name in one if name not in newer} for one in before[key]]
+    ours = [dict(ip, interface=ip["interface"] + len(before["interfaces"])) for ip in result.get("ips", ())]
+    document = {"cniVersion": result["cniVersion"], "interfaces": before["interfaces"] + result["interfaces"]}
+    for key, listed in (("ips", before["ips"] + ours), ("routes", before["routes"] + result.get("routes", []))):
+        if listed:
+            document[key] = listed
+    document["dns"] = result["dns"] or field(previous, "dns", dict, {}, "prevResult.")
+    return document
 
 
 def items(result, key, path="prevResult."):
