@@ -240,7 +240,7 @@ class Attachment:
     def _make_known(self, pod, mac):
         """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""
         ifname = self.request.ifname
-        if self.conf.dad:
+        if self.conf.dad and any(one.address.bits == 128 for one in self.chosen):
             from . import dad
 
             dad.wait(pod, ifname)

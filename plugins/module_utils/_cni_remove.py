@@ -110,10 +110,10 @@ class NoPlugin(Resource):
         return []
 
     def _is_free(self, bridge, links):
-        """Say whether *bridge* has no port but those of our pods."""
+        """Say whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
         directory = os.path.join(_LINKS, bridge, "brif")
         ports = os.listdir(directory) if os.path.isdir(directory) else []
-        return all(links.get(port, "").startswith(NAME + " ") for port in ports)
+        return all(links.get(port, "").partition(" ")[0] == NAME for port in ports)
 
 
 def _aliases():

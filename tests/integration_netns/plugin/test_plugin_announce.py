@@ -160,6 +160,11 @@ def test_i_17_an_address_that_somebody_else_has_is_named(bridge: Runtime) -> Non
     assert bridge.state() == before
 
 
+def test_i_17_without_an_ipv6_address_nothing_is_waited_for(bridge: Runtime) -> None:
+    bridge.add(nested(SUBNETS[:1], enabledad=True))
+    assert "tentative" in bridge.node.ip("-n pod1 -6 addr show dev eth0")  # its link-local address
+
+
 def test_i_17_without_enabledad_nobody_looks(bridge: Runtime) -> None:
     bridge.node.ip("-n pod9 addr add fd00:9::50/64 dev eth0 nodad")
     result = bridge.add(nested(SUBNETS, runtimeConfig={"ips": ["fd00:9::50"]}))

@@ -232,7 +232,9 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
     present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
     runtime.add(BLOG, "pod1")
-    runtime.add(nested(ipMasq=True), "pod2")
+    runtime.add(nested(ipMasq=True, macspoofchk=True), "pod2")
+    node.ip("link add br1.100 alias humanz-cni type veth peer name veth100")  # what vlan 100 makes
+    node.ip("link set veth100 alias humanz-cni master br1")
     node.run("nft", "add table ip theirs")
 
     result = absent(node, force=True)
