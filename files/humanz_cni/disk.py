@@ -6,6 +6,7 @@
 import posix
 
 _READ_SIZE = 65536
+_NO_SUCH_FILE = (2, 20, 36, 40)  # ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP: nothing can be at such a path
 
 
 def read(path):
@@ -89,8 +90,10 @@ def exists(path):
     """Say whether *path* exists, whatever it is."""
     try:
         posix.lstat(path)
-    except FileNotFoundError:
-        return False
+    except OSError as exc:
+        if exc.errno in _NO_SUCH_FILE:
+            return False
+        raise
     return True
 
 
