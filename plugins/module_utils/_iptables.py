@@ -11,6 +11,7 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import shlex
 
@@ -26,7 +27,8 @@ _FIRST = ("-s", "-d", "-i", "-o", "-p")
 class Iptables:
     """One family's iptables, with one of its backends.
 
-    ``backend`` is nft or legacy, ``version`` a tuple such as (1, 8, 9).
+    ``name`` is the command's name, such as iptables or iptables-nft, ``backend`` is nft or legacy, ``version`` a tuple
+    such as (1, 8, 9).
     """
 
     def __init__(self, run, command, restore):
@@ -36,6 +38,7 @@ class Iptables:
         """
         self._run = run
         self._command = command
+        self.name = os.path.basename(command)
         self._restore = restore
         found = re.search(r"v(\d+)\.(\d+)\.(\d+)(?: \((\w+)\))?", self._output([command, "--version"]))
         if not found:

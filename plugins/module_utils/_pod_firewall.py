@@ -22,7 +22,7 @@ class Firewall(Resource):
     """
 
     def __init__(self, iptables, rules, state_file):
-        """Take an _iptables.Iptables, or None where there is none; *rules* maps each hook's table to its rules."""
+        """Take an _iptables.Iptables, or None where there is none, to remove; *rules* maps each table to its rules."""
         self._iptables = iptables
         self._rules = rules
         self._state_file = state_file
@@ -37,6 +37,8 @@ class Firewall(Resource):
         """Return the state wanted."""
         state = {hook.table: _pod_rules.wanted(hook, self._rules[hook.table]) for hook in HOOKS}
         lines = _pod_rules.replay_text([(hook, self._rules[hook.table]) for hook in HOOKS])
+        if lines:
+            lines.insert(0, "# command: %s" % self._iptables.name)
         state["file"] = _owned.compose("pod_firewall", lines) if lines else None
         return state
 

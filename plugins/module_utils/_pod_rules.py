@@ -153,12 +153,23 @@ def _insertion(hook, others):
 
 
 def replay_text(hooks):
-    """Return the lines, for iptables-restore, of our own chains alone; *hooks* is a list of (Hook, rules)."""
+    """Return the lines, for iptables-restore, of our own chains alone; *hooks* is a list of (Hook, rules).
+
+    A jump would be added once more by every replay: it stands in a comment, with its place, for files/host_network.
+    """
     lines = []
     for hook, rules in hooks:
         if rules:
-            lines += _table(hook, [":%s - [0:0]" % hook.chain] + rules)
+            jump_lines = ["# jump: %s" % jump(hook), _place_in_words(hook)]
+            lines += _table(hook, [":%s - [0:0]" % hook.chain] + jump_lines + rules)
     return lines
+
+
+def _place_in_words(hook):
+    """Return the comment that says what :func:`where` says."""
+    if hook is FILTER_HOOK:
+        return "# jump behind: %s" % " ".join(KUBERNETES_CHAINS)
+    return "# jump ahead of: %s" % " ".join(FINAL_TARGETS)
 
 
 def _table(hook, lines):

@@ -101,6 +101,12 @@ def test_without_subnets() -> None:
     assert _pod_rules.without_subnets(cidrs) == ["100.100.0.0/16", "200.0.0.0/24", "200.0.1.0/24"]
 
 
-def test_replay_text_holds_no_jump() -> None:
+def test_replay_text_adds_no_jump_but_says_what_it_is_and_where() -> None:
     lines = _pod_rules.replay_text([(NAT_HOOK, []), (FILTER_HOOK, RULES)])
-    assert lines == ["*filter", DECLARED, *RULES, "COMMIT"]
+    assert [line for line in lines if line[0] != "#"] == ["*filter", DECLARED, *RULES, "COMMIT"]
+    assert [line for line in lines if line[0] == "#"] == [f"# jump: {JUMP}", "# jump behind: KUBE- cali- CILIUM"]
+    ahead = "# jump ahead of: ACCEPT DROP RETURN MASQUERADE SNAT NETMAP"
+    assert [line for line in _pod_rules.replay_text([(NAT_HOOK, RULES)]) if line[0] == "#"] == [
+        f"# jump: {NAT_JUMP}",
+        ahead,
+    ]

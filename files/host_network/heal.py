@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts back what is missing of the pod network's routes and rules on this node.
+
+What there is to be is in /etc/humanz-cni/routes and /etc/humanz-cni/rules.v4, which humanz.cni.node_routes and
+humanz.cni.pod_firewall write. What is there stays: nothing is removed but a jump to our own chain that stands in the
+wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing is missing, nothing
+is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
+
+Runs on Python 3.8 or later, with the standard library, ip and iptables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import fcntl
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+ROUTES = "/etc/humanz-cni/routes"
+RULES = "/etc/humanz-cni/rules.v4"
+# The collection's modules lock this directory too, so that nothing is put back that one of them is removing.
+LOCK = "/run"
+WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
+SHOWN = 5  # routes of a kind that are named in one line
+
+Route = collections.namedtuple("Route", "dst via family protocol table line")
+Route.__doc__ = """A line of the file of routes: *family* is -4 or -6, *protocol* and *table* are numbers as texts."""
+
+Table = collections.namedtuple("Table", "name chains jumps")
+Table.__doc__ = """A table of the file of rules: *chains* maps our chains to lists of rules, *jumps* is a list."""
+
+Jump = collections.namedtuple("Jump", "rule behind ahead")
+Jump.__doc__ = """The *rule* of a built-in chain that jumps to ours.
+
+Either it stands right behind the leading rules that go to chains whose names start with one of *behind*, or anywhere
+ahead of the first rule that gives every packet one of the targets *ahead*.
+"""
+
+
+class Refused(Exception):
+    """A command failed; the text says which, and why."""
+
+
+class Outcome:
+    """What came of one attempt: texts of what was put back, of what can't be, and of what may be possible later."""
+
+    def __init__(self):
+        self.done, self.wrong, self.later = [], [], []
+
+
+def heal():
+    """Put back what is missing and return the Outcome."""
+    outcome = Outcome()
+    for path, put_back in ((ROUTES, put_back_routes), (RULES, put_back_rules)):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                put_back(stream.read().splitlines(), outcome)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, Refused) as exc:
+            outcome.wrong.append("%s: %s" % (path, exc))
+    return outcome
+
+
+def run(command, data=None):
+    """Run *command*, a list, with the text *data* as its input; return its status, output and error output."""
+    try:
+        done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
+    except OSError as exc:
+        raise Refused("%s: %s" % (command[0], exc.strerror)) from exc
+    return done.returncode, done.stdout, done.stderr
+
+
+def output_of(command):
+    """Return what *command* prints; Refused if it fails."""
+    status, output, error = run(command)
+    if status:
+        raise Refused("%s: %s" % (" ".join(command), error.strip()))
+    return output
+
+
+# Routes
+
+
+def put_back_routes(lines, outcome):
+    """Add the routes of *lines* that are missing, and give those of ours that lead elsewhere their next hop."""
+    wanted = [parse_route(line) for line in lines if line and not line.startswith("#")]
+    for kind in sorted({(route.family, route.table, route.protocol) for route in wanted}):
+        family, table, protocol = kind
+        routes = [route for route in wanted if (route.family, route.table, route.protocol) == kind]
+        own = own_routes(family, table, protocol)
+        missing = [route for route in routes if own.get(route.dst) != route.via]
+        if missing:
+            foreign = foreign_routes(family, table, protocol)
+            for route in missing:
+                if route.dst in foreign:
+                    outcome.wrong.append("route %s is held by somebody else: %s" % (route.dst, foreign[route.dst]))
+            apply_routes([route for route in missing if route.dst not in foreign], own, outcome)
+
+
+def parse_route(line):
+    """Return the Route of a line such as ``route add 100.100.1.0/24 via 200.0.0.20 proto 217 table 254``."""
+    words = line.split()
+    options = dict(zip(words[3::2], words[4::2]))
+    if words[:2] != ["route", "add"] or not {"via", "proto", "table"} <= set(options):
+        raise ValueError("cannot be understood: %s" % line)
+    dst = words[2]
+    for host in ("/32", "/128"):  # ip leaves them out
+        dst = dst[: -len(host)] if dst.endswith(host) else dst
+    return Route(dst, options["via"], "-6" if ":" in dst else "-4", options["proto"], options["table"], line)
+
+
+def own_routes(family, table, protocol):
+    """Return ``{prefix: next hop}`` of our routes; the next hop is empty for what has none, such as a blackhole."""
+    found = {}
+    for line in output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).splitlines():
+        words = line.split()
+        options = dict(zip(words, words[1:]))
+        # Another metric or TOS makes it a route beside the one that is wanted. IPv6 writes its usual metric.
+        usual = options.get("metric") == ("1024" if family == "-6" else None) and "tos" not in options
+        if usual and not line[0].isspace():
+            found[prefix_of(words)] = options.get("via", "")
+    return found
+
+
+def foreign_routes(family, table, protocol):
+    """Return ``{prefix: line}`` of the routes of every other protocol, whatever their type, metric and TOS."""
+    found = {}
+    for line in output_of(["ip", "-N", family, "route", "show", "table", table]).splitlines():
+        words = line.split()
+        if not line[0].isspace() and dict(zip(words, words[1:])).get("proto") != protocol:
+            found[prefix_of(words)] = line.strip()
+    return found
+
+
+def prefix_of(words):
+    """Return the prefix of a listed route; the word before it is its type, unless that is unicast."""
+    return words[0] if words[0] == "default" or "." in words[0] or ":" in words[0] else words[1]
+
+
+def apply_routes(routes, own, outcome):
+    """Have ``ip`` put *routes* back; *own* is what is there of ours. An ``add`` never overwrites anybody's route."""
+    if not routes:
+        return
+    lines = [route.line.replace("add", "replace", 1) if route.dst in own else route.line for route in routes]
+    refused = refusals(run(["ip", "-force", "-batch", "-"], "\n".join(lines) + "\n"))
+    texts = ["%s via %s" % (route.dst, route.via) for route in routes]
+    summarise("put back", [text for number, text in enumerate(texts, 1) if number not in refused], outcome.done)
+    for reason in sorted(set(refused.values())):
+        named = [text for number, text in enumerate(texts, 1) if refused.get(number) == reason]
+        summarise("cannot put back (%s)" % reason, named, outcome.later)
+
+
+def refusals(result):
+    """Return ``{number of the line: reason}`` of what ``ip -force -batch -`` says in *result*."""
+    status, _output, error = result
+    refused, reason = {}, "no reason given"
+    for line in error.splitlines():
+        if line.startswith("Command failed -:"):
+            refused[int(line.rpartition(":")[2])] = reason
+        else:
+            reason = line
+    if status and not refused:
+        raise Refused("ip -batch: %s" % (error.strip() or "exit code %d" % status))
+    return refused
+
+
+def summarise(what, routes, lines):
+    """Append one line that says *what* happened to the *routes*, if any, to *lines*."""
+    if routes:
+        more = " and %d more" % (len(routes) - SHOWN) if len(routes) > SHOWN else ""
+        plural = "" if len(routes) == 1 else "s"
+        lines.append("%s %d route%s: %s%s" % (what, len(routes), plural, ", ".join(routes[:SHOWN]), more))
+
+
+# Rules
+
+
+def put_back_rules(lines, outcome):
+    """Fill our chains again and place the jumps to them, each table in one transaction."""
+    command, tables = parse_rules(lines)
+    for table in tables:
+        try:
+            broken, placing = damage(command, table)
+            if broken:
+                restore(command, table, placing)
+                outcome.done.append("put back in table %s: %s" % (table.name, ", ".join(broken)))
+        except Refused as exc:
+            outcome.wrong.append("table %s: %s" % (table.name, exc))
+
+
+def damage(command, table):
+    """Return names of what is missing of *table*, and the lines for iptables-restore that place its jumps."""
+    names, placing = [], []
+    for chain, rules in table.chains.items():
+        if not holds(command, table.name, chain, rules):
+            names.append("chain %s" % chain)
+    for jump in table.jumps:
+        base = chain_of(jump.rule)
+        changes = place(jump, rules_of(command, table.name, base))
+        if changes:
+            names.append("the jump in %s" % base)
+            placing += changes
+    return names, placing
+
+
+def restore(command, table, placing):
+    """Fill our chains of *table*; to declare a chain empties it, so that there is no moment without its rules."""
+    declared = [":%s - [0:0]" % chain for chain in table.chains]
+    rules = [rule for chain in table.chains.values() for rule in chain]
+    text = "\n".join(["*" + table.name, *declared, *placing, *rules, "COMMIT"]) + "\n"
+    status, _output, error = run([command + "-restore", "--noflush", *WAIT], text)
+    if status:
+        raise Refused("%s-restore: %s" % (command, error.strip()))
+
+
+def parse_rules(lines):
+    """Return the command that *lines*, of iptables-restore, are for, and the list of its Table.
+
+    What else is to be known stands in comments: the command, and the jumps, each with its place.
+    """
+    command, tables = "iptables", []
+    for line in lines:
+        comment, _, value = line.partition(": ")
+        if comment == "# command":
+            command = value
+        elif comment == "# jump":
+            tables[-1].jumps.append(Jump(value, (), ()))
+        elif comment in ("# jump behind", "# jump ahead of"):
+            field = "behind" if comment == "# jump behind" else "ahead"
+            tables[-1].jumps[-1] = tables[-1].jumps[-1]._replace(**{field: tuple(value.split())})
+        elif line.startswith("*"):
+            tables.append(Table(line[1:], {}, []))
+        elif line.startswith(":"):
+            tables[-1].chains[line[1:].split()[0]] = []
+        elif line.startswith("-A "):
+            tables[-1].chains[chain_of(line)].append(line)
+    return command, tables
+
+
+def chain_of(rule):
+    """Return the chain that *rule*, such as ``-A FORWARD -j ACCEPT``, stands in."""
+    return rule.split()[1]
+
+
+def rules_of(command, table, chain):
+    """Return the rules of a built-in chain; Refused if iptables does not work."""
+    return listed(output_of([command, *WAIT, "-t", table, "-S", chain]))
+
+
+def listed(output):
+    return [line for line in output.splitlines() if line.startswith("-A ")]
+
+
+def holds(command, table, chain, wanted):
+    """Say whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
+    status, output, _error = run([command, *WAIT, "-t", table, "-S", chain])
+    rules = listed(output)
+    if status or len(rules) != len(wanted):
+        return False
+    if sorted(rules) == sorted(wanted):
+        return rules == wanted
+    return all(run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
+
+
+def place(jump, base):
+    """Return the lines for iptables-restore that put *jump* where it belongs among *base*; none if it is there."""
+    own = target_of(jump.rule)
+    jumps = [rule for rule in base if target_of(rule) == own]
+    others = [rule for rule in base if target_of(rule) != own]
+    if jump.behind:
+        last = leading(others, lambda rule: target_of(rule).startswith(jump.behind))
+        first = last
+    else:
+        first = 0
+        last = leading(others, lambda rule: not (target_of(rule) in jump.ahead and matches_all(rule)))
+    if len(jumps) == 1 and first <= base.index(jumps[0]) <= last:
+        return []
+    insertion = jump.rule
+    if last < len(others):
+        chain = chain_of(jump.rule)
+        insertion = jump.rule.replace("-A %s" % chain, "-I %s %d" % (chain, last + 1), 1)
+    return ["-D" + rule[2:] for rule in jumps] + [insertion]
+
+
+def leading(rules, wanted):
+    """Return how many rules at the beginning of *rules* are *wanted*."""
+    return next((number for number, rule in enumerate(rules) if not wanted(rule)), len(rules))
+
+
+def target_of(rule):
+    """Return the target or chain that *rule* goes to, or an empty text."""
+    words = shlex.split(rule)
+    return next((words[number + 1] for number, word in enumerate(words) if word in ("-j", "-g")), "")
+
+
+def matches_all(rule):
+    """Say whether *rule* is for every packet: nothing but a comment stands ahead of its target."""
+    words = shlex.split(rule)[2:]
+    return words[0] in ("-j", "-g") or words[:3] == ["-m", "comment", "--comment"] and words[4] in ("-j", "-g")
+
+
+# The program
+
+
+@contextlib.contextmanager
+def alone():
+    """Wait for the collection's modules to be done, and keep them waiting."""
+    descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def main():
+    """Run the program and return its exit code."""
+    parser = argparse.ArgumentParser(description="Put back what is missing of the pod network's routes and rules.")
+    waiting = "how long the network may take to come up (%(default)s)"
+    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=waiting)
+    deadline = time.monotonic() + parser.parse_args().wait
+    while True:
+        with alone():
+            outcome = heal()
+        for line in outcome.done:
+            print(line, flush=True)
+        if not outcome.later or time.monotonic() >= deadline:
+            break
+        time.sleep(0.2)
+    for line in outcome.wrong + outcome.later:
+        print(line, file=sys.stderr)
+    return 1 if outcome.wrong or outcome.later else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

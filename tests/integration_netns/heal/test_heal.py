@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program puts back what is missing of ours, leaves what is somebody else's, and is silent when all is there."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import HealedNode
+
+MONITORS = [["ip", "monitor", "route", "rule", "link", "address"], ["nft", "monitor"]]
+
+ROUTE_DAMAGE = {
+    "flushed": "route flush proto 217",
+    "one gone": "route del 100.100.2.0/24",
+    "another next hop": "route replace 100.100.1.0/24 via 200.0.0.77 proto 217",
+    "a blackhole of ours": "route replace blackhole 100.100.1.0/24 proto 217",
+    "interface down and up": "link set enp8s0 down",
+}
+
+RULE_DAMAGE = {
+    "own chains flushed": ["-F HUMANZ-FORWARD", "-t nat -F HUMANZ-POSTROUTING"],
+    "one rule gone": ["-t nat -D HUMANZ-POSTROUTING 1"],
+    "rules in another order": [
+        "-t nat -D HUMANZ-POSTROUTING 1",
+        "-t nat -A HUMANZ-POSTROUTING -d 100.100.0.0/16 -j RETURN",
+    ],
+    "jump in FORWARD gone": ["-D FORWARD 2"],
+    "jump in POSTROUTING gone": ["-t nat -D POSTROUTING 2"],
+    "jump twice": ["-A FORWARD -j HUMANZ-FORWARD"],
+    "somebody got ahead": ["-D FORWARD -s 203.0.113.7/32 -j DROP", "-I FORWARD 2 -s 203.0.113.7/32 -j DROP"],
+    "ahead of Kubernetes": ["-D FORWARD -j KUBE-FORWARD", "-I FORWARD 2 -j KUBE-FORWARD"],
+}
+
+
+@pytest.mark.parametrize("damage", ROUTE_DAMAGE.values(), ids=list(ROUTE_DAMAGE))
+def test_routes_are_put_back(healed: HealedNode, damage: str) -> None:
+    before = healed.routes()
+    healed.node.ip(damage)
+    if "down" in damage:
+        healed.node.ip("link set enp8s0 up")
+        healed.node.ip("addr add fd00:200::10/64 dev enp8s0 nodad")
+    assert healed.routes() != before
+    done = healed.heal()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "put back " in done.stdout
+    assert healed.routes() == before
+    assert healed.converge() == [False, False]
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+@pytest.mark.parametrize("damage", RULE_DAMAGE.values(), ids=list(RULE_DAMAGE))
+def test_rules_are_put_back(make_healed: Callable[..., HealedNode], backend: str, damage: list[str]) -> None:
+    healed = make_healed(backend)
+    before = healed.rules()
+    for words in damage:
+        healed.iptables(words)
+    changed = healed.rules()
+    done = healed.heal()
+    assert (done.returncode, done.stderr) == (0, "")
+    # A program that adds nothing but ours: moved rules of others stay where they were put.
+    others = [line for line in changed if "HUMANZ" not in line]
+    assert [line for line in healed.rules() if "HUMANZ" not in line] == others
+    assert sorted(healed.rules()) == sorted(before)
+    assert "put back in table " in done.stdout
+    assert healed.converge() == [False, False]
+    assert healed.heal().stdout == ""
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
+    healed = make_healed(backend)
+    for table in ("filter", "nat"):
+        healed.iptables(f"-t {table} -F")
+        healed.iptables(f"-t {table} -X")
+    if backend == "nft":
+        healed.node.run("nft", "flush", "ruleset")
+    healed.node.ip("route flush proto 217")
+    assert healed.heal().returncode == 0
+    assert healed.converge() == [False, False]
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_nothing_is_written_or_said_when_all_is_there(make_healed: Callable[..., HealedNode], backend: str) -> None:
+    healed = make_healed(backend)
+    enter = ["nsenter", f"--target={healed.node.pid}", "--net", "--"]
+    monitors = [
+        subprocess.Popen([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for command in MONITORS
+    ]
+    try:
+        time.sleep(0.5)  # neither says when it listens
+        for _run in range(3):
+            done = healed.heal()
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        # That they listen is seen by what they say of this.
+        healed.node.ip("route add 198.51.100.0/24 via 200.0.0.20")
+        healed.node.run("nft", "add", "table", "inet", "seen")
+        time.sleep(0.5)
+    finally:
+        for monitor in monitors:
+            monitor.terminate()
+    heard = [monitor.communicate()[0].splitlines() for monitor in monitors]
+    assert [len(lines) for lines in heard] == [1, 2], heard
+    assert "198.51.100.0/24" in heard[0][0]
+    assert heard[1][0] == "add table inet seen"
+
+
+HOLDERS = {
+    "kernel": "route add {} dev enp1s0 proto kernel scope link",
+    "boot": "route add {} via 200.0.0.77",
+    "static": "route add {} via 200.0.0.77 proto static",
+    "bird": "route add {} via 200.0.0.77 proto bird",
+    "blackhole": "route add blackhole {} proto static",
+    "unreachable": "route add unreachable {}",
+    "another metric": "route add {} via 200.0.0.77 metric 50",
+    "multipath": "route add {} nexthop via 200.0.0.77 nexthop via 200.0.0.78",
+    "another type of service": "route add {} tos 0x10 via 200.0.0.77",
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=list(HOLDERS))
+def test_a_prefix_that_somebody_holds_is_left_to_them(healed: HealedNode, holder: str) -> None:
+    healed.node.ip("route flush proto 217")
+    healed.node.ip(holder.format("100.100.1.0/24"))
+    theirs = healed.routes()
+    done = healed.heal()
+    assert done.returncode == 1
+    assert "route 100.100.1.0/24 is held by somebody else: " in done.stderr
+    assert sorted(healed.routes()) == sorted([*theirs, "100.100.2.0/24 via 200.0.0.30 dev enp8s0 proto humanz-cni"])
+    # A conflict is not waited for.
+    started = time.monotonic()
+    assert healed.heal("--wait", "30").returncode == 1
+    assert time.monotonic() - started < 10
+
+
+def test_nothing_is_ever_pruned(healed: HealedNode) -> None:
+    healed.node.ip("route add 100.100.9.0/24 via 200.0.0.77 proto 217")
+    healed.node.ip("route add 100.100.1.0/24 via 200.0.0.77 proto 217 metric 9")
+    healed.node.ip("route add 100.100.1.0/24 via 200.0.0.77 proto 217 table 300")
+    healed.node.ip("route del 100.100.2.0/24")
+    before = healed.routes()
+    assert healed.heal().returncode == 0
+    assert set(healed.routes()) - set(before) == {"100.100.2.0/24 via 200.0.0.30 dev enp8s0 proto humanz-cni"}
+    assert set(before) <= set(healed.routes())
+
+
+def test_a_next_hop_that_comes_late_is_waited_for(healed: HealedNode) -> None:
+    healed.node.ip("addr del 200.0.0.10/24 dev enp8s0")
+    refused = healed.heal()
+    assert refused.returncode == 1
+    assert "cannot put back" in refused.stderr
+    assert "2 routes: 100.100.1.0/24 via 200.0.0.20, 100.100.2.0/24 via 200.0.0.30" in refused.stderr
+    enter = ["nsenter", f"--target={healed.node.pid}", "--net", "--"]
+    late = subprocess.Popen([*enter, "sh", "-c", "sleep 1; ip addr add 200.0.0.10/24 dev enp8s0"])
+    waited = healed.heal("--wait", "30")
+    late.wait()
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert healed.converge() == [False, False]
+
+
+def test_both_families(healed: HealedNode) -> None:
+    peers = [{"dst": "fd00:100:1::/64", "via": "fd00:200::20"}, {"dst": "100.100.1.5/32", "via": "200.0.0.20"}]
+    assert healed.node.module("node_routes", {"routes": peers, "force": True})["changed"]
+    before = healed.routes()
+    assert healed.heal().stdout == ""
+    healed.node.ip("-6 route flush proto 217")
+    healed.node.ip("route flush proto 217")
+    assert healed.heal().returncode == 0
+    assert healed.routes() == before
+
+
+def test_a_run_of_a_module_is_not_interfered_with(healed: HealedNode) -> None:
+    enter = ["nsenter", f"--target={healed.node.pid}", "--mount", "--net", "--"]
+    run = "echo locked; sleep 1; ip route show proto 217"
+    healed.node.ip("route flush proto 217")
+    module = subprocess.Popen([*enter, "flock", "/run", "sh", "-c", run], stdout=subprocess.PIPE, text=True)
+    assert module.stdout is not None
+    assert module.stdout.readline() == "locked\n"
+    assert healed.heal().returncode == 0
+    assert module.communicate()[0] == ""
+    assert healed.converge() == [False, False]
+
+
+def test_without_state_files_there_is_nothing_to_do(healed: HealedNode) -> None:
+    healed.node.module("node_routes", {"state": "absent"})
+    healed.node.module("pod_firewall", {"state": "absent", "backend": healed.backend})
+    before = healed.routes() + healed.rules()
+    done = healed.heal()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert healed.routes() + healed.rules() == before
+
+
+def test_a_file_without_jumps_heals_the_chains(healed: HealedNode) -> None:
+    healed.node.run("sed", "-i", "/^# jump/d", "/etc/humanz-cni/rules.v4")
+    healed.iptables("-F HUMANZ-FORWARD")
+    healed.iptables("-D FORWARD 2")
+    assert healed.heal().stdout == "put back in table filter: chain HUMANZ-FORWARD\n"
+    assert healed.heal().stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("/etc/humanz-cni/routes", "route add 100.100.1.0/24", "cannot be understood: route add 100.100.1.0/24"),
+        (
+            "/etc/humanz-cni/rules.v4",
+            "*nat\n:HUMANZ-POSTROUTING - [0:0]\n-A HUMANZ-POSTROUTING -j NOBODY",
+            "table nat: ",
+        ),
+        (
+            "/etc/humanz-cni/rules.v4",
+            "# command: iptables-none\n*nat\n:HUMANZ-X - [0:0]",
+            "iptables-none: No such file",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_replayed_is_named(healed: HealedNode, path: str, text: str, words: str) -> None:
+    healed.node.run("tee", path, input=text + "\n")
+    healed.node.ip("route flush proto 217")
+    done = healed.heal()
+    assert done.returncode == 1
+    assert words in done.stderr
+    # The other file is replayed all the same.
+    assert (healed.node.ip("route show proto 217") == "") == path.endswith("routes")
