@@ -203,7 +203,8 @@ class Attachment:
         ifname = self.request.ifname
         with netns.Inside(pod):
             sock = netlink.Socket()
-            self._set_parameters(ifname)
+            if self.chosen:
+                self._set_parameters(ifname)
         if self.conf.leave_down:
             return
         messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
