@@ -135,7 +135,9 @@ def ensure_gateway(sock, bridge, vlans):
     if link.kind != "veth":
         raise CNIError(INVALID_CONFIG, '"%s" already exists but is not a veth' % name, "it is the gateway's interface")
     if not link.is_up:  # last, so that it is whole when it is up
-        confine(sock, _gateway_port(bridge, name).host_veth, Vlans(vlans.tag, [], vlans.keep_default))
+        port_name = _gateway_port(bridge, name).host_veth
+        sock.request(links.set_port(port_name, owner.ALIAS, False, False))
+        confine(sock, port_name, Vlans(vlans.tag, [], vlans.keep_default))
         sock.request(links.change(link.index, links.IFF_UP, links.IFF_UP, owner.ALIAS))
     return link
 
@@ -150,7 +152,6 @@ def _make_gateway(sock, bridge, name):
     here = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         sock.request(links.new_veth((port.host_veth, port.host_mac), pod_end, bridge.index, here, bridge.mtu))
-        sock.request(links.set_port(port.host_veth, owner.ALIAS, False, False))
     except NetlinkError as exc:
         if exc.errno != _EEXIST:  # another ADD was faster
             raise CNIError(INTERNAL, "failed to create vlan gateway %s: %s" % (name, exc.strerror)) from exc
