@@ -20,10 +20,10 @@ def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     _make_importable()
     from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
 
-    files = {path.name: path.read_bytes() for path in SOURCE.glob("*.py")}
+    files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
     python = _cni_install.Interpreter(interpreter, run)
     library = _cni_install.Library(files, python, str(directory / "lib"), run)
-    plugin = _cni_install.Plugin(library, python, str(directory / "bin"), run)
+    plugin = _cni_install.Plugin(library, python, str(directory / "bin"), str(directory / "sbin"), run)
     actual = plugin.read()
     desired = plugin.desired(actual)
     if actual != desired:

@@ -30,6 +30,7 @@ class ActionModule(ActionBase):
 
 
 def pack(directory):
-    """Return the Python modules in *directory* as the module's option ``source`` takes them."""
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.py"))}
+    """Return the Python modules in *directory* and below as the module's option ``source`` takes them."""
+    paths = sorted(directory.rglob("*.py"))
+    files = {path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     return base64.b64encode(zlib.compress(json.dumps(files).encode("utf-8"), 9)).decode("ascii")

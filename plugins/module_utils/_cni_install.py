@@ -8,7 +8,9 @@
     <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
     <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
     <library directory>/<digest>/manifest.json      SHA-256 of each of these files
+    <library directory>/.directories                directories that were missing, and go with the plugin
     <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
+    <sbin directory>/humanz-cni-ctl                 the operator's command, likewise
 
 A call of the plugin finds the old version or the new one, whole, whenever this is interrupted. The version before
 stays, for calls that are on their way. The standard library only.
@@ -25,7 +27,9 @@ import re
 import shutil
 import tempfile
 
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _directories
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory
 
 NAME = "humanz-cni"
@@ -33,6 +37,7 @@ PACKAGE = "humanz_cni"
 OLDEST_PYTHON = (3, 8)
 SPEC_VERSION = "1.0.0"
 MANIFEST = "manifest.json"
+DIRECTORIES = ".directories"
 _HEAD_SIZE = 16384  # of the file of bytecode, in bytes
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
@@ -195,11 +200,12 @@ class Library:
         package = os.path.join(building, PACKAGE)
         os.mkdir(package)
         for name, data in self._files.items():
+            os.makedirs(os.path.dirname(os.path.join(package, name)), exist_ok=True)
             with open(os.path.join(package, name), "wb") as stream:
                 stream.write(data)
         target = os.path.join(building, self._interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
-        sources = [os.path.join(package, name) for name in self._files]
+        sources = [os.path.join(package, name) for name in self._files if "/" not in name]
         command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
         status, output, error = self._run([*command, str(_HEAD_SIZE), *sources])
         if status != 0:
@@ -217,72 +223,67 @@ class Library:
 
 
 class Plugin(Resource):
-    """The plugin, installed: its library, its launcher, and what that answers to VERSION."""
+    """The plugin, installed: its library, its launcher, what that answers to VERSION, and the operator's command."""
 
-    def __init__(self, library, interpreter, bin_dir, run):
+    def __init__(self, library, interpreter, bin_dir, sbin_dir, run):
         self._library = library
         self._interpreter = interpreter
-        self._bin_dir = bin_dir
         self._run = run
         self.path = os.path.join(bin_dir, NAME)
+        values = {"interpreter": interpreter.path, "library": library.path, "spec": SPEC_VERSION}
+        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_HEAD_SIZE), self._prove)
+        self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
     def read(self):
-        """Return launcher text, its permissions and the library's digest if it is whole; None for what is missing."""
-        launcher = read_launcher(self.path)
+        """Return launcher and command, and the library's digest if it is whole; None for what is missing."""
         whole = self._library.is_whole()
-        state = {"launcher": launcher, "mode": None, "library": self._library.digest if whole else None}
-        if launcher is not None:
-            state["mode"] = "%04o" % (os.stat(self.path).st_mode & 0o7777)
+        state = {
+            "library": self._library.digest if whole else None,
+            "launcher": self._launcher.read(),
+            "command": self._command.read(),
+        }
         if state == self.desired(state):
             self._prove(self.path)
         return state
 
     def desired(self, actual):
         """Return the state in which this version of the plugin answers."""
-        return {"launcher": self._launcher(), "mode": "0755", "library": self._library.digest}
+        return {
+            "library": self._library.digest,
+            "launcher": self._launcher.desired(),
+            "command": self._command.desired(),
+        }
 
     def render(self, state):
-        """Return the state as the launcher's text after a line that says where the library stands."""
+        """Return the state as the two scripts' texts after a line that says where the library stands."""
         library = "whole" if state["library"] else "missing or damaged"
-        head = "%s: mode %s, library %s: %s\n" % (self.path, state["mode"], self._library.path, library)
-        return head + (state["launcher"] or "")
+        head = "library %s: %s\n" % (self._library.path, library)
+        return head + self._launcher.render(state["launcher"]) + self._command.render(state["command"])
 
     def apply(self, actual, desired):
-        """Install the library, prove it by a launcher that nobody calls yet, and rename that into its place."""
-        before = library_of(actual["launcher"])
+        """Install the library, prove it by scripts that nobody calls yet, and rename those into their places."""
+        before = library_of((actual["launcher"] or {}).get("text"))
+        directory = os.path.dirname(self._library.path)
+        places = [os.path.dirname(one.path) for one in (self._launcher, self._command)]
+        _directories.make([directory, *places], os.path.join(directory, DIRECTORIES))
         if not actual["library"]:
             self._library.install()
-        os.makedirs(self._bin_dir, mode=0o755, exist_ok=True)
-        _remove_leftovers(self._bin_dir, NAME)
-        descriptor, temporary = tempfile.mkstemp(prefix=".%s." % NAME, suffix=".tmp", dir=self._bin_dir)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(desired["launcher"].encode("ascii"))
-                stream.flush()
-                os.fchmod(stream.fileno(), 0o755)
-                os.fsync(stream.fileno())
-            self._prove(temporary)
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        sync_directory(self._bin_dir)
-        remove_libraries(os.path.dirname(self._library.path), keep=(self._library.path, before))
+        for key, executable in (("launcher", self._launcher), ("command", self._command)):
+            if actual[key] != desired[key]:
+                executable.replace()
+        remove_libraries(directory, keep=(self._library.path, before))
 
     def result(self, actual, desired):
         """Return what was installed, and where."""
         return {
             "path": self.path,
+            "command": self._command.path,
             "version": self._library.version,
             "digest": self._library.digest,
             "library": self._library.path,
             "interpreter": self._interpreter.path,
             "python_version": self._interpreter.version,
         }
-
-    def _launcher(self):
-        values = {"interpreter": self._interpreter.path, "library": self._library.path, "spec": SPEC_VERSION}
-        return _LAUNCHER % dict(values, head=_HEAD_SIZE)
 
     def _prove(self, path):
         """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""
@@ -296,14 +297,6 @@ class Plugin(Resource):
             raise ConvergeError(
                 "%s does not answer VERSION: status %d, output %r, error output %r" % (path, status, output, error)
             )
-
-
-def read_launcher(path):
-    """Return the text of the file *path*, None if it is missing; a note if it is a binary, of another plugin."""
-    try:
-        return read_text(path)
-    except UnicodeDecodeError:
-        return "(a binary that is not of humanz.cni)\n"
 
 
 def library_of(launcher):
@@ -354,7 +347,7 @@ def _sha256(path):
 
 def _make_durable(directory):
     """Give everything in *directory* its permissions and write it to the disk."""
-    for path, _directories, names in os.walk(directory):
+    for path, _names, names in os.walk(directory):
         for name in names:
             _sync(os.path.join(path, name), 0o644)
         _sync(path, 0o755)

@@ -8,24 +8,24 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shutil
 import sys
 
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_state, _directories
 from ansible_collections.humanz.cni.plugins.module_utils._cni_install import (
+    DIRECTORIES,
     NAME,
     PACKAGE,
     libraries,
     library_of,
-    read_launcher,
     remove_libraries,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._executable import read_script
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, remove
 
 _LINKS = "/sys/class/net"
-_LOCK = "lock"
 
 # The plugin's own code knows its rules in nf_tables; nft need not be on the node.
 _RULES = """
@@ -42,29 +42,37 @@ else:
 class NoPlugin(Resource):
     """A node without the plugin.
 
-    :param bin_dir: the CNI bin directory.
+    :param bin_dir: the CNI bin directory; *sbin_dir*: that of the operator's command.
     :param library_dir: the directory of the library's versions.
-    :param data_dir: the directory of address reservations.
+    :param data_dir: the directory of address reservations, beside those that CNI configurations name.
+    :param conf_dir: the directory of CNI configurations.
     :param force: whether pods that are still attached may lose their interface.
     :param run: runs a command, a list, and returns status, output and error output.
     """
 
-    def __init__(self, bin_dir, library_dir, data_dir, force, run):
-        self._launcher = os.path.join(bin_dir, NAME)
+    def __init__(self, bin_dir, sbin_dir, library_dir, data_dir, conf_dir, force, run):
+        # The launcher first, so that no new pod is attached meanwhile.
+        self._scripts = [os.path.join(bin_dir, NAME), os.path.join(sbin_dir, _cni_command.NAME)]
         self._library_dir = library_dir
+        self._record = os.path.join(library_dir, DIRECTORIES)
         self._data_dir = data_dir
+        self._conf_dir = conf_dir
         self._force = force
         self._run = run
 
     def read(self):
         """Return the paths and link names of all that is ours: a dict of sorted lists."""
-        ours = library_of(read_launcher(self._launcher)) is not None
+        files = [path for path in self._scripts if library_of(read_script(path)) is not None]
+        files += [self._record] if os.path.exists(self._record) else []
+        found = libraries(self._library_dir)
+        networks = _cni_state.networks(self._data_dir, self._conf_dir)
         links = _aliases()
         return {
-            "files": [self._launcher] if ours else [],
-            "libraries": libraries(self._library_dir),
-            "reservations": _reservations(self._data_dir),
-            "networks": _networks(self._data_dir),
+            "files": files,
+            "libraries": found,
+            "directories": _directories.removable(self._record, files + found),
+            "reservations": _cni_state.reservations(networks),
+            "networks": networks,
             "rules": self._rules(),
             "ports": sorted(name for name, alias in links.items() if alias.startswith(NAME + " ")),
             "bridges": sorted(name for name, alias in links.items() if alias == NAME and self._is_free(name, links)),
@@ -84,9 +92,10 @@ class NoPlugin(Resource):
         return "".join("%s: %s\n" % (key, item) for key in sorted(state) for item in state[key])
 
     def apply(self, actual, desired):
-        """Remove it all, the launcher first, so that no new pod is attached meanwhile."""
+        """Remove it all."""
         for path in actual["files"]:
-            remove(path)
+            if path != self._record:
+                remove(path)
         for name in actual["ports"] + actual["bridges"]:
             status, output, error = self._run(["ip", "link", "delete", "dev", name])
             if status != 0 and os.path.exists(os.path.join(_LINKS, name)):
@@ -95,9 +104,12 @@ class NoPlugin(Resource):
             self._rules(*actual["rules"])
         for path in actual["networks"]:
             shutil.rmtree(path)
+            _remove_if_empty(os.path.dirname(path))
         _remove_if_empty(self._data_dir)
         remove_libraries(self._library_dir)
-        _remove_if_empty(self._library_dir)
+        remove(self._record)
+        for path in [*actual["directories"], self._library_dir]:
+            _remove_if_empty(path)
 
     def _rules(self, *families):
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
@@ -124,26 +136,6 @@ def _aliases():
         if alias:
             aliases[name] = alias
     return aliases
-
-
-def _networks(data_dir):
-    """Return the paths of all networks' directories in *data_dir*."""
-    names = sorted(os.listdir(data_dir)) if os.path.isdir(data_dir) else []
-    paths = [os.path.join(data_dir, name) for name in names]
-    return [path for path in paths if os.path.isfile(os.path.join(path, _LOCK))]
-
-
-def _reservations(data_dir):
-    """Return the reserved addresses of all networks in *data_dir*."""
-    return sorted(name for path in _networks(data_dir) for name in os.listdir(path) if _is_address(name))
-
-
-def _is_address(name):
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _remove_if_empty(directory):

@@ -13,7 +13,7 @@ import ipaddress
 import json
 import os
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _files, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _executable, _files, _runtime
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
 REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
@@ -56,7 +56,7 @@ def plugin(name, cni_path):
 
 
 def _launcher(path):
-    launcher = _cni_install.read_launcher(path)
+    launcher = _executable.read_script(path)
     interpreter = launcher[2:].split()[0] if launcher.startswith("#!") else None
     return {"interpreter": interpreter, "library": _cni_install.library_of(launcher)}
 

@@ -17,11 +17,13 @@ description:
   - The executable is replaced by a rename, so that every call of a container runtime finds the old version or the new
     one, also if the installation is interrupted. The version before stays on the node until the next installation.
   - An unchanged plugin is verified, file by file, and not written.
+  - Beside it comes C(humanz-cni-ctl), by which an operator on the node sees and cleans up address reservations.
 options:
   state:
     description:
       - V(present) installs the plugin.
-      - V(absent) removes it, its library, its records, and its bridge where no port of anybody else is left.
+      - V(absent) removes it, its command, its library, its records, its bridge where no port of anybody else is left,
+        and the directories that it was put into if they were missing before and nobody else has put anything there.
     type: str
     choices: [present, absent]
     default: present
@@ -33,6 +35,12 @@ options:
     description: The directory in which the versions of the plugin's Python package are kept.
     type: path
     default: /usr/local/lib/humanz-cni
+  sbin_dir:
+    description:
+      - The directory of the operator's command C(humanz-cni-ctl). It should be on the search path of root.
+      - It must not be O(cni_bin_dir), where runtimes expect plugins only.
+    type: path
+    default: /usr/local/sbin
   interpreter:
     description:
       - The Python that runs the plugin, CPython 3.8 or newer, with its standard library.
@@ -43,6 +51,13 @@ options:
     description: With O(state=absent), the directory in which the plugin keeps reserved addresses.
     type: path
     default: /run/humanz-cni
+  conf_dir:
+    description:
+      - With O(state=absent), the directory of CNI configurations.
+      - What the plugin keeps in another directory than O(data_dir), because one of its configurations says so, is
+        removed as well.
+    type: path
+    default: /etc/cni/net.d
   force:
     description:
       - With O(state=absent), whether to delete the interfaces of pods that are still attached, and their records.
@@ -92,6 +107,11 @@ path:
   returned: O(state=present)
   type: str
   sample: /opt/cni/bin/humanz-cni
+command:
+  description: The operator's command.
+  returned: O(state=present)
+  type: str
+  sample: /usr/local/sbin/humanz-cni-ctl
 version:
   description: The plugin's version.
   returned: O(state=present)
@@ -121,6 +141,7 @@ python_version:
 
 import base64
 import json
+import os
 import zlib
 
 from ansible.module_utils.basic import AnsibleModule
@@ -135,17 +156,21 @@ def _present(module):
     if not params["source"]:
         raise ConvergeError("source is missing: run the module by its action plugin, as humanz.cni.cni_plugin")
     packed = json.loads(zlib.decompress(base64.b64decode(params["source"])))
+    if os.path.realpath(params["sbin_dir"]) == os.path.realpath(params["cni_bin_dir"]):
+        raise ConvergeError(
+            "sbin_dir: %s is cni_bin_dir, where only plugins belong: it should be one such as /usr/local/sbin"
+            % params["sbin_dir"]
+        )
     files = {name: text.encode("utf-8") for name, text in packed.items()}
     interpreter = Interpreter(params["interpreter"], module.run_command)
     library = Library(files, interpreter, params["library_dir"], module.run_command)
-    return Plugin(library, interpreter, params["cni_bin_dir"], module.run_command)
+    return Plugin(library, interpreter, params["cni_bin_dir"], params["sbin_dir"], module.run_command)
 
 
 def _absent(module):
     params = module.params
-    return NoPlugin(
-        params["cni_bin_dir"], params["library_dir"], params["data_dir"], params["force"], module.run_command
-    )
+    directories = [params[name] for name in ("cni_bin_dir", "sbin_dir", "library_dir", "data_dir", "conf_dir")]
+    return NoPlugin(*directories, params["force"], module.run_command)
 
 
 def main():
@@ -155,8 +180,10 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+            "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
             "data_dir": {"type": "path", "default": "/run/humanz-cni"},
+            "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "force": {"type": "bool", "default": False},
             "source": {"type": "str"},
         },

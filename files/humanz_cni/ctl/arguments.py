@@ -10,7 +10,7 @@ from .. import __version__, store
 
 NAME = "humanz-cni-ctl"
 CONF_DIR = "/etc/cni/net.d"
-_DESCRIPTION = "Show and clean up the address reservations of the CNI plugin humanz-cni here."
+_DESCRIPTION = "Show and release the addresses that the CNI plugin humanz-cni has reserved."
 _EPILOG = """\
 exit status:
   0  everything asked for was read and done

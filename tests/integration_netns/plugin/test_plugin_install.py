@@ -23,6 +23,7 @@ from runtime import BLOG, NSENTER, Runtime, nested
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
 
 EXECUTABLE = "/opt/cni/bin/humanz-cni"
+COMMAND = "/usr/local/sbin/humanz-cni-ctl"
 LIBRARY = "/usr/local/lib/humanz-cni"
 
 
@@ -40,9 +41,10 @@ def absent(node: Node, **args: Any) -> dict[str, Any]:
 
 def tree(node: Node) -> str:
     """Return all files and directories that an installation may touch, with permissions and digests."""
+    places = f"/opt/cni {LIBRARY} {COMMAND}"
     shell = (
-        "find /opt/cni /usr/local/lib/humanz-cni -printf '%M %u %p\\n' 2>/dev/null | sort;"
-        "find /opt/cni /usr/local/lib/humanz-cni -type f -exec sha256sum {} + 2>/dev/null | sort; true"
+        f"find {places} -printf '%M %u %p\\n' 2>/dev/null | sort;"
+        f"find {places} -type f -exec sha256sum {{}} + 2>/dev/null | sort; true"
     )
     return node.run("sh", "-c", shell).stdout
 
@@ -89,11 +91,15 @@ DAMAGE = {
     "launcher changed": f"echo '#' >> {EXECUTABLE}",
     "launcher not executable": f"chmod 0644 {EXECUTABLE}",
     "launcher of another plugin": f"cp /bin/true {EXECUTABLE}",
-    "library missing": f"rm -r {LIBRARY}",
+    "library missing": f"rm -r {LIBRARY}/*",
     "source missing": f"rm {LIBRARY}/*/humanz_cni/attach.py",
     "source changed": f"echo '#' >> $(echo {LIBRARY}/*/humanz_cni/attach.py)",
     "bytecode missing": f"rm {LIBRARY}/*/cpython-*",
     "bytecode changed": f"truncate -s 100 {LIBRARY}/*/cpython-*",
+    "command missing": f"rm {COMMAND}",
+    "command changed": f"echo '#' >> {COMMAND}",
+    "command not executable": f"chmod 0644 {COMMAND}",
+    "command's source changed": f"echo '#' >> $(echo {LIBRARY}/*/humanz_cni/ctl/main.py)",
     "manifest missing": f"rm {LIBRARY}/*/manifest.json",
     "manifest changed": f"echo garbage > $(echo {LIBRARY}/*/manifest.json)",
 }
@@ -194,7 +200,9 @@ def test_an_interpreter_that_will_not_do(node: Node, interpreter: str, text: str
 def test_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: Node, call: str, number: int) -> None:
     old = present(node)["digest"]
     modules = len(_sources()) + 1
-    count = number if number > 0 else modules + 6  # each module, bytecode, manifest, two directories; then the launcher
+    directories = 2 + len({Path(name).parent for name in _sources() if "/" in name})
+    # Each module, bytecode, manifest, the directories, and that of all libraries; then the launcher
+    count = number if number > 0 else modules + 2 + directories + 2
     source = {"source": _packed(json.dumps({**_sources(), "extra.py": "# the next version\n"}))}
     enter = [NSENTER, f"--target={node.pid}", "--mount", "--net", "--", "strace", "-f", "-o", "/dev/null"]
     inject = ["-e", f"inject={call}:signal=SIGKILL:when={count}"]
@@ -248,6 +256,102 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
     assert absent(node)["changed"] is False
 
 
+def test_absent_takes_the_directories_that_were_missing_and_no_others(node: Node) -> None:
+    node.run("mkdir", "/opt/theirs")
+    directories = {"cni_bin_dir": "/opt/theirs/cni/bin", "sbin_dir": "/opt/sbin", "library_dir": "/opt/lib/humanz-cni"}
+    before = node.run("find", "/opt").stdout
+
+    present(node, **directories)
+    assert node.run("/opt/sbin/humanz-cni-ctl", "--version").stdout.startswith("humanz-cni-ctl ")
+    predicted = node.module("cni_plugin", {"state": "absent", **directories}, check=True, diff=True)
+    assert "directories: /opt/theirs/cni\n" in predicted["diff"]["before"]
+    assert absent(node, **directories)["changed"] is True
+
+    assert node.run("find", "/opt").stdout == before
+    assert absent(node, **directories)["changed"] is False
+
+
+def test_absent_leaves_a_directory_that_was_missing_to_others_who_use_it_now(node: Node) -> None:
+    directories = {"cni_bin_dir": "/opt/theirs/cni/bin"}
+    present(node, **directories)
+    present(node, **directories)
+    node.run("touch", "/opt/theirs/cni/bin/loopback")
+
+    assert absent(node, **directories)["changed"] is True
+
+    assert node.run("find", "/opt/theirs", "-type", "f").stdout == "/opt/theirs/cni/bin/loopback\n"
+    assert absent(node, **directories)["changed"] is False
+
+
+def test_the_command_has_a_directory_of_its_own(node: Node) -> None:
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), "sbin_dir": "/opt/cni/bin/"})
+
+    assert result["failed"] is True
+    assert result["msg"].startswith("sbin_dir: /opt/cni/bin/ is cni_bin_dir")
+
+
+def test_the_command_that_is_somebody_elses_is_not_removed(node: Node) -> None:
+    present(node)
+    node.run("sh", "-c", f"echo '#!/bin/sh' > {COMMAND}")
+
+    assert absent(node)["changed"] is True
+
+    assert node.run("cat", COMMAND).stdout == "#!/bin/sh\n"
+
+
+def test_the_command_names_a_library_that_is_gone(node: Node) -> None:
+    present(node)
+    node.run("sh", "-c", f"rm -r {LIBRARY}/*")
+
+    done = node.run(COMMAND, "list", check=False)
+
+    assert done.returncode == 1
+    assert "is damaged: run humanz.cni.cni_plugin" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def configured(node: Node, conf: dict[str, Any], name: str = "10-x.conf") -> None:
+    """Make *conf* one of the node's CNI configurations."""
+    node.run("sh", "-c", f"mkdir -p /etc/cni/net.d; cat > /etc/cni/net.d/{name}", input=json.dumps(conf))
+
+
+@pytest.mark.parametrize("form", ["nested", "blog", "list"])
+def test_absent_finds_what_a_configuration_keeps_elsewhere(node: Node, form: str) -> None:
+    conf = {**BLOG, "dataDir": "/var/lib/pods"}
+    if form != "blog":
+        conf = nested()
+        conf["ipam"]["dataDir"] = "/var/lib/pods"
+    listed = {"name": conf["name"], "cniVersion": conf["cniVersion"], "plugins": [conf]}
+    configured(node, listed if form == "list" else conf)
+    node.run("sh", "-c", "echo '{' > /etc/cni/net.d/00-broken.conf")
+    present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    runtime.add(conf)
+
+    refused = absent(node)
+    assert refused["failed"] is True
+    assert f"addresses {runtime.add(conf, 'pod2')['ips'][0]['address'].rpartition('.')[0]}" in refused["msg"]
+    assert absent(node, force=True)["changed"] is True
+
+    assert node.run("ls", "/var/lib/pods", check=False).returncode != 0
+    assert absent(node)["changed"] is False
+
+
+def test_absent_leaves_the_references_addresses_in_a_shared_directory(node: Node) -> None:
+    """host-local keeps its lock file empty; a network that was attached by it before may have the same name."""
+    conf = nested()
+    conf["ipam"]["dataDir"] = "/var/lib/cni/networks"
+    configured(node, conf)
+    theirs = "mkdir -p /var/lib/cni/networks/NAME; cd /var/lib/cni/networks/NAME; touch lock; echo x > 10.9.0.9"
+    for name in ("net1", "net2"):
+        node.run("sh", "-c", theirs.replace("NAME", name))
+    present(node)
+
+    assert absent(node)["changed"] is True
+
+    assert node.run("sh", "-c", "ls /var/lib/cni/networks/*/10.9.0.9 | wc -l").stdout == "2\n"
+
+
 def test_absent_leaves_a_bridge_that_somebody_else_uses(node: Node) -> None:
     present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
@@ -264,7 +368,8 @@ def test_absent_leaves_a_bridge_that_somebody_else_uses(node: Node) -> None:
 
 
 def _sources() -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8") for path in installed_plugin.SOURCE.glob("*.py")}
+    root = installed_plugin.SOURCE
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in root.rglob("*.py")}
 
 
 def _packed(text: str) -> str:

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator's command on a node: a script that runs the sources of the plugin's library, as nobody waits for it.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
+
+NAME = "humanz-cni-ctl"
+
+_TEXT = """\
+#!%(interpreter)s -ISXutf8
+# The operator's command of the humanz.cni plugin, installed by the module humanz.cni.cni_plugin.
+import sys
+
+library = "%(library)s"
+sys.dont_write_bytecode = True
+sys.path.insert(0, library)
+try:
+    from humanz_cni.ctl.main import main
+except ImportError as exc:
+    sys.exit("humanz-cni-ctl: %%s is damaged: run humanz.cni.cni_plugin: %%s" %% (library, exc))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def executable(sbin_dir, interpreter, library, run):
+    """Return the command as an Executable in *sbin_dir*.
+
+    :param interpreter: the path of the Python that runs it.
+    :param library: the plugin's Library.
+    :param run: runs a command, a list, and returns status, output and error output.
+    """
+
+    def prove(path):
+        status, output, error = run([path, "--version"])
+        if status != 0 or output.split() != [NAME, library.version]:
+            raise ConvergeError(
+                "%s does not say its version: status %d, output %r, error output %r" % (path, status, output, error)
+            )
+
+    text = _TEXT % {"interpreter": interpreter, "library": library.path}
+    return Executable(os.path.join(sbin_dir, NAME), text, prove)

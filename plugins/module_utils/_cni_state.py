@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the CNI plugin keeps on disk: a directory for each network, where that one's configuration says.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils import _runtime
+from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import TYPE
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
+
+_LOCK = "lock"
+
+
+def networks(data_dir, conf_dir):
+    """Return the paths of all networks' directories, sorted.
+
+    :param data_dir: a directory that is the plugin's alone.
+    :param conf_dir: the CNI configurations, which may name other directories. Those may be shared with other plugins.
+    """
+    names = os.listdir(data_dir) if os.path.isdir(data_dir) else []
+    found = {os.path.join(data_dir, name) for name in names}
+    found = {path for path in found if os.path.isfile(os.path.join(path, _LOCK))}
+    return sorted(found.union(filter(_is_ours, _configured(conf_dir))))
+
+
+def reservations(paths):
+    """Return the reserved addresses of the networks whose directories are *paths*."""
+    return sorted(name for path in paths for name in os.listdir(path) if _is_address(name))
+
+
+def _configured(conf_dir):
+    """Generate the directory of each network for which a configuration of the plugin names the data directory."""
+    for path in _runtime.conf_files(conf_dir):
+        try:
+            network = _runtime.read_network(path)
+        except _runtime.CniError:
+            continue  # nothing can have been attached by it
+        for conf in network["plugins"]:
+            ipam = conf.get("ipam")
+            configured = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
+            is_path = isinstance(configured, str) and configured.startswith("/")
+            if conf["type"] == TYPE and is_path and network["name"] == os.path.basename(network["name"]):
+                yield os.path.join(os.path.normpath(configured), network["name"])
+
+
+def _is_ours(path):
+    """Say whether the directory *path* is the plugin's: the reference's host-local keeps nothing in its lock."""
+    try:
+        state = json.loads(read_text(os.path.join(path, _LOCK)) or "")
+    except ValueError:
+        return False
+    return isinstance(state, dict) and "boot" in state and "last" in state
+
+
+def _is_address(name):
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories that an installation makes on its way: remembered, so that a removal takes them away and no others.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, write_text
+
+
+def make(paths, record):
+    """Make the directories *paths* with what leads to them, and remember in the file *record* which were missing.
+
+    They are remembered first: one that is remembered and not there does no harm, the opposite would stay for ever.
+    """
+    missing = sorted({one for path in paths for one in _missing(path)})
+    if missing:
+        write_text(record, "".join("%s\n" % path for path in sorted({*remembered(record), *missing})))
+    for path in paths:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+
+
+def remembered(record):
+    """Return the directories that the file *record* has, parents first."""
+    return (read_text(record) or "").splitlines()
+
+
+def removable(record, going):
+    """Return the directories of the file *record* that are empty once the paths *going* are gone, children first."""
+    going = set(going)
+    found = []
+    for path in sorted(remembered(record), reverse=True):
+        if os.path.isdir(path) and all(os.path.join(path, name) in going for name in os.listdir(path)):
+            going.add(path)
+            found.append(path)
+    return found
+
+
+def _missing(path):
+    while not os.path.isdir(path):
+        yield path
+        path = os.path.dirname(path)
