@@ -74,8 +74,10 @@ class Reservation:
             earlier = self.record["boot"] != evidence.boot
             self.status = LEAKED
             self.reason = "of an earlier boot" if earlier else "namespace and host veth are gone"
+        elif self.veth or self.namespace:
+            self.status = LIVE
         else:
-            self.status = LIVE if self.veth or self.namespace else PENDING
+            self.status, self.reason = PENDING, "its ADD may be under way"
 
     def is_nobodys(self, evidence):
         """Say whether an unreadable one cannot be that of a pod that lives."""
