@@ -6,12 +6,13 @@
 import posix
 
 _READ_SIZE = 65536
+_KIND, _DIRECTORY = 0o170000, 0o040000  # of a file's mode
 _NO_SUCH_FILE = (2, 20, 36, 40)  # ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP: nothing can be at such a path
 
 
-def read(path):
-    """Return the bytes of the file *path*. Raises OSError."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+def read(path, flags=0):
+    """Return the bytes of the file *path*, opened with further *flags*. Raises OSError."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | flags)
     try:
         return read_all(descriptor)
     finally:
@@ -76,8 +77,8 @@ def unlink(path):
 
 
 def is_path(value):
-    """Say whether *value* is an absolute path that a file can have."""
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+    """Say whether *value* is an absolute path that a file can have, without detours by ``..``."""
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value or ".." in value.split("/"):
         return False
     try:
         value.encode("utf-8")
@@ -95,6 +96,16 @@ def exists(path):
             return False
         raise
     return True
+
+
+def is_directory(path):
+    """Say whether *path* is a directory itself, and no symbolic link to one."""
+    try:
+        return posix.lstat(path).st_mode & _KIND == _DIRECTORY
+    except OSError as exc:
+        if exc.errno in _NO_SUCH_FILE:
+            return False
+        raise
 
 
 def make_directory(path, mode):

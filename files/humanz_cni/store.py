@@ -29,6 +29,7 @@ DATA_DIR = "/run/humanz-cni"
 OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
+_ENOTDIR, _ELOOP = 20, 40
 
 
 def boot_id():
@@ -67,6 +68,8 @@ class Store:
     def create(self):
         """Make the directory, where it is missing."""
         disk.make_directory(self.path, 0o755)
+        if not self.exists():
+            raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
 
     def locked(self, seconds=LOCK_SECONDS):
         """Return a context manager in which nobody else changes the store.
@@ -115,8 +118,8 @@ class Store:
         return released
 
     def exists(self):
-        """Say whether the network has any state on disk."""
-        return disk.exists(self.path)
+        """Say whether the network has any state on disk. What a symbolic link leads to is not ours."""
+        return disk.is_directory(self.path)
 
     def names_of(self, record):
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
@@ -134,11 +137,15 @@ class Store:
     def read(self, name):
         """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
         try:
-            record = jsontext.decode(disk.read(self.path_of(name)))
+            record = jsontext.decode(disk.read(self.path_of(name), posix.O_NOFOLLOW | posix.O_NONBLOCK))
         except FileNotFoundError:
             return None
         except (ValueError, IsADirectoryError):
             return {}
+        except OSError as exc:
+            if exc.errno == _ELOOP:  # it is a symbolic link
+                return {}
+            raise
         return record if isinstance(record, dict) else {}
 
     def sync(self):
@@ -187,7 +194,7 @@ class _Lock:
         self._seconds = seconds
 
     def __enter__(self):
-        flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
         self._descriptor = posix.open(self._path, flags, 0o600)
         try:
             try:

@@ -5,12 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-
 from runtime import BLOG, Runtime, nested
 
 
@@ -47,30 +41,3 @@ def test_an_mtu_that_the_kernel_refuses(runtime: Runtime) -> None:
     runtime.fail("ADD", nested(mtu=1))
 
     assert runtime.state() == before
-
-
-STRACE = shutil.which("strace")
-
-
-def trace(runtime: Runtime, command: str, *options: str) -> subprocess.CompletedProcess[bytes]:
-    """Run an operation on pod1 under strace with *options*."""
-    assert STRACE, "strace is needed to kill the plugin at a chosen system call"
-    environment = {
-        "CNI_COMMAND": command, "CNI_CONTAINERID": "pod1", "CNI_IFNAME": "eth0",
-        "CNI_NETNS": "/run/netns/pod1", "CNI_PATH": "/x",
-    }  # fmt: skip
-    enter = runtime.command(environment)
-    return subprocess.run(
-        [*enter[:-1], STRACE, "-o", "/run/trace", *options, enter[-1]],
-        input=json.dumps(BLOG).encode(), capture_output=True, check=False,
-    )  # fmt: skip
-
-
-def test_the_result_comes_from_one_process_without_children(runtime: Runtime) -> None:
-    runtime.pod("pod1")
-    trace(runtime, "ADD", "-f")
-
-    text = runtime.node.run("cat", "/run/trace").stdout
-    assert len(re.findall(r"\bexecve\(", text)) == 1
-    assert not re.search(r"\b(fork|vfork|clone|clone3)\(", text)
-    assert os.path.basename(str(runtime.executable)) in text
