@@ -189,6 +189,7 @@ def test_an_interpreter_that_will_not_do(node: Node, interpreter: str, text: str
     [
         ("rename", 1),
         ("rename", 2),
+        ("rename", 3),
         ("fsync", 1),
         ("fsync", 20),
         ("fsync", -1),
@@ -214,9 +215,11 @@ def test_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: Node, 
     assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
     environment = {"CNI_COMMAND": "VERSION", "PATH": "/usr/bin:/bin"}
     assert "1.0.0" in node.run(EXECUTABLE, env=environment, input="{}").stdout
+    assert node.run(COMMAND, "--version").stdout.startswith("humanz-cni-ctl ")
     new = node.module("cni_plugin", source)
     assert new["path"] == EXECUTABLE
     assert new["digest"] != old
+    assert node.run(new["command"], "--version").stdout == f"humanz-cni-ctl {new['version']}\n"
     assert ".tmp" not in tree(node)
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -64,6 +65,18 @@ def test_errors_are_json_on_each(node: Node, tmp_path: Path, interpreter: str) -
     for conf in (b"garbage", b'{"a": }', b'{"a": 1,}', b'"\\ud800"', b'{"name": "x\\ud800"}', b"[" * 100000):
         assert runtime.fail("ADD", conf)["code"] in (6, 7)
     assert runtime.fail("ADD", nested(bridge="\ud800"))["code"] == 7
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_the_operators_command_runs_on_each(node: Node, tmp_path: Path, interpreter: str) -> None:
+    runtime = Runtime(node, installed_plugin.install(tmp_path, interpreter))
+    runtime.add(nested())
+    command = str(tmp_path / "sbin" / "humanz-cni-ctl")
+
+    assert json.loads(node.run(command, "list", "--json").stdout)["reservations"][0]["status"] == "live"
+    assert node.run(command, "pools").stdout.startswith("NETWORK")
+    assert node.run(command, "reclaim").stdout.endswith("0 released\n")
+    assert not list(tmp_path.rglob("__pycache__"))
 
 
 def test_an_interpreter_that_was_upgraded_runs_the_sources(node: Node, tmp_path: Path) -> None:
