@@ -234,6 +234,7 @@ def test_absent_refuses_while_pods_are_attached_and_names_them(node: Node) -> No
     assert refused["failed"] is True
     assert result["interfaces"][1]["name"] in refused["msg"]
     assert "100.100.1.2" in refused["msg"]
+    assert "humanz-cni-ctl reclaim" in refused["msg"]
     assert (tree(node), runtime.state()) == before
 
 
