@@ -78,7 +78,7 @@ def conf(node: Node, tmp_path: Path) -> Conf:
     return Conf(node, tmp_path)
 
 
-def test_prediction_is_what_the_first_run_does(conf: Conf) -> None:
+def test_s_155_prediction_is_what_the_first_run_does(conf: Conf) -> None:
     predicted = conf.module(check=True, diff=True)
     assert conf.names() == []
     done = conf.module(diff=True)
@@ -95,7 +95,7 @@ def test_prediction_is_what_the_first_run_does(conf: Conf) -> None:
     assert path.stat() == before
 
 
-def test_list_has_the_keys_of_the_reference(conf: Conf) -> None:
+def test_s_154_s_164_list_has_the_keys_of_the_reference(conf: Conf) -> None:
     conf.module(data_dir="/var/lib/cni/networks", log_file="/var/log/humanz-cni.log", log_level="debug")
     assert conf.read() == {
         "cniVersion": "1.0.0",
@@ -127,7 +127,7 @@ def test_blog_file_is_exact(conf: Conf) -> None:
     assert (conf.directory / CONF_NAME).read_text() == BLOG
 
 
-def test_plugins_are_chained_where_they_can_run(conf: Conf) -> None:
+def test_s_152_s_153_plugins_are_chained_where_they_can_run(conf: Conf) -> None:
     conf.plugin("portmap", "0.4.0", "1.0.0")
     conf.plugin("bandwidth", "0.3.1", "0.4.0")
     result = conf.module()

@@ -15,7 +15,7 @@ from runtime import BLOG, Runtime, nested
 VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
-def test_the_blogs_own_conf_means_gateway_default_route_and_hairpin(runtime: Runtime) -> None:
+def test_s_053_s_058_the_blogs_own_conf_means_gateway_default_route_and_hairpin(runtime: Runtime) -> None:
     result = runtime.add(BLOG)
 
     assert result_shape.problems(result, "0.3.1") == []
@@ -34,7 +34,7 @@ def test_the_blogs_own_conf_means_gateway_default_route_and_hairpin(runtime: Run
     assert port["linkinfo"]["info_slave_data"]["hairpin"] is True
 
 
-def test_the_result_names_bridge_host_end_and_pod_end_as_they_are(runtime: Runtime) -> None:
+def test_s_050_s_134_the_result_names_bridge_host_end_and_pod_end_as_they_are(runtime: Runtime) -> None:
     result = runtime.add(BLOG)
 
     bridge, host, pod = result["interfaces"]
@@ -56,7 +56,9 @@ def test_the_host_end_says_whose_it_is(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_version_has_its_own_shape_of_result(runtime: Runtime, version: str) -> None:
+def test_s_121_s_130_s_132_s_133_s_135_s_141_each_version_has_its_own_shape_of_result(
+    runtime: Runtime, version: str
+) -> None:
     result = runtime.add(nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion=version, isDefaultGateway=True))
 
     assert result_shape.problems(result, version) == []
@@ -76,7 +78,7 @@ def test_the_references_defaults_give_no_gateway_no_default_route_and_no_hairpin
     assert port["linkinfo"]["info_slave_data"]["hairpin"] is False
 
 
-def test_dual_stack_needs_no_wait_and_has_no_tentative_address(runtime: Runtime) -> None:
+def test_s_136_dual_stack_needs_no_wait_and_has_no_tentative_address(runtime: Runtime) -> None:
     result = runtime.add(nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True))
 
     assert [ip["address"] for ip in result["ips"]] == ["10.9.0.2/24", "fd00:9::2/64"]
@@ -88,7 +90,7 @@ def test_dual_stack_needs_no_wait_and_has_no_tentative_address(runtime: Runtime)
     assert [route["gateway"] for route in defaults] == ["fd00:9::1"]
 
 
-def test_routes_of_the_conf_are_set_and_reported(runtime: Runtime) -> None:
+def test_s_059_s_137_routes_of_the_conf_are_set_and_reported(runtime: Runtime) -> None:
     conf = nested()
     conf["ipam"]["routes"] = [{"dst": "0.0.0.0/0"}, {"dst": "172.20.0.0/16", "gw": "10.9.0.77"}]
 
@@ -121,7 +123,7 @@ def test_mtu_is_that_of_the_conf_on_both_ends_and_the_bridge(runtime: Runtime) -
     assert {runtime.links()[one["name"]]["mtu"] for one in result["interfaces"][:2]} == {1400}
 
 
-def test_the_same_container_may_have_a_second_interface(runtime: Runtime) -> None:
+def test_s_052_the_same_container_may_have_a_second_interface(runtime: Runtime) -> None:
     first = runtime.add(BLOG, "pod1", "eth0")
     second = runtime.add(BLOG, "pod1", "net1")
 
@@ -156,7 +158,9 @@ def test_kernel_parameters_of_the_pod_and_the_bridge(runtime: Runtime) -> None:
     ],
     ids=["runtimeConfig", "args", "CNI_ARGS"],
 )
-def test_hardware_address_asked_for(runtime: Runtime, further: dict[str, Any], args: str, wanted: str) -> None:
+def test_s_158_s_159_s_161_hardware_address_asked_for(
+    runtime: Runtime, further: dict[str, Any], args: str, wanted: str
+) -> None:
     result = runtime.add(nested(**further), ARGS=args)
 
     assert result["interfaces"][2]["mac"] == wanted
@@ -172,11 +176,13 @@ def test_hardware_address_asked_for(runtime: Runtime, further: dict[str, Any], a
     ],
     ids=["runtimeConfig", "args", "CNI_ARGS"],
 )
-def test_address_asked_for(runtime: Runtime, further: dict[str, Any], args: str, wanted: str) -> None:
+def test_s_158_s_159_s_160_s_161_address_asked_for(
+    runtime: Runtime, further: dict[str, Any], args: str, wanted: str
+) -> None:
     assert runtime.add(nested(**further), ARGS=args)["ips"][0]["address"] == wanted
 
 
-def test_ranges_of_the_runtime_come_first(runtime: Runtime) -> None:
+def test_s_158_ranges_of_the_runtime_come_first(runtime: Runtime) -> None:
     conf = nested(("10.9.0.0/24",), runtimeConfig={"ipRanges": [[{"subnet": "10.8.0.0/24", "rangeStart": "10.8.0.9"}]]})
 
     assert [ip["address"] for ip in runtime.add(conf)["ips"]] == ["10.8.0.9/24", "10.9.0.2/24"]
@@ -198,7 +204,7 @@ def test_legacy_keys_of_host_local(runtime: Runtime) -> None:
     assert runtime.records() == {}
 
 
-def test_dns_of_the_conf_wins_over_resolv_conf(runtime: Runtime) -> None:
+def test_s_138_dns_of_the_conf_wins_over_resolv_conf(runtime: Runtime) -> None:
     runtime.node.run("sh", "-c", "printf 'nameserver 10.0.0.53\\nsearch a.example b.example\\n' > /run/resolv.conf")
     conf = nested()
     conf["ipam"]["resolvConf"] = "/run/resolv.conf"
@@ -207,7 +213,7 @@ def test_dns_of_the_conf_wins_over_resolv_conf(runtime: Runtime) -> None:
     assert runtime.add({**conf, "dns": {"nameservers": ["1.1.1.1"]}}, "pod2")["dns"] == {"nameservers": ["1.1.1.1"]}
 
 
-def test_without_ipam_the_pod_has_a_link_and_no_address(runtime: Runtime) -> None:
+def test_s_142_without_ipam_the_pod_has_a_link_and_no_address(runtime: Runtime) -> None:
     conf = nested(isGateway=False)
     del conf["ipam"]
 
@@ -248,7 +254,7 @@ def test_a_path_that_is_not_ascii_is_the_same_in_every_locale(runtime: Runtime) 
         assert json.loads(added.stdout)["interfaces"][2]["sandbox"] == f"/run/netns/{pod}"
 
 
-def test_a_prev_result_is_no_obstacle(runtime: Runtime) -> None:
+def test_s_054_a_prev_result_is_no_obstacle(runtime: Runtime) -> None:
     previous = {"cniVersion": "1.0.0", "interfaces": [{"name": "dummy0", "mac": "0a:00:00:00:00:09"}]}
 
     assert result_shape.problems(runtime.add(nested(prevResult=previous)), "1.0.0") == []

@@ -88,7 +88,7 @@ def plugins(mac_of: str = "humanz-cni") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("requests", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
-def test_s_054_a_pod_of_four_plugins_comes_and_goes_without_a_trace(
+def test_s_054_s_157_s_162_a_pod_of_four_plugins_comes_and_goes_without_a_trace(
     runtime: Runtime, version: str, requests: dict[str, Any]
 ) -> None:
     runtime.pod("pod1")

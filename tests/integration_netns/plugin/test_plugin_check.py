@@ -22,7 +22,7 @@ def check(runtime: Runtime, previous: dict[str, Any]) -> Outcome:
 
 
 @pytest.mark.parametrize("version", ["0.4.0", "1.0.0", "1.1.0"])
-def test_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
+def test_s_094_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
     conf = {**CONF, "cniVersion": version}
     result = runtime.add(conf)
 
@@ -50,7 +50,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("missing", DAMAGE)
-def test_what_is_missing_is_named(runtime: Runtime, missing: str) -> None:
+def test_s_091_s_092_s_097_what_is_missing_is_named(runtime: Runtime, missing: str) -> None:
     result = runtime.add(CONF)
     host = result["interfaces"][1]["name"]
     command, named = (text.replace("HOST", host) for text in DAMAGE[missing])
@@ -62,7 +62,7 @@ def test_what_is_missing_is_named(runtime: Runtime, missing: str) -> None:
     assert named in outcome.document["msg"]
 
 
-def test_additions_of_other_plugins_are_fine(runtime: Runtime) -> None:
+def test_s_093_additions_of_other_plugins_are_fine(runtime: Runtime) -> None:
     result = runtime.add(CONF)
     runtime.node.run("ip", "-n", "pod1", "route", "add", "192.0.2.0/24", "via", "10.9.0.1")
     runtime.node.run("ip", "-n", "pod1", "link", "set", "eth0", "address", "0a:00:00:00:00:77")
@@ -73,7 +73,7 @@ def test_additions_of_other_plugins_are_fine(runtime: Runtime) -> None:
     assert check(runtime, result) == Outcome(0, "", "")
 
 
-def test_a_previous_result_is_required(runtime: Runtime) -> None:
+def test_s_090_a_previous_result_is_required(runtime: Runtime) -> None:
     runtime.add(CONF)
 
     error = runtime.fail("CHECK", CONF)
@@ -132,7 +132,7 @@ def test_a_record_with_garbage_for_addresses(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1"])
-def test_versions_before_0_4_0_do_not_have_it(runtime: Runtime, version: str) -> None:
+def test_s_019_versions_before_0_4_0_do_not_have_it(runtime: Runtime, version: str) -> None:
     error = runtime.fail("CHECK", nested(cniVersion=version))
 
     assert (error["code"], error["msg"]) == (1, "config version does not allow CHECK")

@@ -9,7 +9,7 @@ import pytest
 from runtime import BLOG, Outcome, Runtime, nested
 
 
-def test_link_and_address_are_gone_and_nothing_is_printed(runtime: Runtime) -> None:
+def test_s_070_s_077_link_and_address_are_gone_and_nothing_is_printed(runtime: Runtime) -> None:
     runtime.add(BLOG)
 
     assert runtime.call("DEL", BLOG) == Outcome(0, "", "")
@@ -19,13 +19,13 @@ def test_link_and_address_are_gone_and_nothing_is_printed(runtime: Runtime) -> N
     assert runtime.records() == {}
 
 
-def test_three_times(runtime: Runtime) -> None:
+def test_s_071_three_times(runtime: Runtime) -> None:
     runtime.add(BLOG)
     for _time in range(3):
         runtime.delete(BLOG)
 
 
-def test_a_container_that_nobody_ever_added(runtime: Runtime) -> None:
+def test_s_072_a_container_that_nobody_ever_added(runtime: Runtime) -> None:
     before = runtime.state()
 
     runtime.delete(BLOG, "nobody")
@@ -34,7 +34,7 @@ def test_a_container_that_nobody_ever_added(runtime: Runtime) -> None:
     assert runtime.node.run("ls", "/run/humanz-cni", check=False).returncode != 0
 
 
-def test_the_namespace_is_gone(runtime: Runtime) -> None:
+def test_s_073_the_namespace_is_gone(runtime: Runtime) -> None:
     runtime.add(BLOG)
     runtime.node.run("ip", "netns", "delete", "pod1")
 
@@ -45,7 +45,7 @@ def test_the_namespace_is_gone(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("netns", [None, "", "/dev/null", "/run/netns/other"])
-def test_without_the_namespace_the_host_end_goes_all_the_same(runtime: Runtime, netns: str | None) -> None:
+def test_s_013_s_074_without_the_namespace_the_host_end_goes_all_the_same(runtime: Runtime, netns: str | None) -> None:
     runtime.add(BLOG)
 
     runtime.delete(BLOG, NETNS=netns)
@@ -54,7 +54,7 @@ def test_without_the_namespace_the_host_end_goes_all_the_same(runtime: Runtime, 
     assert set(runtime.links()) == {"lo", "humanz-cni0"}
 
 
-def test_only_its_own(runtime: Runtime) -> None:
+def test_s_079_only_its_own(runtime: Runtime) -> None:
     other = {**BLOG, "name": "other", "bridge": "other0", "subnet": "100.101.0.0/24"}
     runtime.add(BLOG, "pod1", "eth0")
     runtime.add(BLOG, "pod2", "eth0")
@@ -71,7 +71,7 @@ def test_only_its_own(runtime: Runtime) -> None:
     assert len([path for path in runtime.records() if "100.10" in path]) == 2
 
 
-def test_the_conf_has_changed_since(runtime: Runtime) -> None:
+def test_s_078_the_conf_has_changed_since(runtime: Runtime) -> None:
     runtime.add(BLOG)
 
     runtime.delete({**BLOG, "subnet": "172.16.9.0/24", "bridge": "elsewhere", "cniVersion": "1.0.0"})
@@ -81,7 +81,7 @@ def test_the_conf_has_changed_since(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("subnet", ["", "garbage", "10.0.0.0/33", 7, None, "10.0.0.1/24"])
-def test_the_conf_has_become_invalid(runtime: Runtime, subnet: object) -> None:
+def test_s_078_the_conf_has_become_invalid(runtime: Runtime, subnet: object) -> None:
     runtime.add(BLOG)
 
     runtime.delete({**BLOG, "subnet": subnet, "bridge": "a name that is too long", "mtu": "high"})
@@ -97,7 +97,7 @@ def test_bad_arguments_of_the_runtime_do_not_keep_the_address(runtime: Runtime) 
     assert runtime.records() == {}
 
 
-def test_the_bridge_is_gone(runtime: Runtime) -> None:
+def test_s_078_the_bridge_is_gone(runtime: Runtime) -> None:
     runtime.add(BLOG)
     runtime.node.run("ip", "link", "delete", "humanz-cni0")
 
@@ -106,7 +106,7 @@ def test_the_bridge_is_gone(runtime: Runtime) -> None:
     assert runtime.records() == {}
 
 
-def test_the_state_is_gone(runtime: Runtime) -> None:
+def test_s_078_the_state_is_gone(runtime: Runtime) -> None:
     runtime.add(BLOG)
     runtime.node.run("rm", "-r", "/run/humanz-cni")
 
@@ -115,7 +115,7 @@ def test_the_state_is_gone(runtime: Runtime) -> None:
     assert set(runtime.links("pod1")) == {"lo"}
 
 
-def test_somebody_elses_interface_of_that_name_stays(runtime: Runtime) -> None:
+def test_s_079_somebody_elses_interface_of_that_name_stays(runtime: Runtime) -> None:
     runtime.pod("pod1")
     runtime.node.run("ip", "-n", "pod1", "link", "add", "eth0", "type", "bridge")
     runtime.fail("ADD", BLOG)
@@ -125,7 +125,7 @@ def test_somebody_elses_interface_of_that_name_stays(runtime: Runtime) -> None:
     assert "eth0" in runtime.links("pod1")
 
 
-def test_with_the_previous_result(runtime: Runtime) -> None:
+def test_s_075_with_the_previous_result(runtime: Runtime) -> None:
     conf = nested(cniVersion="0.4.0")
     result = runtime.add(conf)
 

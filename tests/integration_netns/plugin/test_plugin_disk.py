@@ -39,7 +39,7 @@ FULL = {
 
 
 @pytest.mark.parametrize(("options", "fill"), FULL.values(), ids=FULL)
-def test_s055_full_disk(runtime: Runtime, options: str, fill: str) -> None:
+def test_s_055_full_disk(runtime: Runtime, options: str, fill: str) -> None:
     mount(runtime, options)
     runtime.add(conf(), "pod1")
     runtime.node.run("sh", "-c", fill, check=False)
@@ -58,7 +58,7 @@ def test_s055_full_disk(runtime: Runtime, options: str, fill: str) -> None:
     assert [path for path in runtime.records(DIRECTORY) if "net1" in path] == []
 
 
-def test_s055_read_only_data_directory(runtime: Runtime) -> None:
+def test_s_055_read_only_data_directory(runtime: Runtime) -> None:
     mount(runtime, "size=1m")
     runtime.add(conf(), "pod1")
     runtime.pod("pod2")
@@ -93,7 +93,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("text", DAMAGE.values(), ids=DAMAGE)
-def test_s078_damaged_record_of_the_pod_itself(runtime: Runtime, text: str) -> None:
+def test_s_078_damaged_record_of_the_pod_itself(runtime: Runtime, text: str) -> None:
     """DEL takes it away with its addresses, whatever it holds, and another pod's stays."""
     runtime.add(conf(), "pod0")
     clean = runtime.records(DIRECTORY)
@@ -109,7 +109,7 @@ def test_s078_damaged_record_of_the_pod_itself(runtime: Runtime, text: str) -> N
 
 
 @pytest.mark.parametrize("text", DAMAGE.values(), ids=DAMAGE)
-def test_s057_damaged_record_of_an_address_is_not_given_to_another_pod(runtime: Runtime, text: str) -> None:
+def test_s_057_damaged_record_of_an_address_is_not_given_to_another_pod(runtime: Runtime, text: str) -> None:
     """The file is the same by all of its names; only replaced, not written to, can one of them differ."""
     taken = runtime.add(conf(), "pod1")["ips"][0]["address"].partition("/")[0]
     path = f"{DIRECTORY}/net1/{taken}"
@@ -119,7 +119,7 @@ def test_s057_damaged_record_of_an_address_is_not_given_to_another_pod(runtime: 
     runtime.delete(conf(), "pod2")
 
 
-def test_s038_the_holder_of_the_lock_is_stopped(runtime: Runtime) -> None:
+def test_s_038_the_holder_of_the_lock_is_stopped(runtime: Runtime) -> None:
     """A stopped ADD holds the lock: another one says so in time, and both pods are fine when it goes on."""
     for pod in ("pod1", "pod2"):
         runtime.pod(pod)
@@ -149,7 +149,7 @@ def test_s038_the_holder_of_the_lock_is_stopped(runtime: Runtime) -> None:
     assert first["ips"][0]["address"] != second["ips"][0]["address"]
 
 
-def test_s072_del_without_any_state_makes_none(runtime: Runtime) -> None:
+def test_s_072_del_without_any_state_makes_none(runtime: Runtime) -> None:
     assert runtime.call("DEL", conf(), "nobody") == Outcome(0, "", "")
 
     assert runtime.node.run("ls", DIRECTORY, check=False).returncode != 0

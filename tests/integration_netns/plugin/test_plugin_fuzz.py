@@ -47,7 +47,7 @@ _REFUSED = re.compile(
 )
 
 
-def test_s031_malformed_requests(runtime: Runtime) -> None:
+def test_s_030_s_031_s_033_s_034_malformed_requests(runtime: Runtime) -> None:
     enter = [NSENTER, f"--target={runtime.node.pid}", "--mount", "--net", "--", "unshare", "--mount", "sh", "-c"]
     command = [*enter, OWN_STATE, "sh", sys.executable, "-B", str(DRIVER), str(REQUESTS // PROCESSES)]
     running = [
@@ -66,7 +66,7 @@ def state(runtime: Runtime) -> list[str]:
     return sorted(runtime.node.run("sh", "-c", shell).stdout.splitlines() + links)
 
 
-def test_s055_malformed_requests_for_a_pod_that_is_there(runtime: Runtime) -> None:
+def test_s_055_malformed_requests_for_a_pod_that_is_there(runtime: Runtime) -> None:
     """The executable as it is installed; what it does attach can be detached by the same request."""
     runtime.add(nested(name="net0"), "pod0")
     runtime.pod("pod1")

@@ -49,7 +49,7 @@ def tree(node: Node) -> str:
     return node.run("sh", "-c", shell).stdout
 
 
-def test_it_is_installed_once_and_answers(node: Node) -> None:
+def test_s_001_it_is_installed_once_and_answers(node: Node) -> None:
     first = present(node)
     installed = tree(node)
     second = present(node)
@@ -198,7 +198,7 @@ def test_an_interpreter_that_will_not_do(node: Node, interpreter: str, text: str
         ("mkdir", 2),
     ],
 )
-def test_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: Node, call: str, number: int) -> None:
+def test_s_026_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: Node, call: str, number: int) -> None:
     old = present(node)["digest"]
     modules = len(_sources()) + 1
     directories = 2 + len({Path(name).parent for name in _sources() if "/" in name})

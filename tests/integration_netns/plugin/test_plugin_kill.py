@@ -105,7 +105,7 @@ def with_a_neighbour(runtimes: list[Runtime]) -> dict[Runtime, list[str]]:
 @pytest.mark.parametrize(
     ("command", "first"), [("ADD", True), ("ADD", False), ("DEL", False)], ids=["first ADD", "ADD", "DEL"]
 )
-def test_s025_killed_at_every_system_call(runtimes: list[Runtime], command: str, first: bool) -> None:
+def test_s_025_killed_at_every_system_call(runtimes: list[Runtime], command: str, first: bool) -> None:
     """No address is given twice, DEL takes away what is left, and the same pod can be added then."""
 
     def examine(runtime: Runtime, call: Call, killed: Outcome) -> None:
@@ -144,7 +144,7 @@ def test_s025_killed_at_every_system_call(runtimes: list[Runtime], command: str,
     assert len(survived) <= 2  # a wait for the kernel may have taken fewer calls this time
 
 
-def test_s055_add_terminated_at_every_system_call(runtimes: list[Runtime]) -> None:
+def test_s_055_add_terminated_at_every_system_call(runtimes: list[Runtime]) -> None:
     """One JSON document that tells the truth: the pod is attached, or nothing is left of it, without any DEL."""
 
     def examine(runtime: Runtime, call: Call, outcome: Outcome) -> None:
@@ -168,7 +168,7 @@ def test_s055_add_terminated_at_every_system_call(runtimes: list[Runtime]) -> No
     assert sum(outcome.status for outcome in survived) > 40
 
 
-def test_s056_del_terminated_at_every_system_call(runtimes: list[Runtime]) -> None:
+def test_s_056_del_terminated_at_every_system_call(runtimes: list[Runtime]) -> None:
     """It has done nothing yet, or comes to its end."""
 
     def examine(runtime: Runtime, call: Call, outcome: Outcome) -> None:
@@ -204,7 +204,7 @@ def start(
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
-def test_s055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
+def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
     runtime: Runtime, command: str, sent: signal.Signals
 ) -> None:
     runtime.add(CONF, "pod0")
@@ -241,7 +241,7 @@ def _wait_for_lock_line(pid: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("redirection", [">&-", "> /dev/full", "1< /dev/null"])
-def test_s055_a_result_that_cannot_be_printed_undoes_the_add(runtime: Runtime, redirection: str) -> None:
+def test_s_055_a_result_that_cannot_be_printed_undoes_the_add(runtime: Runtime, redirection: str) -> None:
     runtime.add(CONF, "pod0")
     runtime.pod("pod1")
     before = runtime.state()
@@ -253,7 +253,7 @@ def test_s055_a_result_that_cannot_be_printed_undoes_the_add(runtime: Runtime, r
     assert runtime.state() == before
 
 
-def test_s055_a_reader_that_is_gone_undoes_the_add(runtime: Runtime) -> None:
+def test_s_055_a_reader_that_is_gone_undoes_the_add(runtime: Runtime) -> None:
     runtime.add(CONF, "pod0")
     runtime.pod("pod1")
     before = runtime.state()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from runtime import BLOG, Runtime, nested
 
 
-def test_an_interface_of_that_name_in_the_pod_is_not_touched(runtime: Runtime) -> None:
+def test_s_051_s_055_an_interface_of_that_name_in_the_pod_is_not_touched(runtime: Runtime) -> None:
     runtime.add(BLOG, "pod0")
     runtime.pod("pod1")
     runtime.node.run("ip", "-n", "pod1", "link", "add", "eth0", "type", "bridge")
@@ -20,7 +20,7 @@ def test_an_interface_of_that_name_in_the_pod_is_not_touched(runtime: Runtime) -
     assert runtime.state() == before
 
 
-def test_a_route_that_the_kernel_refuses(runtime: Runtime) -> None:
+def test_s_055_a_route_that_the_kernel_refuses(runtime: Runtime) -> None:
     conf = nested()
     conf["ipam"]["routes"] = [{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]
     runtime.add(nested(), "pod0")
@@ -33,7 +33,7 @@ def test_a_route_that_the_kernel_refuses(runtime: Runtime) -> None:
     assert runtime.state() == before
 
 
-def test_an_mtu_that_the_kernel_refuses(runtime: Runtime) -> None:
+def test_s_055_an_mtu_that_the_kernel_refuses(runtime: Runtime) -> None:
     runtime.add(nested(), "pod0")
     runtime.pod("pod1")
     before = runtime.state()

@@ -40,13 +40,13 @@ def operations(runtime: Runtime, sent: dict[str, Any]) -> Iterator[tuple[str, li
         yield command, [line.partition(" ")[2].lstrip() for line in lines]
 
 
-def test_s024_no_operation_has_a_child(runtime: Runtime) -> None:
+def test_s_024_no_operation_has_a_child(runtime: Runtime) -> None:
     for command, calls in operations(runtime, conf()):
         assert len([call for call in calls if call.startswith("execve(")]) == 1, command
         assert not [call for call in calls if _CHILD.match(call)], command
 
 
-def test_s079_nothing_is_written_outside_the_data_directory(runtime: Runtime) -> None:
+def test_s_079_nothing_is_written_outside_the_data_directory(runtime: Runtime) -> None:
     for command, calls in operations(runtime, conf(name="0..")):
         written = {path for call in calls if _WRITE.match(call) for path in _PATH.findall(call)}
         assert written or command == "CHECK"
@@ -55,7 +55,7 @@ def test_s079_nothing_is_written_outside_the_data_directory(runtime: Runtime) ->
 
 
 @pytest.mark.parametrize("path", ["/run/data/../elsewhere", "/../run/elsewhere", "/run/data/..", "run/elsewhere"])
-def test_s079_data_directory_that_is_named_by_a_detour(runtime: Runtime, path: str) -> None:
+def test_s_079_data_directory_that_is_named_by_a_detour(runtime: Runtime, path: str) -> None:
     runtime.node.run("mkdir", DIRECTORY)
     runtime.pod("pod1")
     sent = conf()
@@ -82,7 +82,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize(("plant", "code"), PLANTED.values(), ids=PLANTED)
-def test_s079_what_is_planted_in_the_data_directory_leads_nowhere(runtime: Runtime, plant: str, code: int) -> None:
+def test_s_079_what_is_planted_in_the_data_directory_leads_nowhere(runtime: Runtime, plant: str, code: int) -> None:
     host = runtime.add(nested(name="net1"))["interfaces"][1]["name"]  # of the same owner
     runtime.delete(nested(name="net1"))
     victim = "mkdir /run/victim /run/data; echo precious > /run/victim/file;"
@@ -106,7 +106,7 @@ VARIABLES = (
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_s023_neither_environment_nor_directory_changes_what_python_loads(runtime: Runtime, variable: str) -> None:
+def test_s_023_neither_environment_nor_directory_changes_what_python_loads(runtime: Runtime, variable: str) -> None:
     plant = """
         mkdir -p /run/evil/lib/python3.11 /run/evil/humanz_cni
         for module in MODULES; do
@@ -131,7 +131,7 @@ def test_s023_neither_environment_nor_directory_changes_what_python_loads(runtim
 
 
 @pytest.mark.parametrize("mask", ["000", "077"])
-def test_s055_modes_do_not_depend_on_who_calls(runtime: Runtime, mask: str) -> None:
+def test_s_055_modes_do_not_depend_on_who_calls(runtime: Runtime, mask: str) -> None:
     runtime.pod("pod1")
     environment = {
         "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod1", "CNI_IFNAME": "eth0", "CNI_PATH": "/x",

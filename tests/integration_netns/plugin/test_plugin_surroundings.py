@@ -31,7 +31,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("command", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("netns", ["/run/netns/pod1", ""], ids=["with namespace", "without"])
-def test_s070_del_finds_the_host_end_whatever_was_done_to_it(runtime: Runtime, command: str, netns: str) -> None:
+def test_s_070_del_finds_the_host_end_whatever_was_done_to_it(runtime: Runtime, command: str, netns: str) -> None:
     runtime.add(DUAL, "pod1")
     host = host_end(runtime)
     runtime.node.run("ip", "link", "add", "other1", "type", "veth", "peer", "name", "other2")
@@ -44,7 +44,7 @@ def test_s070_del_finds_the_host_end_whatever_was_done_to_it(runtime: Runtime, c
     assert runtime.records() == {}
 
 
-def test_s079_del_leaves_a_link_that_only_has_the_name(runtime: Runtime) -> None:
+def test_s_079_del_leaves_a_link_that_only_has_the_name(runtime: Runtime) -> None:
     runtime.add(DUAL)
     host = host_end(runtime)
     runtime.delete(DUAL)
@@ -59,7 +59,7 @@ def test_s079_del_leaves_a_link_that_only_has_the_name(runtime: Runtime) -> None
 
 
 @pytest.mark.parametrize("empty", [True, False], ids=["with the first one's address free", "with it in use"])
-def test_s073_namespace_recreated_under_its_name(runtime: Runtime, empty: bool) -> None:
+def test_s_073_namespace_recreated_under_its_name(runtime: Runtime, empty: bool) -> None:
     """The runtime restarted the pod's sandbox without a DEL, or with one that came late."""
     first = runtime.add(DUAL, "pod1")["ips"][0]["address"]
     runtime.node.run("ip", "netns", "delete", "pod1")
@@ -79,7 +79,7 @@ def test_s073_namespace_recreated_under_its_name(runtime: Runtime, empty: bool) 
     assert set(runtime.links()) == {"lo", "br1"}
 
 
-def test_s051_add_again_after_the_namespace_was_recreated_without_del_is_refused(runtime: Runtime) -> None:
+def test_s_051_add_again_after_the_namespace_was_recreated_without_del_is_refused(runtime: Runtime) -> None:
     runtime.add(DUAL, "pod1")
     runtime.node.run("ip", "netns", "delete", "pod1")
     runtime.pod("pod1")
@@ -98,7 +98,7 @@ def test_s051_add_again_after_the_namespace_was_recreated_without_del_is_refused
         "ip link set br1 alias theirs",
     ],
 )
-def test_s078_del_after_the_bridge_was_changed(runtime: Runtime, command: str) -> None:
+def test_s_078_del_after_the_bridge_was_changed(runtime: Runtime, command: str) -> None:
     runtime.add(DUAL, "pod1")
     runtime.node.run("sh", "-c", command)
 
@@ -109,7 +109,7 @@ def test_s078_del_after_the_bridge_was_changed(runtime: Runtime, command: str) -
 
 
 @pytest.mark.parametrize("where", ["node", "pod", "both"])
-def test_s058_dual_stack_where_ipv6_is_disabled(runtime: Runtime, where: str) -> None:
+def test_s_058_dual_stack_where_ipv6_is_disabled(runtime: Runtime, where: str) -> None:
     """In the pod it is enabled, as the pod is to have an address of it; the node's own decision is not overruled."""
     runtime.pod("pod1")
     disable = ["sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]
@@ -129,7 +129,7 @@ def test_s058_dual_stack_where_ipv6_is_disabled(runtime: Runtime, where: str) ->
     runtime.add(BLOG)
 
 
-def test_s055_read_only_kernel_parameters(runtime: Runtime) -> None:
+def test_s_055_read_only_kernel_parameters(runtime: Runtime) -> None:
     """Those that only make things better are done without; forwarding is not."""
     runtime.node.run("mount", "--bind", "/proc/sys", "/proc/sys")
     runtime.node.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
@@ -152,7 +152,7 @@ def test_s055_read_only_kernel_parameters(runtime: Runtime) -> None:
     assert runtime.state() == before
 
 
-def test_s078_del_after_conf_and_subnet_changed_frees_the_old_address(runtime: Runtime) -> None:
+def test_s_078_del_after_conf_and_subnet_changed_frees_the_old_address(runtime: Runtime) -> None:
     small = nested(("10.9.0.0/30",))
     runtime.add(small, "pod1")
 

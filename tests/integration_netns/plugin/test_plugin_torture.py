@@ -52,7 +52,7 @@ def pods(runtime: Runtime) -> list[str]:
     return names
 
 
-def test_s057_a_hundred_at_once_round_after_round(runtime: Runtime, pods: list[str]) -> None:
+def test_s_057_a_hundred_at_once_round_after_round(runtime: Runtime, pods: list[str]) -> None:
     for _round in range(ROUNDS):
         results = at_once(runtime, "ADD", " ".join(pods))
 
@@ -68,7 +68,7 @@ def test_s057_a_hundred_at_once_round_after_round(runtime: Runtime, pods: list[s
         assert set(runtime.links()) == {"lo", "br1"}
 
 
-def test_s057_some_come_while_others_go(runtime: Runtime, pods: list[str]) -> None:
+def test_s_057_some_come_while_others_go(runtime: Runtime, pods: list[str]) -> None:
     """Half of the pods are deleted while the other half is added, again and again."""
     halves = [pods[: PODS // 2], pods[PODS // 2 :]]
     at_once(runtime, "ADD", " ".join(halves[0]))

@@ -26,34 +26,38 @@ def fail(runtime: Runtime, conf: Any, **env: str | None) -> dict[str, Any]:
     return error
 
 
+# variable -> the row that says what it must be
+ROWS = {"CONTAINERID": "S-005", "IFNAME": "S-006", "NETNS": "S-007", "PATH": "S-009", "ARGS": "S-160"}
+BAD_VARIABLES: list[tuple[str, str | None, str]] = [
+    ("CONTAINERID", "a/b", "containerID"),
+    ("CONTAINERID", "a\n", "containerID"),
+    ("CONTAINERID", "-a", "containerID"),
+    ("CONTAINERID", ".a", "containerID"),
+    ("CONTAINERID", "ä", "containerID"),
+    ("CONTAINERID", None, "required env variables [CNI_CONTAINERID] missing"),
+    ("CONTAINERID", "", "required env variables [CNI_CONTAINERID] missing"),
+    ("IFNAME", "a/b", "interface name"),
+    ("IFNAME", "a:b", "interface name"),
+    ("IFNAME", "a b", "interface name"),
+    ("IFNAME", "a\u00a0b", "interface name"),
+    ("IFNAME", "..", "interface name"),
+    ("IFNAME", "sixteencharacter", "interface name"),
+    ("IFNAME", None, "required env variables [CNI_IFNAME] missing"),
+    ("NETNS", None, "required env variables [CNI_NETNS] missing"),
+    ("PATH", None, "required env variables [CNI_PATH] missing"),
+    ("NETNS", "/dev/null", "/dev/null"),
+    ("NETNS", "/run", "/run"),
+    ("ARGS", "IP", 'invalid pair "IP"'),
+    ("ARGS", "IP=1.2.3.4=5", "invalid pair"),
+    ("ARGS", "FOO=bar;IP=10.9.0.9", 'unknown args ["FOO=bar"]'),
+    ("ARGS", "IgnoreUnknown=perhaps", "IgnoreUnknown"),
+]
+
+
 @pytest.mark.parametrize(
-    ("variable", "value", "text"),
-    [
-        ("CONTAINERID", "a/b", "containerID"),
-        ("CONTAINERID", "a\n", "containerID"),
-        ("CONTAINERID", "-a", "containerID"),
-        ("CONTAINERID", ".a", "containerID"),
-        ("CONTAINERID", "ä", "containerID"),
-        ("CONTAINERID", None, "required env variables [CNI_CONTAINERID] missing"),
-        ("CONTAINERID", "", "required env variables [CNI_CONTAINERID] missing"),
-        ("IFNAME", "a/b", "interface name"),
-        ("IFNAME", "a:b", "interface name"),
-        ("IFNAME", "a b", "interface name"),
-        ("IFNAME", "a\u00a0b", "interface name"),
-        ("IFNAME", "..", "interface name"),
-        ("IFNAME", "sixteencharacter", "interface name"),
-        ("IFNAME", None, "required env variables [CNI_IFNAME] missing"),
-        ("NETNS", None, "required env variables [CNI_NETNS] missing"),
-        ("PATH", None, "required env variables [CNI_PATH] missing"),
-        ("NETNS", "/dev/null", "/dev/null"),
-        ("NETNS", "/run", "/run"),
-        ("ARGS", "IP", 'invalid pair "IP"'),
-        ("ARGS", "IP=1.2.3.4=5", "invalid pair"),
-        ("ARGS", "FOO=bar;IP=10.9.0.9", 'unknown args ["FOO=bar"]'),
-        ("ARGS", "IgnoreUnknown=perhaps", "IgnoreUnknown"),
-    ],
+    ("variable", "value", "text"), BAD_VARIABLES, ids=[f"{ROWS[one[0]]} {one[0]} {one[1]!r}" for one in BAD_VARIABLES]
 )
-def test_environment(runtime: Runtime, variable: str, value: str | None, text: str) -> None:
+def test_s_037_environment(runtime: Runtime, variable: str, value: str | None, text: str) -> None:
     error = fail(runtime, nested(), **{variable: value})
 
     assert error["code"] == 4
@@ -61,35 +65,35 @@ def test_environment(runtime: Runtime, variable: str, value: str | None, text: s
     assert error["msg"].count(variable) or variable in error.get("details", "")
 
 
-def test_all_missing_variables_at_once(runtime: Runtime) -> None:
+def test_s_010_all_missing_variables_at_once(runtime: Runtime) -> None:
     error = fail(runtime, nested(), CONTAINERID=None, NETNS=None, IFNAME=None, PATH=None)
 
     assert error["msg"] == "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH] missing"
 
 
-def test_an_invalid_variable_comes_before_missing_ones(runtime: Runtime) -> None:
+def test_s_011_an_invalid_variable_comes_before_missing_ones(runtime: Runtime) -> None:
     assert fail(runtime, nested(), CONTAINERID="a/b", IFNAME=None)["msg"] == "invalid characters in containerID"
 
 
-def test_a_namespace_that_does_not_exist(runtime: Runtime) -> None:
+def test_s_036_a_namespace_that_does_not_exist(runtime: Runtime) -> None:
     error = fail(runtime, nested(), NETNS="/run/netns/gone")
 
     assert error["code"] == 3
     assert "/run/netns/gone" in error["msg"]
 
 
-def test_the_plugins_own_namespace(runtime: Runtime) -> None:
+def test_s_012_the_plugins_own_namespace(runtime: Runtime) -> None:
     assert fail(runtime, nested(), NETNS="/proc/self/ns/net")["code"] == 8
     assert runtime.call("ADD", nested(), NETNS="/proc/self/ns/net", NETNS_OVERRIDE="TRUE").status == 0
 
 
-def test_an_unknown_command(runtime: Runtime) -> None:
+def test_s_004_s_032_an_unknown_command(runtime: Runtime) -> None:
     error = runtime.fail("FOO", nested())
 
     assert (error["code"], error["msg"]) == (4, "unknown CNI_COMMAND: FOO")
 
 
-def test_no_command_at_all_gets_an_introduction(runtime: Runtime) -> None:
+def test_s_003_no_command_at_all_gets_an_introduction(runtime: Runtime) -> None:
     outcome = runtime.call("", nested(), COMMAND=None)
 
     assert (outcome.status, outcome.output) == (0, "")
@@ -97,7 +101,7 @@ def test_no_command_at_all_gets_an_introduction(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"not json", b"[]", b'"text"', b'{"name": ', b"\xff\xfe", b"{} {}", b"[" * 5000])
-def test_standard_input_that_is_no_json_object(runtime: Runtime, data: bytes) -> None:
+def test_s_014_standard_input_that_is_no_json_object(runtime: Runtime, data: bytes) -> None:
     error = fail(runtime, data)
 
     assert error["code"] == 6
@@ -105,7 +109,7 @@ def test_standard_input_that_is_no_json_object(runtime: Runtime, data: bytes) ->
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity"])
-def test_numbers_that_json_does_not_have(runtime: Runtime, value: bytes) -> None:
+def test_s_014_numbers_that_json_does_not_have(runtime: Runtime, value: bytes) -> None:
     assert fail(runtime, b'{"name": "net1", "cniVersion": "1.0.0", "mtu": %s}' % value)["code"] == 6
 
 
@@ -120,7 +124,7 @@ def test_numbers_that_json_does_not_have(runtime: Runtime, value: bytes) -> None
         (7, 6, "name"),
     ],
 )
-def test_network_name(runtime: Runtime, name: Any, code: int, text: str) -> None:
+def test_s_015_network_name(runtime: Runtime, name: Any, code: int, text: str) -> None:
     error = fail(runtime, nested(name=name, cniVersion="0.4.0"))
 
     assert error["code"] == code
@@ -132,7 +136,7 @@ def test_network_name(runtime: Runtime, name: Any, code: int, text: str) -> None
     ("version", "code"),
     [("9.9.9", 1), ("0.2.0", 1), (None, 1), ("x.y", 1), ("1.0.0.0", 1), ("1", 1), (1.0, 6), ("1.0.0\n", 1)],
 )
-def test_version(runtime: Runtime, version: Any, code: int) -> None:
+def test_s_017_s_018_version(runtime: Runtime, version: Any, code: int) -> None:
     error = fail(runtime, nested(cniVersion=version))
 
     assert error["code"] == code
@@ -224,7 +228,7 @@ def test_ranges_that_contradict_each_other(runtime: Runtime, further: dict[str, 
     assert text in fail(runtime, nested(**further))["msg"]
 
 
-def test_a_key_that_is_not_supported_is_not_passed_over(runtime: Runtime) -> None:
+def test_s_035_a_key_that_is_not_supported_is_not_passed_over(runtime: Runtime) -> None:
     error = fail(runtime, nested(vlan=100))
 
     assert error["code"] == 2
@@ -232,7 +236,7 @@ def test_a_key_that_is_not_supported_is_not_passed_over(runtime: Runtime) -> Non
     assert "100" in error["msg"]
 
 
-def test_keys_that_nobody_knows_are_passed_over(runtime: Runtime) -> None:
+def test_s_096_s_115_s_150_s_151_keys_that_nobody_knows_are_passed_over(runtime: Runtime) -> None:
     assert runtime.call("ADD", nested(capabilities={"mac": True}, disableCheck=True, unheard="of")).status == 0
 
 
@@ -263,7 +267,7 @@ def test_names_that_are_too_long_together(runtime: Runtime) -> None:
     assert "too long" in error["msg"]
 
 
-def test_version_needs_nothing_at_all(runtime: Runtime) -> None:
+def test_s_022_s_120_version_needs_nothing_at_all(runtime: Runtime) -> None:
     command = runtime.command({"CNI_COMMAND": "VERSION"})
     for stdin in ("", '{"cniVersion": "0.4.0"}', "garbage", '{"cniVersion": 7}', "[]"):
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True)
@@ -289,7 +293,7 @@ def _environment(runtime: Runtime) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_version_does_not_wait_for_the_end_of_standard_input(runtime: Runtime) -> None:
+def test_s_022_version_does_not_wait_for_the_end_of_standard_input(runtime: Runtime) -> None:
     command = runtime.command({"CNI_COMMAND": "VERSION"})
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as plugin:
         assert plugin.stdin is not None
