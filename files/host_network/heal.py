@@ -25,7 +25,7 @@ import time
 
 ROUTES = "/etc/humanz-cni/routes"
 RULES = "/etc/humanz-cni/rules.v4"
-# The collection's modules lock this directory too, so that nothing is put back that one of them is removing.
+# The collection's modules lock this directory while they are at work: what one removes is not to be put back meanwhile.
 LOCK = "/run"
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 SHOWN = 5  # routes of a kind that are named in one line
@@ -311,12 +311,16 @@ def matches_all(rule):
 
 
 @contextlib.contextmanager
-def alone():
-    """Wait for the collection's modules to be done, and keep them waiting."""
+def lock():
+    """Keep the collection's modules waiting; yields False if one of them is at work."""
     descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
     finally:
         os.close(descriptor)
 
@@ -328,8 +332,9 @@ def main():
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=waiting)
     deadline = time.monotonic() + parser.parse_args().wait
     while True:
-        with alone():
-            outcome = heal()
+        with lock() as locked:
+            # It may be the very module that waits for this unit to start.
+            outcome = heal() if locked else Outcome()
         for line in outcome.done:
             print(line, flush=True)
         if not outcome.later or time.monotonic() >= deadline:

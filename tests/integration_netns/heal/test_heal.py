@@ -178,16 +178,22 @@ def test_both_families(healed: HealedNode) -> None:
     assert healed.routes() == before
 
 
-def test_a_run_of_a_module_is_not_interfered_with(healed: HealedNode) -> None:
+def test_a_module_at_work_is_not_interfered_with(healed: HealedNode) -> None:
     enter = ["nsenter", f"--target={healed.node.pid}", "--mount", "--net", "--"]
-    run = "echo locked; sleep 1; ip route show proto 217"
-    healed.node.ip("route flush proto 217")
-    module = subprocess.Popen([*enter, "flock", "/run", "sh", "-c", run], stdout=subprocess.PIPE, text=True)
+    module = subprocess.Popen(
+        [*enter, "flock", "/run", "sh", "-c", "echo locked; read end"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert module.stdout is not None
     assert module.stdout.readline() == "locked\n"
-    assert healed.heal().returncode == 0
-    assert module.communicate()[0] == ""
-    assert healed.converge() == [False, False]
+    healed.node.ip("route flush proto 217")
+    done = healed.heal("--wait", "30")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert healed.node.ip("route show proto 217") == ""
+    module.communicate("end\n")
+    assert healed.heal().stdout.startswith("put back 2 routes: ")
 
 
 def test_without_state_files_there_is_nothing_to_do(healed: HealedNode) -> None:

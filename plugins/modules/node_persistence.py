@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a node's routes and rules back at boot, and whenever something has removed them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_persistence
+short_description: Put a node's routes and rules back at boot, and when something has removed them
+version_added: 0.1.0
+description:
+  - Installs C(/usr/local/lib/humanz-cni/heal.py), a program that reads C(/etc/humanz-cni/routes) and
+    C(/etc/humanz-cni/rules.v4) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
+    prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
+  - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
+    containerd, CRI-O and Docker start.
+  - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) run it regularly, and whenever systemd-networkd or
+    NetworkManager write down a change. C(humanz-cni-heal.service) is also started along with services that empty or
+    reorder rules when they start, such as nftables. None of them is a daemon.
+  - Where systemd-networkd is installed, it is told to keep routes of other programs, from its next start on. Where
+    NetworkManager is installed, it is told to leave the pods' bridge and wires alone.
+options:
+  state:
+    description:
+      - V(present) keeps all this.
+      - V(absent) stops and removes it, and nothing else. The routes and rules stay.
+    type: str
+    choices: [present, absent]
+    default: present
+  heal_interval:
+    description:
+      - The seconds between two regular repairs.
+      - With V(0) there is no repair, neither regular nor after an event; routes and rules are still put back at boot.
+    type: int
+    default: 30
+  interpreter:
+    description: The Python 3.8 or later that runs the program, with its standard library.
+    type: path
+    default: /usr/bin/python3
+  bridge:
+    description: The bridge that this node's pods are attached to, which NetworkManager leaves alone.
+    type: str
+    default: humanz-cni0
+  files:
+    description: The program and the units, by file name. The action plugin of the same name fills them in.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+requirements:
+  - systemd
+seealso:
+  - module: humanz.cni.node_routes
+  - module: humanz.cni.pod_firewall
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Put routes and rules back at boot and when something has removed them
+  humanz.cni.node_persistence:
+
+- name: Repair every five seconds
+  humanz.cni.node_persistence:
+    heal_interval: 5
+
+- name: Put routes and rules back at boot only
+  humanz.cni.node_persistence:
+    heal_interval: 0
+
+- name: Neither
+  humanz.cni.node_persistence:
+    state: absent
+"""
+
+RETURN = r"""
+files:
+  description: The files that are there, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - /usr/local/lib/humanz-cni/heal.py
+    - /etc/systemd/system/humanz-cni.service
+units:
+  description: The units that are enabled, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [humanz-cni.service, humanz-cni-heal.service, humanz-cni-heal.timer, humanz-cni-heal.path]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _persistence
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+
+NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
+
+
+def _files(module):
+    """Return ``{path: text}`` of what is to be there. Raises ConvergeError for a bad option."""
+    params = module.params
+    if params["state"] == "absent":
+        return {}
+    if not params["files"]:
+        raise ConvergeError("files is missing: run the module by its action plugin, as humanz.cni.node_persistence")
+    if params["heal_interval"] < 0:
+        raise ConvergeError(
+            "heal_interval: %d must be a number of seconds such as 30, or 0 for no repair" % params["heal_interval"]
+        )
+    interpreter = params["interpreter"]
+    if not os.access(interpreter, os.X_OK) or set(interpreter) & set(" %\\\"'\n"):
+        raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
+    files = _persistence.wanted_files(params["files"], interpreter, params["heal_interval"])
+    bridge = _checks.device("bridge", params["bridge"])
+    if any(os.path.exists(path) for path in NETWORKD):
+        files[_persistence.NETWORKD_CONF] = _persistence.networkd_text()
+    if module.get_bin_path("NetworkManager"):
+        files[_persistence.NETWORKMANAGER_CONF] = _persistence.networkmanager_text(bridge)
+    return files
+
+
+def _persistence_of(module):
+    systemctl = module.get_bin_path("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
+    if systemctl is None and module.params["state"] == "present":
+        raise ConvergeError(
+            "systemd does not run on this node: say state=absent, and have %s run at boot by other means"
+            % _persistence.PROGRAM
+        )
+    return _persistence.Persistence(module.run_command, systemctl, _files(module))
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "heal_interval": {"type": "int", "default": 30},
+            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+            "files": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        persistence = _persistence_of(module)
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc), **exc.facts)
+    converge(module, persistence)
+
+
+if __name__ == "__main__":
+    main()
