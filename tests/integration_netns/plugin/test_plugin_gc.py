@@ -97,7 +97,7 @@ def test_s_110_without_a_list_nothing_is_removed(runtime: Runtime, further: dict
     assert runtime.state() == before
 
 
-def test_s_110_an_empty_list_is_a_list(runtime: Runtime) -> None:
+def test_s_110_s_114_an_empty_list_is_a_list(runtime: Runtime) -> None:
     runtime.add(CONF, "pod1")
 
     collect(runtime)
