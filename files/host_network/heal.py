@@ -101,7 +101,9 @@ def put_back_routes(lines, outcome):
             foreign = foreign_routes(family, table, protocol)
             for route in missing:
                 if route.dst in foreign:
-                    outcome.wrong.append("route %s is held by somebody else: %s" % (route.dst, foreign[route.dst]))
+                    holder = output_of(["ip", family, "route", "show", "table", table, "exact", route.dst])
+                    text = "; ".join(" ".join(line.split()) for line in holder.splitlines())
+                    outcome.wrong.append("route %s is held by somebody else: %s" % (route.dst, text))
             apply_routes([route for route in missing if route.dst not in foreign], own, outcome)
 
 
@@ -131,12 +133,12 @@ def own_routes(family, table, protocol):
 
 
 def foreign_routes(family, table, protocol):
-    """Return ``{prefix: line}`` of the routes of every other protocol, whatever their type, metric and TOS."""
-    found = {}
+    """Return the prefixes of the routes of every other protocol, whatever their type, metric and TOS."""
+    found = set()
     for line in output_of(["ip", "-N", family, "route", "show", "table", table]).splitlines():
         words = line.split()
         if not line[0].isspace() and dict(zip(words, words[1:])).get("proto") != protocol:
-            found[prefix_of(words)] = line.strip()
+            found.add(prefix_of(words))
     return found
 
 
