@@ -5,7 +5,7 @@
 
 Finding and importing twenty modules one by one is a fifth of an ADD, half of it Python's import system. So the modules
 that an operation always needs are executed in the order of :data:`NEEDED`, and only what a rare path needs is imported.
-Python's own extension modules are loaded from where the installer found them, as looking for them takes twice as long.
+Python's own C modules are made from where the installer found them, as looking for them takes twice as long.
 The launcher executes this module's code and calls :func:`start`.
 """
 
@@ -28,7 +28,7 @@ NEEDED = {
     ),
     b"DEL": (*_ALWAYS, *_KERNEL, "detach", "arguments", "log"),
 }  # fmt: skip
-# command -> extension modules that these import
+# command -> C modules that these import
 _EXTENSIONS = {
     b"ADD": ("_json", "_struct", "_socket", "_sha1", "fcntl", "_ctypes"),
     b"DEL": ("_json", "_struct", "_socket", "_sha1", "fcntl"),
@@ -78,14 +78,15 @@ def start(path, descriptor, index):
     """Run the plugin; does not return.
 
     :param path: the file that the installer made; *descriptor*: the same, open.
-    :param index: what the file begins with: ``size`` in bytes, ``parts`` as for Bundle, and ``extensions``, paths by
-        name of an extension module.
+    :param index: what the file begins with: ``size`` in bytes, ``parts`` as for Bundle, ``extensions``, the origins of
+        C modules by name, and ``path``, where a rare path finds the rest of the standard library.
 
     Raises EOFError if the file is not as long as it was made; nothing is done then.
     """
     if posix.fstat(descriptor).st_size != index["size"]:
         raise EOFError(path)
     gc.disable()  # the process ends before there is garbage that is worth a search
+    sys.path[:] = index["path"]
     command = posix.environ.get(b"CNI_COMMAND")
     for name in _EXTENSIONS.get(command, ()):
         if name in index["extensions"]:
@@ -101,11 +102,16 @@ def start(path, descriptor, index):
     package.main.main()
 
 
-def _load_extension(name, path):
-    """Load the extension module *name* from *path*, if it is still there."""
+def _load_extension(name, origin):
+    """Make the C module *name*, which is ``built-in`` or in the file *origin*, if that is still so."""
+    spec = ModuleSpec(name, None, origin=origin)
     try:
-        module = _imp.create_dynamic(ModuleSpec(name, None, origin=path))
+        if origin == "built-in":
+            module = _imp.create_builtin(spec)
+            _imp.exec_builtin(module)
+        else:
+            module = _imp.create_dynamic(spec)
+            _imp.exec_dynamic(module)
     except ImportError:
         return  # whoever imports it looks for it
-    _imp.exec_dynamic(module)
     sys.modules[name] = module

@@ -7,6 +7,8 @@
 
     <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
     <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
+    <library directory>/<digest>/python3            a link to the interpreter, from Python 3.11 on
+    <library directory>/<digest>/python3._pth       says that all it needs to start is in humanz_cni/startup
     <library directory>/<digest>/manifest.json      SHA-256 of each of these files
     <library directory>/.directories                directories that were missing, and go with the plugin
     <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
@@ -34,7 +36,11 @@ from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
 NAME = "humanz-cni"
 PACKAGE = "humanz_cni"
+LINK = "python3"
 OLDEST_PYTHON = (3, 8)
+# The oldest that reads a file NAME._pth beside the link NAME by which it is called, and then looks nowhere else.
+_OLDEST_WITH_PTH = (3, 11)
+STARTUP = PACKAGE + "/startup"
 SPEC_VERSION = "1.0.0"
 MANIFEST = "manifest.json"
 DIRECTORIES = ".directories"
@@ -46,12 +52,13 @@ _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 # does the locale decide what a path is. An interpreter that was upgraded since has another cache tag, and runs the
 # sources.
 _LAUNCHER = """\
-#!%(interpreter)s -ISXutf8
+#!%(command)s -ISXutf8
 # The humanz.cni plugin, installed by the module humanz.cni.cni_plugin.
 import marshal
 import posix
 import sys
 
+interpreter = "%(interpreter)s"
 library = "%(library)s"
 try:
     bundle = "%%s/%%s" %% (library, sys.implementation.cache_tag)
@@ -60,13 +67,7 @@ try:
     exec(code)
     start(bundle, descriptor, index)
 except Exception:
-    sys.path.insert(0, library)
-    try:
-        from humanz_cni.main import main
-    except ImportError:
-        print('{"cniVersion": "%(spec)s", "code": 999, "msg": "%(library)s is damaged: run humanz.cni.cni_plugin"}')
-        raise
-    main()
+    posix.execv(interpreter, [interpreter, "-ISXutf8", library + "/humanz_cni/recover.py"])
 """
 
 # What the plugin's hot path imports, and what names the interpreter's bytecode.
@@ -80,12 +81,11 @@ print(_frozen_importlib_external.MAGIC_NUMBER.hex())
 
 # Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and
 # the modules one by one, so that a call reads what it needs. Docstrings and column numbers are not needed at run time,
-# and would be read at each call. Paths of the interpreter's extension modules are, unless they are built in.
+# and would be read at each call. Where the interpreter has its library and its extension modules is.
 _COMPILE = """
 import marshal, posix, sys
 target, final, package, head = sys.argv[1:5]
 parts = {}
-extensions = {}
 rest = b""
 for path in sys.argv[5:]:
     name = path.rpartition("/")[2]
@@ -98,16 +98,25 @@ for path in sys.argv[5:]:
     data = marshal.dumps(code)
     parts[package if stem == "__init__" else "%s.%s" % (package, stem)] = int(head) + len(rest), len(data)
     rest += data
-for name in ("_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))):
-    origin = __import__(name).__spec__.origin
-    if origin.startswith("/"):
-        extensions[name] = origin
-index = {"size": int(head) + len(rest), "parts": parts, "extensions": extensions}
+names = ["_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))]
+extensions = {name: __import__(name).__spec__.origin for name in names}
+index = {"size": int(head) + len(rest), "parts": parts, "extensions": extensions, "path": sys.path}
 data = marshal.dumps((start, index))
 if len(data) > int(head):
     sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
 with open(target, "wb") as stream:
     stream.write(data.ljust(int(head), b"\\0") + rest)
+"""
+
+# Makes the bytecode of what the interpreter starts with. Its flag is of PEP 552: valid whatever the source is.
+_COMPILE_STARTUP = """
+import marshal, sys
+from _frozen_importlib_external import MAGIC_NUMBER
+source, target, final = sys.argv[1:]
+with open(source, "rb") as stream:
+    code = compile(stream.read(), final, "exec", dont_inherit=True, optimize=2)
+with open(target, "wb") as stream:
+    stream.write(MAGIC_NUMBER + b"\\1\\0\\0\\0" + bytes(8) + marshal.dumps(code))
 """
 
 
@@ -137,6 +146,7 @@ class Interpreter:
             last = (error.strip().splitlines() or ["it says %r" % output])[-1]
             raise ConvergeError("interpreter: %s cannot run the plugin: %s" % (path, last))
         self.version, self.cache_tag, self.magic = words
+        self.reads_pth = _version(self.version) >= _OLDEST_WITH_PTH
 
 
 class Library:
@@ -153,11 +163,12 @@ class Library:
         self._interpreter = interpreter
         self._directory = directory
         self._run = run
-        hashed = hashlib.sha256(interpreter.magic.encode("ascii"))
+        hashed = hashlib.sha256(("%s %s\0" % (interpreter.magic, interpreter.path)).encode("utf-8"))
         for name in sorted(files):
             hashed.update(b"%s\0%d\0%s" % (name.encode("ascii"), len(files[name]), files[name]))
         self.digest = hashed.hexdigest()[:16]
         self.path = os.path.join(directory, self.digest)
+        self.command = os.path.join(self.path, LINK) if interpreter.reads_pth else interpreter.path
 
     @property
     def version(self):
@@ -173,6 +184,8 @@ class Library:
         except ValueError:
             return False
         wanted = set(self._names())
+        if self._interpreter.reads_pth and _target(os.path.join(self.path, LINK)) != self._interpreter.path:
+            return False
         return set(expected) == wanted and all(
             _sha256(os.path.join(self.path, name)) == expected[name] for name in wanted
         )
@@ -193,12 +206,18 @@ class Library:
             shutil.rmtree(building, ignore_errors=True)
 
     def _names(self):
-        """Return the paths of all files but the manifest, relative to the library's own directory."""
-        return [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
+        """Return the paths of all files but the manifest and the link, relative to the library's own directory."""
+        names = [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
+        if self._interpreter.reads_pth:
+            names += [LINK + "._pth", self._startup_bytecode()]
+        return names
+
+    def _startup_bytecode(self):
+        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self._interpreter.cache_tag)
 
     def _build(self, building):
         package = os.path.join(building, PACKAGE)
-        os.mkdir(package)
+        os.makedirs(os.path.join(building, STARTUP))
         for name, data in self._files.items():
             os.makedirs(os.path.dirname(os.path.join(package, name)), exist_ok=True)
             with open(os.path.join(package, name), "wb") as stream:
@@ -210,13 +229,28 @@ class Library:
         status, output, error = self._run([*command, str(_HEAD_SIZE), *sources])
         if status != 0:
             raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+        if self._interpreter.reads_pth:
+            self._build_startup(building)
         manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
         with open(os.path.join(building, MANIFEST), "w", encoding="ascii") as stream:
             json.dump(manifest, stream, indent=1, sort_keys=True)
         _make_durable(building)
 
+    def _build_startup(self, building):
+        """Make the link by which the interpreter is called, and compile what it then starts with."""
+        os.symlink(self._interpreter.path, os.path.join(building, LINK))
+        with open(os.path.join(building, LINK + "._pth"), "w", encoding="ascii") as stream:
+            stream.write(STARTUP + "\n")
+        source, final = (os.path.join(path, STARTUP, "encodings.py") for path in (building, self.path))
+        target = os.path.join(building, self._startup_bytecode())
+        os.mkdir(os.path.dirname(target))
+        command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
+        status, output, error = self._run(command)
+        if status != 0:
+            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+
     def _repair(self, building):
-        for name in [*self._names(), MANIFEST]:
+        for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
             target = os.path.join(self.path, name)
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
             os.replace(os.path.join(building, name), target)
@@ -230,7 +264,7 @@ class Plugin(Resource):
         self._interpreter = interpreter
         self._run = run
         self.path = os.path.join(bin_dir, NAME)
-        values = {"interpreter": interpreter.path, "library": library.path, "spec": SPEC_VERSION}
+        values = {"command": library.command, "interpreter": interpreter.path, "library": library.path}
         self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_HEAD_SIZE), self._prove)
         self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
@@ -299,6 +333,13 @@ class Plugin(Resource):
             )
 
 
+def interpreter_of(launcher):
+    """Return the interpreter that runs the script with the text *launcher*, or None if that is no script."""
+    text = launcher or ""
+    match = re.search(r'^interpreter = "([^"]+)"$', text, re.MULTILINE) or re.match(r"#!\s*(\S+)", text)
+    return match.group(1) if match else None
+
+
 def library_of(launcher):
     """Return the library path that the text *launcher* names, or None if it is no launcher of this collection."""
     match = re.search(r'^library = "([^"]+)"$', launcher or "", re.MULTILINE)
@@ -337,6 +378,13 @@ def _version(text):
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
+def _target(link):
+    try:
+        return os.readlink(link)
+    except OSError:  # missing, or no link
+        return None
+
+
 def _sha256(path):
     try:
         with open(path, "rb") as stream:
@@ -349,7 +397,8 @@ def _make_durable(directory):
     """Give everything in *directory* its permissions and write it to the disk."""
     for path, _names, names in os.walk(directory):
         for name in names:
-            _sync(os.path.join(path, name), 0o644)
+            if not os.path.islink(os.path.join(path, name)):
+                _sync(os.path.join(path, name), 0o644)
         _sync(path, 0o755)
 
 

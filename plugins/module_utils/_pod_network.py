@@ -57,8 +57,7 @@ def plugin(name, cni_path):
 
 def _launcher(path):
     launcher = _executable.read_script(path)
-    interpreter = launcher[2:].split()[0] if launcher.startswith("#!") else None
-    return {"interpreter": interpreter, "library": _cni_install.library_of(launcher)}
+    return {"interpreter": _cni_install.interpreter_of(launcher), "library": _cni_install.library_of(launcher)}
 
 
 def configuration(conf_dir):

@@ -69,7 +69,7 @@ def test_files_are_roots_and_nobody_else_may_write_them(node: Node) -> None:
     present(node)
 
     lines = [line.split() for line in tree(node).splitlines() if " root " in line]
-    modes = {mode for mode, _user, path in lines if "humanz" in path}
+    modes = {mode for mode, _user, path in lines if "humanz" in path and not path.endswith("/python3")}
     assert modes == {"-rwxr-xr-x", "-rw-r--r--", "drwxr-xr-x"}
 
 
@@ -100,6 +100,10 @@ DAMAGE = {
     "command changed": f"echo '#' >> {COMMAND}",
     "command not executable": f"chmod 0644 {COMMAND}",
     "command's source changed": f"echo '#' >> $(echo {LIBRARY}/*/humanz_cni/ctl/main.py)",
+    "link to the interpreter missing": f"rm {LIBRARY}/*/python3",
+    "link to another interpreter": f"ln -sf /bin/sh $(echo {LIBRARY}/*/python3)",
+    "path of the interpreter's start changed": f"echo /tmp > $(echo {LIBRARY}/*/python3._pth)",
+    "bytecode of the interpreter's start changed": f"truncate -s 10 {LIBRARY}/*/humanz_cni/startup/__pycache__/*",
     "manifest missing": f"rm {LIBRARY}/*/manifest.json",
     "manifest changed": f"echo garbage > $(echo {LIBRARY}/*/manifest.json)",
 }
@@ -202,8 +206,9 @@ def test_s_026_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: 
     old = present(node)["digest"]
     modules = len(_sources()) + 1
     directories = 2 + len({Path(name).parent for name in _sources() if "/" in name})
-    # Each module, bytecode, manifest, the directories, and that of all libraries; then the launcher
-    count = number if number > 0 else modules + 2 + directories + 2
+    # Each module, what the interpreter starts by, bytecode of both, manifest, the directories, and that of all
+    # libraries; then the launcher
+    count = number if number > 0 else modules + 4 + directories + 1 + 2
     source = {"source": _packed(json.dumps({**_sources(), "extra.py": "# the next version\n"}))}
     enter = [NSENTER, f"--target={node.pid}", "--mount", "--net", "--", "strace", "-f", "-o", "/dev/null"]
     inject = ["-e", f"inject={call}:signal=SIGKILL:when={count}"]

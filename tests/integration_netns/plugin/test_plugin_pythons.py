@@ -72,11 +72,12 @@ def test_the_operators_command_runs_on_each(node: Node, tmp_path: Path, interpre
     runtime = Runtime(node, installed_plugin.install(tmp_path, interpreter))
     runtime.add(nested())
     command = str(tmp_path / "sbin" / "humanz-cni-ctl")
+    installed = sorted(tmp_path.rglob("*"))
 
     assert json.loads(node.run(command, "list", "--json").stdout)["reservations"][0]["status"] == "live"
     assert node.run(command, "pools").stdout.startswith("NETWORK")
     assert node.run(command, "reclaim").stdout.endswith("0 released\n")
-    assert not list(tmp_path.rglob("__pycache__"))
+    assert sorted(tmp_path.rglob("*")) == installed
 
 
 def test_an_interpreter_that_was_upgraded_runs_the_sources(node: Node, tmp_path: Path) -> None:
@@ -97,9 +98,25 @@ def test_bytecode_that_was_cut_off_is_not_run(node: Node, tmp_path: Path, kept: 
     assert Runtime(node, executable).add(nested())["ips"]
 
 
-def test_a_library_that_is_gone_is_reported_as_json(node: Node, tmp_path: Path) -> None:
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_a_link_that_leads_to_another_version_runs_the_sources(node: Node, tmp_path: Path, interpreter: str) -> None:
+    """A distribution's upgrade may put another version in its place, which our startup is not made for."""
     executable = installed_plugin.install(tmp_path)
-    shutil.rmtree(tmp_path / "lib")
+    for link in tmp_path.glob("lib/*/python3"):
+        link.unlink()
+        link.symlink_to(interpreter)
+
+    runtime = Runtime(node, executable)
+
+    assert runtime.add(nested())["ips"]
+    assert runtime.fail("ADD", b"garbage")["code"] == 6
+    runtime.delete(nested())
+
+
+def test_a_package_that_is_gone_is_reported_as_json(node: Node, tmp_path: Path) -> None:
+    executable = installed_plugin.install(tmp_path)
+    for path in (*tmp_path.glob("lib/*/humanz_cni/main.py"), *tmp_path.glob("lib/*/cpython-*")):
+        path.unlink()
 
     outcome = Runtime(node, executable).call("ADD", nested())
 

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python's registry of text encodings, for a process that needs UTF-8 only.
+
+The interpreter imports ``encodings`` before anything else. Finding the standard one and reading its aliases takes a
+seventh of the interpreter's start. What is written in C, such as ASCII, does not go through the registry.
+"""
+
+from _codecs import register, utf_8_decode, utf_8_encode
+
+
+class _Stateless:
+    """One end of a text stream; the names are those of ``codecs.IncrementalEncoder`` and ``IncrementalDecoder``."""
+
+    def __init__(self, errors="strict"):
+        self.errors = errors
+
+    def reset(self):
+        """Forget nothing."""
+
+    def setstate(self, _state):
+        """Remember nothing."""
+
+
+class _Encoder(_Stateless):
+    def encode(self, text, _final=False):
+        return utf_8_encode(text, self.errors)[0]
+
+    def getstate(self):
+        return 0
+
+
+class _Decoder(_Stateless):
+    def decode(self, data, _final=False):
+        return utf_8_decode(data, self.errors, True)[0]
+
+    def getstate(self):
+        return b"", 0
+
+
+class _UTF8(tuple):
+    """What the registry wants to know; the names are those of ``codecs.CodecInfo``."""
+
+    __slots__ = ()
+    _is_text_encoding = True
+    name = "utf-8"
+    incrementalencoder = _Encoder
+    incrementaldecoder = _Decoder
+
+
+_FOUND = _UTF8((utf_8_encode, utf_8_decode, None, None))
+
+
+def search_function(name):
+    """Return what the registry keeps for the encoding *name*, None if it is not UTF-8."""
+    return _FOUND if name in ("utf-8", "utf_8", "utf8") else None
+
+
+register(search_function)
