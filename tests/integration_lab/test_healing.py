@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes and rules come back by themselves on a node with systemd: docs/persistence.md says when, and how to see it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from lab_under_test import LabUnderTest
+
+NODE = "ubuntu-nested-4"
+INTERVAL = 4  # seconds between two repairs by the timer
+SITE = ("playbooks/site.yml", "-e", "pod_network_heal_interval=%d" % INTERVAL)
+UNITS = ["humanz-cni.service", "humanz-cni-heal.service", "humanz-cni-heal.timer", "humanz-cni-heal.path"]
+RESET = ("playbooks/reset.yml", "-e", "pod_network_reset_confirmation=yes")
+NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
+# The node has no udev, and systemd-networkd waits for none where /sys cannot be written to.
+START_NETWORKD = """\
+mount -o remount,bind,ro /sys
+printf '[Match]\\nName=enp8s0\\n[Network]\\nAddress=200.0.0.40/24\\n' > /etc/systemd/network/10-nodes.network
+systemctl start systemd-networkd
+until [ -e /run/systemd/netif/links ]; do sleep 0.1; done
+"""
+
+
+class HealingNode:
+    """A node with all that the role keeps on it."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        self.lab = lab
+
+    def sh(self, command: str) -> str:
+        """What a shell command on the node prints."""
+        return self.lab.node(NODE, "sh", "-c", command).strip()
+
+    def state(self) -> list[str]:
+        """Our routes and rules."""
+        lines = self.sh("ip route show proto 217; iptables-save").splitlines()
+        return sorted(line.strip() for line in lines if " via " in line or (line[0] == "-" and "HUMANZ" in line))
+
+    def seconds_until(self, state: list[str], limit: float) -> float:
+        """Wait until *state* is reached and return how long that took; fail after *limit* seconds."""
+        started = time.monotonic()
+        while self.state() != state:
+            assert time.monotonic() - started < limit, self.sh("journalctl --no-pager -u 'humanz-cni*' -n 20")
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def log(self) -> list[str]:
+        """What was logged of our units."""
+        return self.sh("journalctl --no-pager --quiet -o cat -u 'humanz-cni*'").splitlines()
+
+
+@pytest.fixture(scope="module")
+def node(lab: LabUnderTest) -> Iterator[HealingNode]:
+    """A fourth node of a converged cluster; it goes at the end, with all that was done to it."""
+    lab.run("add", NODE)
+    try:
+        lab.ansible("ansible-playbook", *SITE)
+        yield HealingNode(lab)
+        lab.ansible("ansible-playbook", *RESET)
+        left = "ls -d /etc/humanz-cni /usr/local/lib/humanz-cni /etc/systemd/networkd.conf.d 2> /dev/null;"
+        left += "find /etc/systemd -name '*humanz*'; systemctl list-units --all --no-legend 'humanz-cni*'"
+        for each in (NODE, "ubuntu-nested-1"):
+            assert lab.node(each, "sh", "-c", left) == ""
+    finally:
+        lab.run("remove", NODE)
+
+
+@pytest.fixture(scope="module")
+def whole(node: HealingNode) -> list[str]:
+    """Routes and rules as site.yml made them."""
+    state = node.state()
+    assert len([line for line in state if " via " in line]) == 3
+    return state
+
+
+@pytest.fixture
+def _no_timer(node: HealingNode) -> Iterator[None]:
+    """No regular repair, so that what is seen is the event's doing."""
+    node.sh("systemctl stop humanz-cni-heal.timer")
+    yield
+    node.sh("systemctl start humanz-cni-heal.timer")
+
+
+@pytest.fixture(scope="module")
+def networkd(node: HealingNode, whole: list[str]) -> None:
+    """systemd-networkd holds the inter-node interface."""
+    node.sh(START_NETWORKD)
+    node.seconds_until(whole, 10)
+
+
+def port(lab: LabUnderTest, state: str) -> None:
+    """Set the switch's end of the node's inter-node wire up or down."""
+    host = ["ip", "netns", "exec", "%s.host" % lab.name]
+    subprocess.run([*host, "ip", "link", "set", "nodes4", state], check=True)
+
+
+def test_a_second_run_changes_nothing(node: HealingNode, whole: list[str]) -> None:
+    output = node.lab.ansible("ansible-playbook", *SITE)
+    assert output.count("changed=0") == 4
+    assert node.state() == whole
+
+
+def test_an_operator_sees_what_heals(node: HealingNode, whole: list[str]) -> None:
+    assert "humanz-cni-heal.timer" in node.sh("systemctl list-timers --no-pager humanz-cni-heal.timer")
+    assert node.sh("systemctl is-enabled %s" % " ".join(UNITS)).split() == ["enabled"] * 4
+    assert (
+        node.sh("systemctl is-active humanz-cni.service humanz-cni-heal.timer humanz-cni-heal.path").split()
+        == ["active"] * 3
+    )
+    assert node.sh("systemd-analyze verify %s 2>&1" % " ".join(UNITS)) == ""
+    assert "ManageForeignRoutes=no" in node.sh("systemd-analyze cat-config systemd/networkd.conf")
+
+
+def test_a_boot_brings_everything_back_before_a_runtime_starts_pods(node: HealingNode, whole: list[str]) -> None:
+    node.lab.run("reboot", NODE)
+    assert node.state() == whole
+    stamp = "systemctl show --value --property=%s %s"
+    ready = int(node.sh(stamp % ("ActiveEnterTimestampMonotonic", "humanz-cni.service")))
+    runtime = int(node.sh(stamp % ("ExecMainStartTimestampMonotonic", "containerd.service")))
+    assert 0 < ready < runtime
+    assert any(line.startswith("put back 3 routes: ") for line in node.log())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["ip route flush proto 217", "iptables -F; iptables -t nat -F", "ip link set enp8s0 down; ip link set enp8s0 up"],
+)
+def test_the_timer_repairs_what_nobody_is_told_of(node: HealingNode, whole: list[str], damage: str) -> None:
+    node.sh(damage)
+    assert node.state() != whole
+    assert node.seconds_until(whole, INTERVAL + 3) > 0
+
+
+def test_nothing_is_logged_and_nothing_changes_when_nothing_is_wrong(node: HealingNode, whole: list[str]) -> None:
+    last = "systemctl show --value --property=LastTriggerUSecMonotonic humanz-cni-heal.timer"
+    watched = "timeout %d ip monitor route rule > /run/routes.log & timeout %d nft monitor > /run/rules.log & "
+    before, triggered = node.log(), node.sh(last)
+    node.sh(watched % (2 * INTERVAL, 2 * INTERVAL) + "wait; true")
+    assert node.sh(last) != triggered
+    assert node.log() == before
+    assert node.sh("cat /run/routes.log /run/rules.log") == ""
+
+
+@pytest.mark.usefixtures("_no_timer")
+@pytest.mark.parametrize("verb", ["restart", "reload"])
+def test_nftables_emptying_all_rules_is_repaired_at_once(node: HealingNode, whole: list[str], verb: str) -> None:
+    node.sh("systemctl start nftables")
+    node.seconds_until(whole, 2)
+    seen = len(node.log())
+    node.sh("systemctl %s nftables" % verb)
+    node.seconds_until(whole, 2)
+    assert any("chain HUMANZ-FORWARD, the jump in FORWARD" in line for line in node.log()[seen:])
+
+
+@pytest.mark.usefixtures("_no_timer", "networkd")
+def test_a_carrier_that_comes_back_brings_the_routes_along(node: HealingNode, whole: list[str]) -> None:
+    port(node.lab, "down")
+    routes = "ip route show proto 217"
+    deadline = time.monotonic() + 10
+    while node.sh(routes):
+        assert time.monotonic() < deadline, "systemd-networkd kept the address"
+        time.sleep(0.1)
+    port(node.lab, "up")
+    node.sh("until ip -4 -o address show dev enp8s0 | grep -q 200.0.0.40; do sleep 0.02; done")
+    node.seconds_until(whole, 1)
+
+
+@pytest.mark.usefixtures("_no_timer", "networkd")
+def test_systemd_networkd_keeps_the_routes_when_it_restarts(node: HealingNode, whole: list[str]) -> None:
+    node.sh("systemctl stop humanz-cni-heal.path")
+    node.sh("systemctl restart systemd-networkd; sleep 1")
+    assert node.state() == whole
+    node.sh("systemctl start humanz-cni-heal.path")
+
+
+@pytest.mark.usefixtures("_no_timer", "networkd")
+def test_a_conflict_is_named_and_left_alone(node: HealingNode, whole: list[str]) -> None:
+    node.sh("ip route flush proto 217; ip route add blackhole 100.100.0.0/24")
+    node.sh("systemctl start humanz-cni-heal.service || true")
+    assert "route 100.100.0.0/24 is held by somebody else: blackhole 100.100.0.0/24" in "\n".join(node.log()[-6:])
+    assert node.sh("systemctl is-failed humanz-cni-heal.service") == "failed"
+    node.sh("ip route del blackhole 100.100.0.0/24; systemctl start humanz-cni-heal.service")
+    assert node.state() == whole
+
+
+def test_an_operator_heals_by_hand(node: HealingNode, whole: list[str]) -> None:
+    node.sh("systemctl stop humanz-cni-heal.timer; ip route flush proto 217")
+    node.sh("systemctl start humanz-cni-heal.service")
+    assert node.state() == whole
+    assert node.log()[-1].startswith("put back 3 routes: ")
+    node.sh("ip route flush proto 217")
+    assert node.sh("python3 /usr/local/lib/humanz-cni/heal.py").startswith("put back 3 routes: ")
+    assert node.sh("python3 /usr/local/lib/humanz-cni/heal.py") == ""
+    node.sh("systemctl start humanz-cni-heal.timer")
+
+
+def test_it_can_be_turned_off(node: HealingNode, whole: list[str]) -> None:
+    only = ("playbooks/site.yml", "--limit", NODE, "-e")
+    node.lab.ansible("ansible-playbook", *only, "pod_network_heal_interval=0")
+    assert node.sh("systemctl list-unit-files --no-legend 'humanz-cni*' | awk '{print $1, $2}'") == (
+        "humanz-cni.service enabled"
+    )
+    node.lab.ansible("ansible-playbook", *only, '{"pod_network_persistence": false}')
+    assert node.sh("systemctl list-unit-files --no-legend 'humanz-cni*'; ls -d %s || true" % NETWORKD_CONF) == ""
+    assert node.state() == whole
+    node.lab.ansible("ansible-playbook", *SITE)
+    assert node.sh("systemctl is-active humanz-cni-heal.timer") == "active"
