@@ -66,7 +66,7 @@ class Candidate:
             ]
             argv = [str(self.executable)]
             started = time.perf_counter()
-            child = os.posix_spawn(argv[0], argv, self._environment(command, pod, path), file_actions=actions)
+            child = os.posix_spawn(argv[0], argv, self.environment(command, pod, path), file_actions=actions)
             _pid, status, usage = os.wait4(child, 0)
             wall = time.perf_counter() - started
             if status != 0:
@@ -78,7 +78,7 @@ class Candidate:
         """Run one operation and note its peak memory."""
         done = subprocess.run(
             ["/usr/bin/python3", "-IS", "-c", PEAK, str(self.executable)],
-            input=json.dumps(self.conf), env=self._environment(command, pod, path),
+            input=json.dumps(self.conf), env=self.environment(command, pod, path),
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         self.peaks[command] = int(done.stdout) / 1024
@@ -87,8 +87,13 @@ class Candidate:
         """Return the median of one column of the figures of *command*."""
         return statistics.median(figure[column] for figure in self.figures[command])
 
+    def p95(self, command: str) -> float:
+        """Return the wall time of *command* that one call in twenty exceeds."""
+        return statistics.quantiles((figure[0] for figure in self.figures[command]), n=20)[-1]
+
     @staticmethod
-    def _environment(command: str, pod: str, path: str) -> dict:
+    def environment(command: str, pod: str, path: str) -> dict:
+        """Return the variables of one call."""
         return {
             "CNI_COMMAND": command, "CNI_CONTAINERID": pod, "CNI_NETNS": "/run/netns/" + pod, "CNI_IFNAME": "eth0",
             "CNI_ARGS": RUNTIME_ARGS, "CNI_PATH": path, "PATH": os.environ["PATH"],
@@ -149,13 +154,14 @@ def measure(measured: list[Candidate], count: int, path: str) -> None:
 def table(measured: list[Candidate]) -> str:
     """Return the figures as text, with ratios to the reference without and with ipMasq."""
     plain, masq = measured[0], measured[1]
-    lines = ["%-33s %4s %8s %8s %8s %9s %9s" % ("", "", "wall ms", "CPU ms", "peak MB", "x plain", "x ipMasq")]
+    heads = ("", "", "wall ms", "p95 ms", "CPU ms", "peak MB", "x plain", "x ipMasq")
+    lines = ["%-33s %4s %8s %8s %8s %8s %9s %9s" % heads]
     for candidate in measured:
         for command in ("ADD", "DEL"):
             wall, cpu = (candidate.median(command, column) for column in range(2))
             ratios = wall / plain.median(command, 0), wall / masq.median(command, 0)
-            values = (candidate.name, command, wall, cpu, candidate.peaks[command], *ratios)
-            lines.append("%-33s %4s %8.2f %8.2f %8.1f %9.2f %9.2f" % values)
+            values = (candidate.name, command, wall, candidate.p95(command), cpu, candidate.peaks[command], *ratios)
+            lines.append("%-33s %4s %8.2f %8.2f %8.2f %8.1f %9.2f %9.2f" % values)
     return "\n".join(lines)
 
 
