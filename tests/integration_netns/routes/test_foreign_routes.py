@@ -24,6 +24,15 @@ HOLDERS = {
 }
 
 
+HOLDERS_V6 = {
+    "boot": "-6 route add {} via fd00:200::77",
+    "static": "-6 route add {} via fd00:200::77 proto static",
+    "blackhole": "-6 route add blackhole {} proto bird",
+    "another metric": "-6 route add {} via fd00:200::77 metric 50",
+    "connected": "-6 route add {} dev enp1s0 proto kernel",
+}
+
+
 def pod_bridge(node: Node) -> None:
     node.ip("link add humanz-cni0 type bridge")
     node.ip("addr add 100.100.0.1/24 dev humanz-cni0")
@@ -51,6 +60,28 @@ def test_routes_of_others_beside_ours_stay(nested: Node, holder: str) -> None:
     nested.module("node_routes", {"routes": PEERS})
     assert nested.module("node_routes", {"routes": PEERS[:1]})["removed"]
     assert nested.module("node_routes", {"state": "absent"})["removed"]
+    assert nested.ip("route show table all") == before
+
+
+@pytest.mark.parametrize("holder", HOLDERS_V6.values(), ids=list(HOLDERS_V6))
+def test_ipv6_prefixes_of_others_are_theirs_too(nested: Node, holder: str) -> None:
+    peers = [{"dst": "fd01:1::/64", "via": "fd00:200::20"}]
+    nested.ip(holder.format("fd01:1::/64"))
+    nested.ip(holder.format("fd01:77::/64"))
+    before = nested.ip("-6 route show table all")
+    result = nested.module("node_routes", {"routes": peers})
+    assert "route fd01:1::/64: is held by somebody else: " in result["msg"]
+    assert nested.module("node_routes", {"routes": [{"dst": "fd01:2::/64", "via": "fd00:200::20"}]})["added"]
+    assert nested.module("node_routes", {"state": "absent"})["removed"]
+    assert nested.ip("-6 route show table all") == before
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_dead_ends_in_other_tables_stay(nested: Node, kind: str) -> None:
+    nested.ip(f"route add {kind} 100.100.1.0/24 table 300 proto bird")
+    before = nested.ip("route show table all")
+    assert nested.module("node_routes", {"routes": PEERS})["changed"]
+    assert nested.module("node_routes", {"state": "absent"})["changed"]
     assert nested.ip("route show table all") == before
 
 
