@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
-from lab_under_test import LabUnderTest
+from lab_under_test import ROOT, LabUnderTest
 
 NODE = "ubuntu-nested-4"
 INTERVAL = 4  # seconds between two repairs by the timer
@@ -198,6 +199,23 @@ def test_an_operator_heals_by_hand(node: HealingNode, whole: list[str]) -> None:
     assert node.sh("python3 /usr/local/lib/humanz-cni/heal.py").startswith("put back 3 routes: ")
     assert node.sh("python3 /usr/local/lib/humanz-cni/heal.py") == ""
     node.sh("systemctl start humanz-cni-heal.timer")
+
+
+def test_the_pages_commands_do_what_it_says(node: HealingNode, whole: list[str]) -> None:
+    page = (ROOT / "docs" / "persistence.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    commands = [line[len("# ") :] for block in blocks for line in block.splitlines()]
+    said = {command: node.sh(command) for command in commands}
+    assert [command.split()[1] for command in commands] == ["list-timers", "is-active", "--no-pager", "start", "stop"]
+    assert "humanz-cni-heal.timer" in said[commands[0]]
+    assert said[commands[1]].split() == ["active"] * 3
+    assert "put back 3 routes: " in said[commands[2]]
+    stopped = "systemctl is-active humanz-cni-heal.timer humanz-cni-heal.path || true"
+    assert node.sh(stopped).split() == ["inactive"] * 2
+    node.sh("ip route flush proto 217")
+    node.lab.ansible("ansible-playbook", *SITE, "--limit", NODE)
+    assert node.sh(stopped).split() == ["active"] * 2
+    assert node.state() == whole
 
 
 def test_it_can_be_turned_off(node: HealingNode, whole: list[str]) -> None:
