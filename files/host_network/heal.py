@@ -230,7 +230,7 @@ def parse_rules(lines):
     """
     command, tables = "iptables", []
     for line in lines:
-        comment, _, value = line.partition(": ")
+        comment, _separator, value = line.partition(": ")
         if comment == "# command":
             command = value
         elif comment == "# jump":
