@@ -58,22 +58,22 @@ class Resource:
         return {}
 
 
-def converge(module, resource):
-    """Converge *resource* and end the module.
+def converge(module, build):
+    """Converge a resource and end the module.
 
     :param module: the AnsibleModule; its check mode and diff mode are honoured.
-    :param resource: a Resource.
+    :param build: called with the module, returns its Resource; raises ConvergeError for a wrong option.
 
     What was applied is read back; a state that is still another one is a failure, not a success. Only one module at a
     time does all this on a node: two runs that meet there follow each other.
     """
     try:
         with _alone():
-            result = _converge(module, resource)
+            result = _converge(module, build(module))
     except ConvergeError as exc:
         module.fail_json(msg=str(exc), **exc.facts)
     except OSError as exc:
-        module.fail_json(msg="%s: %s" % (exc.filename or type(resource).__name__, exc.strerror or exc))
+        module.fail_json(msg="%s: %s" % (exc.filename or "this node", exc.strerror or exc))
     module.exit_json(**result)
 
 

@@ -274,6 +274,14 @@ def _mtu(module):
     )
 
 
+def _resource(module):
+    """Return the Resource that the options describe. Raises ConvergeError."""
+    params = module.params
+    if params["plan"]:
+        raise ConvergeError("plan is on the controller: run the module by its action plugin, as humanz.cni.cni_conf")
+    return _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
+
+
 def main():
     """Run the module."""
     module = AnsibleModule(
@@ -305,16 +313,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        if params["plan"]:
-            raise ConvergeError(
-                "plan is on the controller: run the module by its action plugin, as humanz.cni.cni_conf"
-            )
-        resource = _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
-    except ConvergeError as exc:
-        module.fail_json(msg=str(exc), **exc.facts)
-    converge(module, resource)
+    converge(module, _resource)
 
 
 if __name__ == "__main__":

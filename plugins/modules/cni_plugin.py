@@ -189,11 +189,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        resource = _present(module) if module.params["state"] == "present" else _absent(module)
-    except ConvergeError as exc:
-        module.fail_json(msg=str(exc), **exc.facts)
-    converge(module, resource)
+    converge(module, _present if module.params["state"] == "present" else _absent)
 
 
 if __name__ == "__main__":

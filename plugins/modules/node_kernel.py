@@ -164,11 +164,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        settings = _settings(module)
-    except ConvergeError as exc:
-        module.fail_json(msg=str(exc), **exc.facts)
-    converge(module, settings)
+    converge(module, _settings)
 
 
 if __name__ == "__main__":

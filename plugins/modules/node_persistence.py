@@ -154,11 +154,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        persistence = _persistence_of(module)
-    except ConvergeError as exc:
-        module.fail_json(msg=str(exc), **exc.facts)
-    converge(module, persistence)
+    converge(module, _persistence_of)
 
 
 if __name__ == "__main__":

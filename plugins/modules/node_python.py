@@ -75,7 +75,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    converge(module, Archive(module, module.params["archive"]))
+    converge(module, lambda module: Archive(module, module.params["archive"]))
 
 
 if __name__ == "__main__":

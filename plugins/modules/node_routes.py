@@ -170,7 +170,7 @@ def main():
         supports_check_mode=True,
     )
     require_pyroute2(module)
-    converge(module, Routes(module))
+    converge(module, Routes)
 
 
 if __name__ == "__main__":

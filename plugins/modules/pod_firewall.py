@@ -197,11 +197,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        firewall = _firewall(module)
-    except ConvergeError as exc:
-        module.fail_json(msg=str(exc), **exc.facts)
-    converge(module, firewall)
+    converge(module, _firewall)
 
 
 if __name__ == "__main__":
