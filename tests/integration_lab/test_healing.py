@@ -24,7 +24,8 @@ START_NETWORKD = """\
 mount -o remount,bind,ro /sys
 printf '[Match]\\nName=enp8s0\\n[Network]\\nAddress=200.0.0.40/24\\n' > /etc/systemd/network/10-nodes.network
 systemctl start systemd-networkd
-until [ -e /run/systemd/netif/links ]; do sleep 0.1; done
+link=/run/systemd/netif/links/$(cat /sys/class/net/enp8s0/ifindex)
+until grep -qs ADMIN_STATE=configured $link; do sleep 0.1; done
 """
 
 
@@ -162,12 +163,13 @@ def test_nftables_emptying_all_rules_is_repaired_at_once(node: HealingNode, whol
 @pytest.mark.usefixtures("_no_timer", "networkd")
 def test_a_carrier_that_comes_back_brings_the_routes_along(node: HealingNode, whole: list[str]) -> None:
     port(node.lab, "down")
-    routes = "ip route show proto 217"
-    deadline = time.monotonic() + 10
-    while node.sh(routes):
-        assert time.monotonic() < deadline, "systemd-networkd kept the address"
-        time.sleep(0.1)
-    port(node.lab, "up")
+    try:
+        deadline = time.monotonic() + 10
+        while node.sh("ip route show proto 217"):
+            assert time.monotonic() < deadline, "systemd-networkd kept the address"
+            time.sleep(0.1)
+    finally:
+        port(node.lab, "up")
     node.sh("until ip -4 -o address show dev enp8s0 | grep -q 200.0.0.40; do sleep 0.02; done")
     node.seconds_until(whole, 1)
 
