@@ -22,7 +22,15 @@ NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 # The node has no udev, and systemd-networkd waits for none where /sys cannot be written to.
 START_NETWORKD = """\
 mount -o remount,bind,ro /sys
-printf '[Match]\\nName=enp8s0\\n[Network]\\nAddress=200.0.0.40/24\\n' > /etc/systemd/network/10-nodes.network
+cat > /etc/systemd/network/10-nodes.network << END
+[Match]
+Name=enp8s0
+[Network]
+Address=200.0.0.40/24
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+END
+ip -4 address flush dev enp8s0
 systemctl start systemd-networkd
 link=/run/systemd/netif/links/$(cat /sys/class/net/enp8s0/ifindex)
 until grep -qs ADMIN_STATE=configured $link; do sleep 0.1; done
