@@ -91,7 +91,7 @@ def is_stale(record, boot, links):
     holder = owner.Owner(record["network"], record["containerID"], record["ifname"])
     if abs(time.time() - record["time"]) < _GRACE_SECONDS or holder.host_veth in links:
         return False
-    return not _is_namespace(record["netns"])
+    return not is_namespace(record["netns"])
 
 
 def is_nobodys(name, evidence):
@@ -99,7 +99,8 @@ def is_nobodys(name, evidence):
     return not evidence.is_held(name) if survey.is_address(name) else name not in evidence.links
 
 
-def _is_namespace(path):
+def is_namespace(path):
+    """Say whether *path* is a network namespace."""
     try:
         posix.close(netns.open_namespace(path))
     except CNIError:

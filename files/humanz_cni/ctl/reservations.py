@@ -6,9 +6,8 @@
 import os
 import time
 
-from .. import disk, jsontext, living, netlink, netns, reclaim, store, survey
+from .. import disk, jsontext, living, netlink, reclaim, store, survey
 from ..address import Address
-from ..errors import CNIError
 from ..owner import Owner
 
 LIVE = "live"  # its host veth or its network namespace is there
@@ -64,7 +63,7 @@ class Reservation:
         if self.host_veth:
             self.veth = self.host_veth in evidence.links
         if disk.is_path(self.record.get("netns")):
-            self.namespace = _is_namespace(self.record["netns"])
+            self.namespace = reclaim.is_namespace(self.record["netns"])
         try:
             stale = reclaim.is_stale(self.record, evidence.boot, evidence.links)
         except (KeyError, TypeError, ValueError):
@@ -167,14 +166,6 @@ def _remove(reservations, one):
     for name in same:
         disk.unlink(reservations.path_of(name))
     return bool(same)
-
-
-def _is_namespace(path):
-    try:
-        os.close(netns.open_namespace(path))
-    except CNIError:
-        return False
-    return True
 
 
 def _ports():
