@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -130,17 +131,19 @@ def _candidate(name: str, executable: Path, number: int, dual_stack: bool = Fals
 
 
 def measure(measured: list[Candidate], count: int, path: str) -> None:
-    """Run ADD and DEL *count* times for each candidate in turn, after a few for warm caches, and weigh them once.
+    """Run ADD and DEL *count* times for each candidate, after a few for warm caches, and weigh them once.
 
-    Namespaces are made before and kept until the end: the kernel takes them away in the background.
+    Each round has an order of its own: what a DEL leaves to the kernel's background would else always slow the same
+    candidate's ADD. Namespaces are made before and kept until the end, as the kernel takes them away there too.
     """
+    order = random.Random(0)
     pods = {}
     for number in range(count + WARM_UP):
         for position in range(len(measured)):
             pods[number, position] = name = "bench-%d-%d" % (number, position)
             subprocess.run(["ip", "netns", "add", name], check=True)
     for number in range(count + WARM_UP):
-        for position, candidate in enumerate(measured):
+        for position, candidate in order.sample(list(enumerate(measured)), len(measured)):
             for command in ("ADD", "DEL"):
                 if number == 0:
                     candidate.weigh(command, pods[number, position], path)

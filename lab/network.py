@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.settings import Lab
 from lab.shell import run, wait_until
-from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_GATEWAY, PEER_PORT, UPLINK_GATEWAY, Node
+from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_GATEWAY, PEER_PORT, UPLINK_GATEWAY, UPLINK_GATEWAY_MAC, Node
 
 PEER = Path(__file__).parent / "node/usr/local/lib/lab/peer.py"
 
@@ -50,7 +50,8 @@ def lay_switches(lab: Lab) -> None:
         host,
         [
             "link set lo up",
-            "link add virbr0 type bridge",
+            # Without an address of its own, a bridge changes its MAC as ports come and go, and neighbours lose it.
+            "link add virbr0 address %s type bridge" % UPLINK_GATEWAY_MAC,
             "link add virbr1 type bridge",
             "address add %s/24 dev virbr0" % UPLINK_GATEWAY,
             "link set virbr0 up",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lab.shell import LabError
 
 UPLINK_GATEWAY = "192.168.122.1"
+UPLINK_GATEWAY_MAC = "52:54:00:00:00:00"  # Node.mac's scheme, with no node's index
 OUTSIDE_GATEWAY = "203.0.113.1"
 OUTSIDE_ADDRESS = "203.0.113.10"
 # Outside, and in every pod, a server on this port answers with the address it was called from.

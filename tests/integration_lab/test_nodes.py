@@ -66,6 +66,8 @@ def test_reboot_keeps_the_disk_and_empties_run(lab: LabUnderTest) -> None:
 def test_a_node_is_added_and_removed(lab: LabUnderTest) -> None:
     lab.run("add", "4")
     try:
+        gateway = lab.node("4", "sh", "-c", "ping -c 1 -W 2 192.168.122.1 > /dev/null; ip neigh show 192.168.122.1")
+        assert "52:54:00:00:00:00" in gateway
         assert addresses(lab, "ubuntu-nested-4") == {"enp1s0": "192.168.122.14", "enp8s0": "200.0.0.40"}
         shown = json.loads(lab.ansible("ansible-inventory", "--host", "ubuntu-nested-4"))
         assert (shown["pod_network_node_ip"], shown["pod_network_pod_cidr"]) == ("200.0.0.40", "100.100.3.0/24")
