@@ -53,6 +53,7 @@ class Candidate:
     name: str
     executable: Path
     conf: dict
+    options: tuple = ()
     figures: dict = field(default_factory=lambda: {"ADD": [], "DEL": []})
     peaks: dict = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class Candidate:
                 (os.POSIX_SPAWN_DUP2, stdin.fileno(), 0),
                 (os.POSIX_SPAWN_DUP2, stdout.fileno(), 1),
             ]
-            argv = [str(self.executable)]
+            argv = [str(self.executable), *self.options]
             started = time.perf_counter()
             child = os.posix_spawn(argv[0], argv, self.environment(command, pod, path), file_actions=actions)
             _pid, status, usage = os.wait4(child, 0)
@@ -78,7 +79,7 @@ class Candidate:
     def weigh(self, command: str, pod: str, path: str) -> None:
         """Run one operation and note its peak memory."""
         done = subprocess.run(
-            ["/usr/bin/python3", "-IS", "-c", PEAK, str(self.executable)],
+            ["/usr/bin/python3", "-IS", "-c", PEAK, str(self.executable), *self.options],
             input=json.dumps(self.conf), env=self.environment(command, pod, path),
             capture_output=True, text=True, check=True,
         )  # fmt: skip
@@ -111,7 +112,14 @@ def candidates(plugin: Path, reference: Path) -> list[Candidate]:
         _candidate("humanz-cni, ipMasq", plugin, 6, ipMasq=True),
         _candidate("bridge + host-local, dual stack", bridge, 4, dual_stack=True),
         _candidate("humanz-cni, dual stack", plugin, 5, dual_stack=True),
+        _interpreter(plugin),
     ]
+
+
+def _interpreter(plugin: Path) -> Candidate:
+    """Return what starts and ends as *plugin* does, with nothing between: no plugin in this Python can be faster."""
+    shebang, *options = plugin.read_text().splitlines()[0].split()
+    return Candidate("Python alone", Path(shebang[len("#!") :]), {}, (*options, "-c", "import posix; posix._exit(0)"))
 
 
 def _candidate(name: str, executable: Path, number: int, dual_stack: bool = False, **further: object) -> Candidate:
