@@ -76,9 +76,12 @@ def make_plan(cluster, nodes):
         }
         for name, variables in nodes.items()
     }
+    unread = {problem.node for problem in problems}
     problems += _cluster_problems(read)
     for name, member in members.items():
         problems += _node_problems(name, member, read)
+        if name not in unread:
+            problems += _missing_families(name, member, read)
     problems += _duplicate_addresses(members)
     problems += _overlaps(members)
     problems += _covered_nodes(members)
@@ -148,11 +151,29 @@ def _networks(owner, variable, variables, problems, required=False):
             network = None
         if network is None:
             problems.append(Problem(owner, "%s %s" % (variable, text), remedy))
-        elif network.ip != network.network:
-            problems.append(Problem(owner, "%s %s" % (variable, text), "has host bits set: must be %s" % network.cidr))
+            continue
+        wrong = _wrong_network(network)
+        if wrong:
+            problems.append(Problem(owner, "%s %s" % (variable, text), wrong))
         else:
             networks.append(network)
     return networks
+
+
+def _wrong_network(network):
+    """Return why *network* is none that packets carry addresses of, and what would be right; None if it is."""
+    if network.ip != network.network:
+        return "has host bits set: must be %s" % network.cidr
+    if not network.prefixlen:
+        return "is every address there is: must be a part of them"
+    if network.is_ipv4_mapped():
+        return "is IPv4 in the notation of IPv6: must be %s" % _unmapped(network)
+    return None
+
+
+def _unmapped(network):
+    """Return the IPv4 network that *network*, of ::ffff:0:0/96 or one of its parts, stands for."""
+    return "%s/%d" % (network.network.ipv4(), max(0, network.prefixlen - 96))
 
 
 def _addresses(node, variable, variables, problems):
@@ -163,9 +184,24 @@ def _addresses(node, variable, variables, problems):
             address = netaddr.IPAddress(text, flags=netaddr.INET_PTON)
         except (netaddr.AddrFormatError, ValueError):
             problems.append(Problem(node, "%s %s" % (variable, text), "must be an IP address, such as 200.0.0.10"))
+            continue
+        wrong = _wrong_next_hop(address)
+        if wrong:
+            problems.append(Problem(node, "%s %s" % (variable, text), wrong))
         else:
             addresses.append(address)
     return addresses
+
+
+def _wrong_next_hop(address):
+    """Return why *address* is none that other nodes can reach a node by, and what would be right; None if it is."""
+    if address.is_ipv4_mapped():
+        return "is IPv4 in the notation of IPv6: must be %s" % address.ipv4()
+    if address.version == 6 and address.is_link_local():
+        return "is link-local, and leads nowhere without an interface: must be a global or unique local address"
+    if address.is_loopback() or address.is_multicast() or not int(address):
+        return "is no machine's own address: must be one by which the other nodes reach this one"
+    return None
 
 
 def _cluster_problems(read):
@@ -208,6 +244,8 @@ def _pod_cidr_problems(node, cidr, member, read):
         yield problem(
             "is too small for a gateway and a pod: the prefix must be /%d or shorter" % (width - _MIN_HOST_BITS)
         )
+    if cidr.is_multicast() or cidr.version == 6 and cidr.is_link_local():
+        yield problem("is link-local or multicast: must be global, or unique local such as fd00:100:0:1::/64")
     clusters = [network for network in read["cluster_cidrs"] if network.version == cidr.version]
     if read["cluster_cidrs"] and not any(cidr in network for network in clusters):
         expected = ", ".join(str(network) for network in read["cluster_cidrs"])
@@ -219,6 +257,20 @@ def _pod_cidr_problems(node, cidr, member, read):
                 yield problem("overlaps %s %s: must be apart from it" % (name, network))
     if member["node_ips"] and not any(address.version == cidr.version for address in member["node_ips"]):
         yield problem("has no next hop: pod_network_node_ip must have an IPv%d address too" % cidr.version)
+
+
+def _missing_families(node, member, read):
+    """Find a node that other nodes' pods have no address in common with in one of the cluster's families."""
+    had = {cidr.version for cidr in member["pod_cidrs"]}
+    wanted = {}
+    for cluster in read["cluster_cidrs"]:
+        wanted.setdefault(cluster.version, cluster)
+    if not had <= set(wanted):  # said already: it must lie in the cluster's network
+        return
+    for version in sorted(set(wanted) - had):
+        remedy = "has none of IPv%d: pod_network_cluster_cidr has %s, so every node must have a part of it"
+        value = "pod_network_pod_cidr %s" % ",".join(map(str, member["pod_cidrs"]))
+        yield Problem(node, value, remedy % (version, wanted[version]))
 
 
 def _repeated_families(node, variable, values):

@@ -68,27 +68,6 @@ def test_the_plan_is_json_and_holds_each_node_once() -> None:
     assert sizes[1] < 2.1 * sizes[0]
 
 
-def test_dual_stack_routes_keep_to_their_family() -> None:
-    nodes = {
-        "n%d" % number: {
-            "pod_network_pod_cidr": ["100.100.%d.0/24" % number, "fd00:100:0:%d::/64" % number],
-            "pod_network_node_ip": "200.0.0.1%d, fd00:200::1%d" % (number, number),
-        }
-        for number in (1, 2)
-    }
-    cluster = dict(
-        CLUSTER,
-        pod_network_cluster_cidr="100.100.0.0/16,fd00:100::/48",
-        pod_network_node_cidrs=["200.0.0.0/24", "fd00:200::/64"],
-    )
-    plan, problems = make_plan(cluster, nodes)
-    assert problems == []
-    assert node_part(plan, "n1")["routes"] == [
-        {"dst": "100.100.2.0/24", "via": "200.0.0.12"},
-        {"dst": "fd00:100:0:2::/64", "via": "fd00:200::12"},
-    ]
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
