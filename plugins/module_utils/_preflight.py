@@ -14,7 +14,7 @@ import ipaddress
 import socket
 import sys
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _routes
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _kept_ways, _routes
 from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import CniConf
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
@@ -38,18 +38,15 @@ def findings(part, find_command):
     found += _python() + _commands(find_command)
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
-        foreign = [
-            route
-            for family in families
-            for route in kernel.routes(family, part.table)
-            if route.protocol != part.protocol and route.device != part.bridge
-        ]
+        routes = [route for family in families for route in kernel.routes(family, part.table)]
+        foreign = [route for route in routes if route.protocol != part.protocol and route.device != part.bridge]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
         found += _taken(part.bridge, kernel.links())
-        found += _moved(part, [address for address in addresses if address.device == part.bridge])
+        found += _renumbered(part, [address for address in addresses if address.device == part.bridge])
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
+        found += _moved(kernel, part, routes, foreign, wanted)
     found += _routes.conflicts(foreign, wanted)
     prefixes = {route.dst for route in wanted.values()}
     return found + _overlaps(
@@ -112,7 +109,7 @@ def _node_ips(node_ips, addresses):
     ]
 
 
-def _moved(part, addresses):
+def _renumbered(part, addresses):
     """Find the bridge in another pod network, where it stays as pods of that one may be attached."""
     networks = [
         ipaddress.ip_interface("%s/%d" % (address.address, address.prefixlen)).network
@@ -125,6 +122,13 @@ def _moved(part, addresses):
         for network in networks
         if part.pod_cidrs and str(network) not in part.pod_cidrs
     ]
+
+
+def _moved(kernel, part, routes, foreign, wanted):
+    """Find what the whole part, this node's own pods included, would send elsewhere that must not be."""
+    before, after = ({route.dst: route.via for route in some} for some in (routes, [*foreign, *wanted.values()]))
+    after.update(dict.fromkeys(part.pod_cidrs, ""))
+    return _kept_ways.moved(kernel, _kept_ways.kept(foreign), before, after)
 
 
 def _taken(bridge, links):

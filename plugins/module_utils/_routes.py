@@ -19,7 +19,7 @@ import os
 import re
 import socket
 
-from ansible_collections.humanz.cni.plugins.module_utils import _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _kept_ways, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
 
@@ -167,18 +167,30 @@ class Routes(Resource):
                 "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses"
                 % (self.protocol, _name(self.protocol))
             )
-        if self.module.params["state"] == "absent":
-            return State({}, {self.state_file: None, PROTOCOL_NAMES: None})
-        routes, problems = parse_routes(self.module.params["routes"], self.protocol, self.table)
+        absent = self.module.params["state"] == "absent"
+        given = [] if absent else self.module.params["routes"]
+        routes, problems = parse_routes(given, self.protocol, self.table)
         problems += conflicts(self.foreign, routes)
         with Kernel() as kernel:
             new = [route for name, route in routes.items() if actual.routes.get(name) != route]
             problems += next_hop_problems(kernel, new)
-        problems += self._guard(actual, routes)
+            problems += self._moved(kernel, actual.routes, routes)
+        problems += [] if absent else self._guard(actual, routes)
         if problems:
             raise ConvergeError("\n".join(problems), problems=problems)
+        if absent:
+            return State({}, {self.state_file: None, PROTOCOL_NAMES: None})
         names = _owned.compose("node_routes", ["%d humanz-cni" % self.protocol])
         return State(routes, {self.state_file: self._text(routes), PROTOCOL_NAMES: names})
+
+    def _moved(self, kernel, actual, routes):
+        """Return what would be sent elsewhere that must not be, as lines."""
+        if actual == routes:
+            return []
+        before, after = (
+            {route.dst: route.via for route in [*self.foreign, *ours.values()]} for ours in (actual, routes)
+        )
+        return _kept_ways.moved(kernel, _kept_ways.kept(self.foreign), before, after)
 
     def _guard(self, actual, routes):
         """Return why not so many routes may go at once, as a list of at most one line."""

@@ -14,6 +14,8 @@ description:
   - Makes the routes that carry the protocol number O(protocol) in O(table) exactly those of O(routes), all in one call.
   - No other route is ever changed or removed. A prefix that another route holds is an error, as is a next hop that the
     kernel does not find on a network of this node. All such errors are reported at once, before the first change.
+  - Nor is a change made that would send packets another way which go to the default gateway, or to the address that the
+    SSH connection of this very task comes from.
   - A next hop is changed by replacing the route, so that no packet is lost, and routes are removed last.
   - If the kernel refuses one of the changes, those that were made are undone.
   - Writes the routes to O(state_file), as lines for C(ip -force -batch), and the protocol's name to
