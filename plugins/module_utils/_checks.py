@@ -45,6 +45,13 @@ def network_name(option, name):
     return name
 
 
+def absolute_path(option, path):
+    """Return *path*, which may be None, if it is absolute and has no detour by ``..``. Raises ConvergeError."""
+    if path and (not path.startswith("/") or ".." in path.split("/")):
+        raise ConvergeError("%s: %s must be an absolute path without .., such as /var/log/cni.log" % (option, path))
+    return path
+
+
 def mtu(option, size):
     """Return *size*, in bytes, if it can be that of an interface, or 0. Raises ConvergeError."""
     if size and not 68 <= size <= 65535:

@@ -246,8 +246,8 @@ def _conflist(module, bridge, pod_cidrs):
     chained, not_chained = _cni_conf.choose_chained(
         module.run_command, params["cni_bin_dir"], params["chain"], versions
     )
-    further = {key: params[key] for key in ("data_dir", "log_file", "log_level")}
-    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
+    further = {key: _checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
+    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, log_level=params["log_level"], **further)
     text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from node import Node
+from node import Node, wire_up
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,6 +36,12 @@ def make_node() -> Iterator[Callable[[], Node]]:
 def node(make_node: Callable[[], Node]) -> Node:
     """One node, with nothing but ``lo``, which is up."""
     return make_node()
+
+
+@pytest.fixture
+def nested(make_node: Callable[[], Node]) -> Node:
+    """A node of the topology ubuntu-nested, see ``node.wire_up``."""
+    return wire_up(make_node(), make_node())
 
 
 @pytest.fixture

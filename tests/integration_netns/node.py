@@ -101,3 +101,19 @@ class Node:
             raise AssertionError(f"{name} returned no JSON:\n{done.stdout}{done.stderr}") from None
         assert isinstance(result, dict)
         return result
+
+
+def wire_up(node: Node, neighbour: Node) -> Node:
+    """Give *node* the interfaces of node 1 in the topology ubuntu-nested, with *neighbour* on each wire; return it.
+
+    It is 200.0.0.10 and fd00:200::10 among the nodes, and 192.168.122.10 towards the router 192.168.122.1.
+    """
+    # Link-local addresses come and go by themselves, in the midst of a comparison.
+    node.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode")
+    node.wire("enp8s0", neighbour, "lan")
+    node.wire("enp1s0", neighbour, "uplink")
+    node.ip("addr add 200.0.0.10/24 dev enp8s0")
+    node.ip("addr add fd00:200::10/64 dev enp8s0 nodad")
+    node.ip("addr add 192.168.122.10/24 dev enp1s0")
+    node.ip("route add default via 192.168.122.1")
+    return node

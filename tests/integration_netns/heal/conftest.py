@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from node import Node
+from node import Node, wire_up
 
 PROGRAM = Path(__file__).resolve().parents[3] / "files" / "host_network" / "heal.py"
 # Modules run with the tests' Python, the program with the node's own.
@@ -59,15 +59,7 @@ def make_healed(make_node: Callable[[], Node]) -> Callable[..., HealedNode]:
     """Return a function that makes a converged node with the backend nft or legacy."""
 
     def make(backend: str = "nft") -> HealedNode:
-        node, neighbour = make_node(), make_node()
-        node.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode")
-        node.wire("enp8s0", neighbour, "lan")
-        node.wire("enp1s0", neighbour, "uplink")
-        node.ip("addr add 200.0.0.10/24 dev enp8s0")
-        node.ip("addr add fd00:200::10/64 dev enp8s0 nodad")
-        node.ip("addr add 192.168.122.10/24 dev enp1s0")
-        node.ip("route add default via 192.168.122.1")
-        healed = HealedNode(node, backend)
+        healed = HealedNode(wire_up(make_node(), make_node()), backend)
         # Somebody else's rules, which stand where they are.
         healed.iptables("-N KUBE-FORWARD")
         healed.iptables("-A FORWARD -j KUBE-FORWARD")

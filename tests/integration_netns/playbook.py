@@ -14,7 +14,7 @@ from typing import Any
 
 from node import Node
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 CALLBACK = Path(__file__).with_name("callback")
 
 
@@ -40,7 +40,9 @@ class Playbook:
         collections.mkdir(parents=True)
         (collections / "cni").symlink_to(ROOT)
 
-    def run(self, *tasks: dict[str, Any], limit: str = "n1", check: bool = False) -> dict[str, list[dict[str, Any]]]:
+    def run(
+        self, *tasks: dict[str, Any], limit: str = "n1", check: bool = False, tags: str = "all"
+    ) -> dict[str, list[dict[str, Any]]]:
         """Run *tasks* and return the results of each host in their order, whether they failed or not."""
         record = self.directory / "results.json"
         record.unlink(missing_ok=True)
@@ -49,7 +51,8 @@ class Playbook:
         ansible_playbook = str(Path(sys.executable).with_name("ansible-playbook"))
         check_mode = ["--check"] if check else []
         self.node.run(
-            *(ansible_playbook, "-i", str(self.directory / "hosts.json"), "--limit", limit, *check_mode),
+            *(ansible_playbook, "-i", str(self.directory / "hosts.json"), "--limit", limit, "--tags", tags),
+            *check_mode,
             str(self.directory / "play.json"),
             check=False,
             env={
