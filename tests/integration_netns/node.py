@@ -116,4 +116,6 @@ def wire_up(node: Node, neighbour: Node) -> Node:
     node.ip("addr add fd00:200::10/64 dev enp8s0 nodad")
     node.ip("addr add 192.168.122.10/24 dev enp1s0")
     node.ip("route add default via 192.168.122.1")
+    while "fd00:200::10" not in node.ip("-6 route show table local"):  # the kernel gives the address its route later
+        pass
     return node

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from node import Node
+from route_monitor import route_events
 
 PEERS = [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}]
 
@@ -15,12 +18,15 @@ HOLDERS = {
     "boot": "route add {} via 200.0.0.20",
     "static": "route add {} via 200.0.0.77 proto static",
     "bird": "route add {} via 200.0.0.77 proto bird",
+    "dhcp": "route add {} via 200.0.0.77 proto dhcp",
+    "a number without a name": "route add {} via 200.0.0.77 proto 218",
     "blackhole": "route add blackhole {} proto static",
     "unreachable": "route add unreachable {}",
     "another metric": "route add {} via 200.0.0.77 metric 50",
     "another metric of bird": "route add {} via 200.0.0.77 proto bird metric 32",
     "multipath": "route add {} nexthop via 200.0.0.77 nexthop via 200.0.0.78",
     "another type of service": "route add {} tos 0x10 via 200.0.0.77",
+    "attributes": "route add {} via 200.0.0.77 src 200.0.0.10 mtu 1400 initcwnd 20 realm 7",
 }
 
 
@@ -33,6 +39,14 @@ HOLDERS_V6 = {
 }
 
 
+def state(node: Node) -> str:
+    """All routes, and the files that the module writes."""
+    files = "find /etc/humanz-cni /etc/iproute2/rt_protos.d -type f -exec sha256sum {} + 2> /dev/null || true"
+    return "".join(
+        [node.ip("route show table all"), node.ip("-6 route show table all"), node.run("sh", "-c", files).stdout]
+    )
+
+
 def pod_bridge(node: Node) -> None:
     node.ip("link add humanz-cni0 type bridge")
     node.ip("addr add 100.100.0.1/24 dev humanz-cni0")
@@ -42,13 +56,15 @@ def pod_bridge(node: Node) -> None:
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=list(HOLDERS))
 def test_a_prefix_that_is_held_is_an_error_that_names_the_holder(nested: Node, holder: str) -> None:
     nested.ip(holder.format("100.100.1.0/24"))
-    before = nested.ip("route show table all")
-    for check in (True, False):
-        result = nested.module("node_routes", {"routes": PEERS}, check=check)
-        assert result["failed"]
-        assert "route 100.100.1.0/24: is held by somebody else: " in result["msg"]
-        assert "proto " in result["msg"]
-        assert nested.ip("route show table all") == before
+    before = state(nested)
+    with route_events(nested) as events:
+        for check in (True, False):
+            result = nested.module("node_routes", {"routes": PEERS}, check=check)
+            assert result["failed"]
+            assert "route 100.100.1.0/24: is held by somebody else: " in result["msg"]
+            assert "proto " in result["msg"]
+    assert events == []
+    assert state(nested) == before
 
 
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=list(HOLDERS))
@@ -57,10 +73,49 @@ def test_routes_of_others_beside_ours_stay(nested: Node, holder: str) -> None:
     nested.ip(holder.format("100.100.1.0/25"))
     pod_bridge(nested)
     before = nested.ip("route show table all")
-    nested.module("node_routes", {"routes": PEERS})
-    assert nested.module("node_routes", {"routes": PEERS[:1]})["removed"]
-    assert nested.module("node_routes", {"state": "absent"})["removed"]
+    with route_events(nested) as events:
+        nested.module("node_routes", {"routes": PEERS})
+        assert nested.module("node_routes", {"routes": [dict(PEERS[0], via="200.0.0.21")]})["removed"]
+        assert nested.module("node_routes", {"state": "absent"})["removed"]
+    assert [event.split(" dev ")[0] for event in events] == [
+        "unicast 100.100.1.0/24 via 200.0.0.20",
+        "unicast 100.100.2.0/24 via 200.0.0.30",
+        "unicast 100.100.1.0/24 via 200.0.0.21",
+        "Deleted unicast 100.100.2.0/24 via 200.0.0.30",
+        "Deleted unicast 100.100.1.0/24 via 200.0.0.21",
+    ]
     assert nested.ip("route show table all") == before
+
+
+@pytest.mark.parametrize("holder", [text for text in HOLDERS.values() if "metric" in text or "tos" in text])
+def test_a_route_that_comes_beside_ours_is_a_conflict_and_outlives_ours(nested: Node, holder: str) -> None:
+    nested.module("node_routes", {"routes": PEERS})
+    ours = nested.ip("route")
+    nested.ip(holder.format("100.100.1.0/24"))
+    both = nested.ip("route")
+    for wanted in (PEERS, [dict(PEERS[0], via="200.0.0.21")]):
+        result = nested.module("node_routes", {"routes": wanted})
+        assert "route 100.100.1.0/24: is held by somebody else: " in result["msg"]
+        assert nested.ip("route") == both
+    assert nested.module("node_routes", {"state": "absent"})["removed"]
+    left = [line for line in nested.ip("route").splitlines() if line.startswith("100.100.")]
+    assert left == [line for line in both.splitlines() if line.startswith("100.100.") and line not in ours]
+
+
+@pytest.mark.parametrize("holder", ["kernel", "static", "blackhole"])
+def test_a_route_that_comes_in_between_is_left_alone_and_all_else_undone(nested: Node, holder: str) -> None:
+    """Somebody takes one of the prefixes between the module's look and its change."""
+    ip, taken = shutil.which("ip"), HOLDERS[holder].format("100.100.2.0/24")
+    before = state(nested)
+    script = f'#!/bin/sh\n[ "$1" != -batch ] || {ip} {taken}\nexec {ip} "$@"\n'
+    nested.run("sh", "-c", "cat > /usr/local/bin/ip; chmod 755 /usr/local/bin/ip", input=script)
+    result = nested.module("node_routes", {"routes": PEERS}, path="/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert (
+        "`route add 100.100.2.0/24 via 200.0.0.30 proto 217 table 254`: RTNETLINK answers: File exists" in result["msg"]
+    )
+    nested.run("rm", "/usr/local/bin/ip")
+    nested.ip(taken.replace(" add ", " del "))
+    assert state(nested) == before
 
 
 @pytest.mark.parametrize("holder", HOLDERS_V6.values(), ids=list(HOLDERS_V6))
