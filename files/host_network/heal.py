@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts back what is missing of the pod network's routes and rules on this node.
 
-What there is to be is in /etc/humanz-cni/routes and /etc/humanz-cni/rules.v4, which humanz.cni.node_routes and
-humanz.cni.pod_firewall write. What is there stays: nothing is removed but a jump to our own chain that stands in the
-wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing is missing, nothing
-is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
+What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, and in rules.v4 and
+rules.v6, which humanz.cni.pod_firewall writes. What is there stays: nothing is removed but a jump to our own chain that
+stands in the wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing is
+missing, nothing is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
 
-Runs on Python 3.8 or later, with the standard library, ip and iptables.
+Runs on Python 3.8 or later, with the standard library, ip, iptables and ip6tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import sys
 import time
 
 ROUTES = "/etc/humanz-cni/routes"
-RULES = "/etc/humanz-cni/rules.v4"
+RULES = ("/etc/humanz-cni/rules.v4", "/etc/humanz-cni/rules.v6")
 # The collection's modules lock this directory while they are at work: what one removes is not to be put back meanwhile.
 LOCK = "/run"
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
@@ -58,7 +58,7 @@ class Outcome:
 def heal():
     """Put back what is missing and return the Outcome."""
     outcome = Outcome()
-    for path, put_back in ((ROUTES, put_back_routes), (RULES, put_back_rules)):
+    for path, put_back in [(ROUTES, put_back_routes), *((path, put_back_rules) for path in RULES)]:
         try:
             with open(path, encoding="utf-8") as stream:
                 put_back(stream.read().splitlines(), outcome)
@@ -193,9 +193,9 @@ def put_back_rules(lines, outcome):
             broken, placing = damage(command, table)
             if broken:
                 restore(command, table, placing)
-                outcome.done.append("put back in table %s: %s" % (table.name, ", ".join(broken)))
+                outcome.done.append("put back in table %s of %s: %s" % (table.name, command, ", ".join(broken)))
         except Refused as exc:
-            outcome.wrong.append("table %s: %s" % (table.name, exc))
+            outcome.wrong.append("table %s of %s: %s" % (table.name, command, exc))
 
 
 def damage(command, table):

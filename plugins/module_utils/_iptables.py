@@ -15,9 +15,12 @@ import os
 import re
 import shlex
 
+from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 COMMANDS = {4: "iptables", 6: "ip6tables"}
+# The tables of legacy iptables that this network namespace has; to ask legacy iptables for one makes it.
+LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 SUFFIXES = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
 # Seconds to wait for the lock of legacy iptables, which another program may hold.
 WAIT = ["-w", "5"]
@@ -31,12 +34,13 @@ class Iptables:
     such as (1, 8, 9).
     """
 
-    def __init__(self, run, command, restore):
+    def __init__(self, run, command, restore, family=4):
         """Ask *command*, the path of an iptables, for its version; *restore* is the path of its iptables-restore.
 
         *run* is AnsibleModule.run_command. Raises ConvergeError.
         """
         self._run = run
+        self._family = family
         self._command = command
         self.name = os.path.basename(command)
         self._restore = restore
@@ -51,6 +55,10 @@ class Iptables:
     def random_fully(self):
         """Whether MASQUERADE knows ``--random-fully``."""
         return self.version >= (1, 6, 2)
+
+    def has_table(self, table):
+        """Return whether there is *table*, without making it."""
+        return self.backend == "nft" or table in (_files.read_text(LEGACY_TABLES[self._family]) or "").split()
 
     def builtin(self, table, chain):
         """Return the rules of a chain that the kernel always has. Raises ConvergeError."""
@@ -84,7 +92,7 @@ def locate(module, backend="auto", family=4):
     """Return the node's Iptables, or None if it has none with this *backend*: auto, nft or legacy."""
     name = COMMANDS[family] + SUFFIXES[backend]
     command, restore = module.get_bin_path(name), module.get_bin_path(name + "-restore")
-    return Iptables(module.run_command, command, restore) if command and restore else None
+    return Iptables(module.run_command, command, restore, family) if command and restore else None
 
 
 def _rules(output):

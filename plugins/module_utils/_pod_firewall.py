@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pod network's rules on one node, by iptables, and the file that they can be replayed from.
+"""The pod network's rules on one node, by iptables, and the files that they can be replayed from.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -16,16 +16,64 @@ HOOKS = (_pod_rules.NAT_HOOK, _pod_rules.FILTER_HOOK)
 
 
 class Firewall(Resource):
-    """Our two chains, the jumps to them and the state file.
+    """All rules of ours, a list of parts that each are read, compared and written like a Resource.
+
+    The state is the list of their states.
+    """
+
+    def __init__(self, parts):
+        """Take the parts, in the order in which they are written."""
+        self._parts = parts
+
+    def read(self):
+        """Return the state."""
+        return [part.read() for part in self._parts]
+
+    def desired(self, actual):
+        """Return the state wanted."""
+        return [part.desired() for part in self._parts]
+
+    def render(self, state):
+        """Return the state as text in the syntax of each part's tool."""
+        return "\n".join(filter(None, (part.render(each) for part, each in zip(self._parts, state))))
+
+    def apply(self, actual, desired):
+        """Write the parts that differ."""
+        for part, before, after in zip(self._parts, actual, desired):
+            if before != after:
+                part.apply(before, after)
+
+    def result(self, actual, desired):
+        """Return the return values."""
+        wanted = {part.command: part.rules(each) for part, each in zip(self._parts, desired)}
+        return {
+            "rules": {command: lines for command, lines in wanted.items() if lines},
+            "backends": {part.command: part.backend for part in self._parts if wanted[part.command]},
+        }
+
+
+class Ruleset:
+    """Our two chains in one family's tables, the jumps to them and the state file.
 
     The state is a dict: each table's lines as of _pod_rules.seen, and under ``file`` the file's text or None.
     """
 
-    def __init__(self, iptables, rules, state_file):
-        """Take an _iptables.Iptables, or None where there is none, to remove; *rules* maps each table to its rules."""
+    def __init__(self, iptables, command, rules, state_file):
+        """Take what is wanted.
+
+        :param iptables: an _iptables.Iptables, or None where there is none, to remove.
+        :param command: iptables or ip6tables.
+        :param rules: maps each table to its rules.
+        """
         self._iptables = iptables
+        self.command = command
         self._rules = rules
         self._state_file = state_file
+
+    @property
+    def backend(self):
+        """What is behind the iptables, nft or legacy."""
+        return self._iptables.backend
 
     def read(self):
         """Return the state."""
@@ -33,7 +81,7 @@ class Firewall(Resource):
         state["file"] = _owned.read(self._state_file)
         return state
 
-    def desired(self, actual):
+    def desired(self):
         """Return the state wanted."""
         state = {hook.table: _pod_rules.wanted(hook, self._rules[hook.table]) for hook in HOOKS}
         lines = _pod_rules.replay_text([(hook, self._rules[hook.table]) for hook in HOOKS])
@@ -42,9 +90,15 @@ class Firewall(Resource):
         state["file"] = _owned.compose("pod_firewall", lines) if lines else None
         return state
 
+    def rules(self, state):
+        """Return the state's tables as lines for iptables-restore."""
+        return [line for hook in HOOKS for line in _pod_rules.listing(hook, state[hook.table])]
+
     def render(self, state):
         """Return the state as iptables-restore text, followed by the file."""
-        lines = [line for hook in HOOKS for line in _pod_rules.listing(hook, state[hook.table])]
+        lines = self.rules(state)
+        if lines:
+            lines.insert(0, "# %s" % self.command)
         if state["file"] is not None:
             lines += ["", "# %s" % self._state_file, state["file"].rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
@@ -64,13 +118,10 @@ class Firewall(Resource):
         if actual["file"] != desired["file"]:
             _owned.write(self._state_file, desired["file"])
 
-    def result(self, actual, desired):
-        """Return the return values."""
-        lines = [line for hook in HOOKS for line in _pod_rules.listing(hook, desired[hook.table])]
-        return {"rules": lines, "backend": self._iptables.backend if self._iptables else None}
-
     def _seen(self, hook):
         return _pod_rules.seen(hook, *self._chains(hook)) if self._iptables else []
 
     def _chains(self, hook):
+        if not self._rules[hook.table] and not self._iptables.has_table(hook.table):
+            return [], None
         return self._iptables.builtin(hook.table, hook.base), self._iptables.own(hook.table, hook.chain)

@@ -12,7 +12,7 @@ short_description: Put a node's routes and rules back at boot, and when somethin
 version_added: 0.1.0
 description:
   - Installs C(/usr/local/lib/humanz-cni/heal.py), a program that reads C(/etc/humanz-cni/routes) and
-    C(/etc/humanz-cni/rules.v4) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
+    C(/etc/humanz-cni/rules.*) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
   - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
     containerd, CRI-O and Docker start.

@@ -19,10 +19,12 @@ description:
   - Both chains are declared and filled in one transaction of C(iptables-restore), so that there is no moment without
     the rules while they change. Rules of anybody else are neither changed nor moved.
   - The content of both chains is also kept in a file, from which C(iptables-restore --noflush) can replay it.
+  - IPv4 and IPv6 are kept alike, each if the node has pods of it.
 options:
   state:
     description:
-      - V(present) keeps chains, jumps and O(state_file).
+      - V(present) keeps chains, jumps and their files in O(state_dir). An address family that O(pod_cidrs) has none of
+        is left alone, or cleared of these if it had them.
       - V(absent) removes these, and nothing else.
     type: str
     choices: [present, absent]
@@ -34,7 +36,7 @@ options:
     type: path
   pod_cidrs:
     description:
-      - The networks of this node's own pods, in IPv4 CIDR notation.
+      - The networks of this node's own pods in CIDR notation, IPv4, IPv6 or both.
       - Needed with O(state=present), unless O(plan) is given.
     type: list
     elements: str
@@ -46,6 +48,11 @@ options:
     description: Whether to masquerade pods' traffic that leaves the cluster.
     type: bool
     default: true
+  masquerade_ipv6:
+    description:
+      - The same for IPv6, as O(masquerade) says unless it is given. V(false) is for pods with addresses that the
+        outside routes back to their nodes.
+    type: bool
   non_masquerade_cidrs:
     description:
       - Destinations that see the pods' own addresses, such as the cluster's pod network and the nodes' networks.
@@ -67,14 +74,16 @@ options:
   backend:
     description:
       - Which iptables to use. V(auto) is the node's C(iptables), V(nft) its C(iptables-nft) and V(legacy) its
-        C(iptables-legacy).
+        C(iptables-legacy); for IPv6 C(ip6tables), C(ip6tables-nft) and C(ip6tables-legacy).
     type: str
     choices: [auto, nft, legacy]
     default: auto
-  state_file:
-    description: The file that holds the content of both chains, in the syntax of C(iptables-restore).
+  state_dir:
+    description:
+      - The directory of the files that hold the content of both chains, C(rules.v4) and C(rules.v6), in the syntax of
+        C(iptables-restore) and C(ip6tables-restore).
     type: path
-    default: /etc/humanz-cni/rules.v4
+    default: /etc/humanz-cni
 attributes:
   check_mode:
     support: full
@@ -121,63 +130,91 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-backend:
-  description: What is behind the iptables that was used, C(nft) or C(legacy), or nothing if the node has none.
+backends:
+  description: What is behind each command that was used, C(nft) or C(legacy).
   returned: success
-  type: str
-  sample: nft
-rules:
-  description: The wanted chains and jumps, in the syntax of C(iptables-restore).
-  returned: success
-  type: list
-  elements: str
+  type: dict
   sample:
-    - "*nat"
-    - ":HUMANZ-POSTROUTING - [0:0]"
-    - -A POSTROUTING -m comment --comment "humanz-cni pod network" -j HUMANZ-POSTROUTING
-    - -A HUMANZ-POSTROUTING -d 100.100.0.0/16 -j RETURN
-    - -A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE
-    - COMMIT
+    iptables: nft
+rules:
+  description: The wanted chains and jumps by command, in the syntax of C(iptables-restore).
+  returned: success
+  type: dict
+  sample:
+    iptables:
+      - "*nat"
+      - ":HUMANZ-POSTROUTING - [0:0]"
+      - -A POSTROUTING -m comment --comment "humanz-cni pod network" -j HUMANZ-POSTROUTING
+      - -A HUMANZ-POSTROUTING -d 100.100.0.0/16 -j RETURN
+      - -A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE
+      - COMMIT
 """
+
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _iptables, _pod_rules
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
-from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Firewall
+from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Firewall, Ruleset
 
-FAMILY = 4
-
-
-def _rules(params, random_fully):
-    """Return the rules of each table. Raises ConvergeError for a bad option."""
-    if params["state"] == "absent":
-        return {"filter": [], "nat": []}
-    bridge = _checks.device("bridge", params["bridge"])
-    uplink = _checks.device("uplink", params["uplink"]) if params["uplink"] else ""
-    pods = _pod_rules.without_subnets(_checks.networks("pod_cidrs", params["pod_cidrs"] or [], [FAMILY]))
-    if not pods:
-        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
-    kept = _checks.networks("non_masquerade_cidrs", params["non_masquerade_cidrs"], [FAMILY])
-    kept = _pod_rules.without_subnets(pods + kept + [_pod_rules.MULTICAST[FAMILY]])
-    nat = _pod_rules.masquerade_rules(pods, kept, uplink, random_fully) if params["masquerade"] else []
-    return {"filter": _pod_rules.forward_rules(pods, bridge), "nat": nat}
+FAMILIES = (4, 6)
 
 
-def _firewall(module):
-    params = module.params
+def _pods(params):
+    """Return the networks of this node's pods. Raises ConvergeError for a bad option."""
     if params["plan"]:
         raise ConvergeError(
             "plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall"
         )
-    iptables = _iptables.locate(module, params["backend"], FAMILY)
-    if iptables is None and params["state"] == "present":
+    if params["state"] == "absent":
+        return []
+    pods = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
+    if not pods:
+        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
+    return pods
+
+
+def _rules(params, pods, family, random_fully):
+    """Return the rules of each table of one *family*. Raises ConvergeError for a bad option."""
+    if not pods:
+        return {"filter": [], "nat": []}
+    bridge = _checks.device("bridge", params["bridge"])
+    uplink = _checks.device("uplink", params["uplink"]) if params["uplink"] else ""
+    kept = _checks.networks("non_masquerade_cidrs", params["non_masquerade_cidrs"])
+    kept = _of_family(family, pods + kept + [_pod_rules.MULTICAST[family]])
+    masquerade = params["masquerade"]
+    if family == 6 and params["masquerade_ipv6"] is not None:
+        masquerade = params["masquerade_ipv6"]
+    nat = _pod_rules.masquerade_rules(pods, kept, uplink, random_fully) if masquerade else []
+    return {"filter": _pod_rules.forward_rules(pods, bridge), "nat": nat}
+
+
+def _of_family(family, cidrs):
+    return _pod_rules.without_subnets(cidr for cidr in cidrs if (":" in cidr) == (family == 6))
+
+
+def _ruleset(module, pods, family):
+    """Return the Ruleset of one *family*, or None if there is nothing of it to keep or to remove."""
+    params = module.params
+    state_file = os.path.join(params["state_dir"], "rules.v%d" % family)
+    if not pods and params["state"] == "present" and not os.path.exists(state_file):
+        return None
+    iptables = _iptables.locate(module, params["backend"], family)
+    if iptables is None and pods:
         raise ConvergeError(
             "%s is not on this node: install the package iptables (iptables-nft on RHEL and its kin)"
-            % (_iptables.COMMANDS[FAMILY] + _iptables.SUFFIXES[params["backend"]])
+            % (_iptables.COMMANDS[family] + _iptables.SUFFIXES[params["backend"]])
         )
     random_fully = params["random_fully"] and iptables is not None and iptables.random_fully
-    return Firewall(iptables, _rules(params, random_fully), params["state_file"])
+    rules = _rules(params, pods, family, random_fully)
+    return Ruleset(iptables, _iptables.COMMANDS[family], rules, state_file)
+
+
+def _firewall(module):
+    pods = _pods(module.params)
+    rulesets = [_ruleset(module, _of_family(family, pods), family) for family in FAMILIES]
+    return Firewall([ruleset for ruleset in rulesets if ruleset])
 
 
 def main():
@@ -189,11 +226,12 @@ def main():
             "pod_cidrs": {"type": "list", "elements": "str"},
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "masquerade": {"type": "bool", "default": True},
+            "masquerade_ipv6": {"type": "bool"},
             "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
             "uplink": {"type": "str", "default": ""},
             "random_fully": {"type": "bool", "default": True},
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy"], "default": "auto"},
-            "state_file": {"type": "path", "default": "/etc/humanz-cni/rules.v4"},
+            "state_dir": {"type": "path", "default": "/etc/humanz-cni"},
         },
         supports_check_mode=True,
     )

@@ -46,17 +46,17 @@ class Firewall:
         assert not result.get("failed"), result
         return result
 
-    def iptables(self, words: str) -> None:
-        """Run iptables with *words*, separated by spaces."""
-        self.node.run(f"iptables-{self.backend}", *words.split())
+    def iptables(self, words: str, command: str = "iptables") -> None:
+        """Run iptables, or ip6tables, with *words*, separated by spaces."""
+        self.node.run(f"{command}-{self.backend}", *words.split())
 
-    def load(self, text: str) -> None:
+    def load(self, text: str, command: str = "iptables") -> None:
         """Replace all rules, and their counters, by *text*."""
-        self.node.run(f"iptables-{self.backend}-restore", "--counters", input=text)
+        self.node.run(f"{command}-{self.backend}-restore", "--counters", input=text)
 
-    def save(self, *options: str) -> list[str]:
+    def save(self, *options: str, command: str = "iptables") -> list[str]:
         """Return all rules and policies, without what differs between two calls; ``-c`` adds the rules' counters."""
-        lines = self.node.run(f"iptables-{self.backend}-save", *options).stdout.splitlines()
+        lines = self.node.run(f"{command}-{self.backend}-save", *options).stdout.splitlines()
         return [line for line in lines if not line.startswith("#")]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from typing import NamedTuple
 
 from node import Node
 
@@ -14,11 +15,11 @@ PORT = "7777"
 
 SERVE = """
 import socket, sys
-server = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+server = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
 print("ready", flush=True)
 server.settimeout(5)
 connection, peer = server.accept()
-connection.sendall(peer[0].encode())
+connection.sendall(peer[0].replace("::ffff:", "").encode())
 connection.close()
 """
 
@@ -32,26 +33,38 @@ except OSError:
 """
 
 
+class Addresses(NamedTuple):
+    """Who has which address in one family; ``node_outside`` is the node's own on the uplink."""
+
+    pod: str
+    peer: str
+    peer_pod: str
+    outside: str
+    node_outside: str
+
+
+IPV4 = Addresses("100.100.0.2", "200.0.0.20", "100.100.1.2", "192.168.122.1", "192.168.122.10")
+IPV6 = Addresses("fd00:100::2", "fd00:200::20", "fd00:100:0:1::2", "2001:db8::1", "2001:db8::10")
+
+
 class Lan:
     """The blog's first node with one pod, a neighbour node on the inter-node network, and a host on the uplink.
 
-    ============  ==========================  ================================
-    ``node``      200.0.0.10, 192.168.122.10  forwards, policy of FORWARD DROP
-    ``pod``       100.100.0.2                 on the bridge humanz-cni0
-    ``peer``      200.0.0.20                  routes 100.100.0.0/24 to node
-    ``peer_pod``  100.100.1.2                 an address of ``peer``
-    ``outside``   192.168.122.1               routes 100.100.0.0/24 to node
-    ============  ==========================  ================================
+    ============  ============================================
+    ``node``      forwards between the three
+    ``pod``       on the bridge humanz-cni0
+    ``peer``      routes the pod's network to node
+    ``peer_pod``  an address of ``peer``
+    ``outside``   routes the pod's network to node
+    ============  ============================================
     """
-
-    POD = "100.100.0.2"
-    PEER = "200.0.0.20"
-    PEER_POD = "100.100.1.2"
-    OUTSIDE = "192.168.122.1"
 
     def __init__(self, node: Node, make_node: Callable[[], Node]) -> None:
         self.node = node
         self.pod, self.peer, self.outside = make_node(), make_node(), make_node()
+        for each in (node, self.pod, self.peer, self.outside):
+            # Addresses are used at once.
+            each.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
         node.ip("link add humanz-cni0 type bridge")
         node.ip("addr add 100.100.0.1/24 dev humanz-cni0")
         node.ip("link set humanz-cni0 up")
@@ -71,7 +84,26 @@ class Lan:
         self.outside.ip("addr add 192.168.122.1/24 dev enp1s0")
         self.outside.ip("route add 100.100.0.0/24 via 192.168.122.10")
         self.outside.ip("route add 200.0.0.0/24 via 192.168.122.10")
-        node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._add_ipv6()
+        node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+    def _add_ipv6(self) -> None:
+        for node, address, device in (
+            (self.node, "fd00:100::1/64", "humanz-cni0"),
+            (self.node, "fd00:200::10/64", "enp8s0"),
+            (self.node, "2001:db8::10/64", "enp1s0"),
+            (self.pod, "fd00:100::2/64", "eth0"),
+            (self.peer, "fd00:200::20/64", "enp8s0"),
+            (self.peer, "fd00:100:0:1::2/128", "lo"),
+            (self.outside, "2001:db8::1/64", "enp1s0"),
+        ):
+            node.ip(f"addr add {address} dev {device}")
+        self.node.ip("route add fd00:100:0:1::/64 via fd00:200::20")
+        self.pod.ip("route add default via fd00:100::1")
+        self.peer.ip("route add fd00:100::/64 via fd00:200::10")
+        self.peer.ip("route add 2001:db8::/64 via fd00:200::10")
+        self.outside.ip("route add fd00:100::/64 via 2001:db8::10")
+        self.outside.ip("route add fd00:200::/64 via 2001:db8::10")
 
 
 def enter(node: Node, *command: str) -> list[str]:

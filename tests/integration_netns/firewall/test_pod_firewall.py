@@ -57,12 +57,12 @@ def test_prediction_is_what_the_first_run_does(firewall: Firewall) -> None:
     assert firewall.node.run("test", "-e", "/etc/humanz-cni", check=False).returncode
 
     done = firewall.converge(diff=True)
-    for key in ("changed", "diff", "rules", "backend"):
+    for key in ("changed", "diff", "rules", "backends"):
         assert done[key] == predicted[key]
     assert done["changed"]
-    assert done["backend"] == firewall.backend
+    assert done["backends"] == {"iptables": firewall.backend}
     assert sorted(line for line in firewall.save() if line[0] == "-") == sorted(
-        line for line in done["rules"] if line[0] == "-"
+        line for line in done["rules"]["iptables"] if line[0] == "-"
     )
 
 
@@ -213,7 +213,7 @@ def test_auto_is_the_iptables_of_the_node(firewall: Firewall, monkeypatch: pytes
         target = f"/usr/sbin/iptables-{firewall.backend}{name}"
         firewall.node.run("ln", "-s", target, "/usr/local/sbin/iptables" + name)
     result = firewall.converge(backend="auto")
-    assert result["backend"] == firewall.backend
+    assert result["backends"] == {"iptables": firewall.backend}
     assert JUMP in firewall.save()
 
 
@@ -223,17 +223,18 @@ def test_auto_is_the_iptables_of_the_node(firewall: Firewall, monkeypatch: pytes
         ({"pod_cidrs": []}, "pod_cidrs: at least one network"),
         ({"pod_cidrs": ["100.100.0.5/24"]}, "pod_cidrs: 100.100.0.5/24 has host bits set"),
         ({"pod_cidrs": ["pods"]}, "pod_cidrs: 'pods'"),
-        ({"pod_cidrs": ["fd00::/64"]}, "pod_cidrs: fd00::/64 must be IPv4"),
+        ({"pod_cidrs": ["fd00::5/64"]}, "pod_cidrs: fd00::5/64 has host bits set"),
         ({"non_masquerade_cidrs": ["0.0.0.0/0"]}, "non_masquerade_cidrs: 0.0.0.0/0"),
         ({"bridge": "humanz-cni-bridge0"}, "bridge: 'humanz-cni-bridge0' must be an interface name"),
         ({"bridge": ""}, "bridge: ''"),
         ({"uplink": "eth+"}, "uplink: 'eth+' must be an interface name"),
-        ({"state_file": "/etc/hostname"}, "/etc/hostname was not written by this collection"),
+        ({"state_dir": "/etc/foreign"}, "/etc/foreign/rules.v4 was not written by this collection"),
         ({"plan": "/tmp/plan"}, "plan is on the controller"),
     ],
 )
 def test_bad_input_changes_nothing(firewall: Firewall, args: dict[str, object], message: str) -> None:
     before = firewall.save()
+    firewall.node.run("sh", "-c", "mkdir /etc/foreign; echo mine > /etc/foreign/rules.v4")
     given = {"pod_cidrs": ["100.100.0.0/24"], "backend": firewall.backend, **args}
     result = firewall.node.module("pod_firewall", given)
     assert result["failed"]

@@ -76,6 +76,23 @@ def test_rules_are_put_back(make_healed: Callable[..., HealedNode], backend: str
 
 
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_rules_of_ipv6_are_put_back(make_healed: Callable[..., HealedNode], backend: str) -> None:
+    healed = make_healed(backend)
+    args = {"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"], "backend": backend}
+    assert healed.node.module("pod_firewall", args)["changed"]
+    for words in ("-F", "-X", "-t nat -F HUMANZ-POSTROUTING"):
+        healed.node.run(f"ip6tables-{backend}", *words.split())
+    done = healed.heal()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"put back in table nat of ip6tables-{backend}: chain HUMANZ-POSTROUTING",
+        f"put back in table filter of ip6tables-{backend}: chain HUMANZ-FORWARD, the jump in FORWARD",
+    ]
+    assert not healed.node.module("pod_firewall", args)["changed"]
+    assert healed.heal().stdout == ""
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)
     for table in ("filter", "nat"):
@@ -209,7 +226,7 @@ def test_a_file_without_jumps_heals_the_chains(healed: HealedNode) -> None:
     healed.node.run("sed", "-i", "/^# jump/d", "/etc/humanz-cni/rules.v4")
     healed.iptables("-F HUMANZ-FORWARD")
     healed.iptables("-D FORWARD 2")
-    assert healed.heal().stdout == "put back in table filter: chain HUMANZ-FORWARD\n"
+    assert healed.heal().stdout == "put back in table filter of iptables-nft: chain HUMANZ-FORWARD\n"
     assert healed.heal().stdout == ""
 
 
@@ -220,7 +237,7 @@ def test_a_file_without_jumps_heals_the_chains(healed: HealedNode) -> None:
         (
             "/etc/humanz-cni/rules.v4",
             "*nat\n:HUMANZ-POSTROUTING - [0:0]\n-A HUMANZ-POSTROUTING -j NOBODY",
-            "table nat: ",
+            "table nat of iptables: ",
         ),
         (
             "/etc/humanz-cni/rules.v4",
