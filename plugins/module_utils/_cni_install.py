@@ -22,6 +22,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -302,10 +303,18 @@ class Plugin(Resource):
         _directories.make([directory, *places], os.path.join(directory, DIRECTORIES))
         if not actual["library"]:
             self._library.install()
-        for key, executable in (("launcher", self._launcher), ("command", self._command)):
-            if actual[key] != desired[key]:
-                executable.replace()
+        scripts = (("launcher", self._launcher), ("command", self._command))
+        with contextlib.ExitStack() as stack:
+            staged = [stack.enter_context(one.staged()) for key, one in scripts if actual[key] != desired[key]]
+            for put in staged:
+                put()
         remove_libraries(directory, keep=(self._library.path, before))
+
+    def undo(self, before):
+        """Take away the library if nothing names it: both scripts were proven before either was put into its place."""
+        launcher = self._launcher.read() or {}
+        if not before["library"] and library_of(launcher.get("text")) != self._library.path:
+            shutil.rmtree(self._library.path, ignore_errors=True)
 
     def result(self, actual, desired):
         """Return what was installed, and where."""

@@ -112,6 +112,10 @@ class NoPlugin(Resource):
         for path in [*actual["directories"], self._library_dir]:
             _remove_if_empty(path)
 
+    def undo(self, before):
+        """Say that there is no way back: what pods had is gone."""
+        raise ConvergeError("what was removed stays removed: run this again")
+
     def _rules(self, *families):
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
         for library in libraries(self._library_dir):

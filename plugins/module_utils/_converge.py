@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read, compare, apply, prove: the one shape of every module of this collection.
+"""Read, compare, apply, prove, or undo: the one shape of every module of this collection.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -53,6 +53,10 @@ class Resource:
         """Make the node's state the desired one."""
         raise ConvergeError("%s cannot be written" % type(self).__name__)
 
+    def undo(self, before):
+        """Make the node's state the one *before* again, where ``apply`` has failed halfway."""
+        self.apply(self.read(), before)
+
     def result(self, actual, desired):
         """Return further return values of the module, a dict; under ``warnings``, texts to be shown as such."""
         return {}
@@ -64,8 +68,9 @@ def converge(module, build):
     :param module: the AnsibleModule; its check mode and diff mode are honoured.
     :param build: called with the module, returns its Resource; raises ConvergeError for a wrong option.
 
-    What was applied is read back; a state that is still another one is a failure, not a success. Only one module at a
-    time does all this on a node: two runs that meet there follow each other.
+    What was applied is read back; a state that is still another one is a failure, not a success. After a failure, what
+    was changed is put back. Only one module at a time does all this on a node: two runs that meet there follow each
+    other.
     """
     try:
         with _alone():
@@ -73,7 +78,7 @@ def converge(module, build):
     except ConvergeError as exc:
         module.fail_json(msg=str(exc), **exc.facts)
     except OSError as exc:
-        module.fail_json(msg="%s: %s" % (exc.filename or "this node", exc.strerror or exc))
+        module.fail_json(msg=_words(exc))
     module.exit_json(**result)
 
 
@@ -86,6 +91,12 @@ def _converge(module, resource):
     if module._diff:
         result["diff"] = {"before": resource.render(actual), "after": resource.render(desired)}
     if result["changed"] and not module.check_mode:
+        _apply(resource, actual, desired)
+    return result
+
+
+def _apply(resource, actual, desired):
+    try:
         resource.apply(actual, desired)
         reached = resource.read()
         if reached != desired:
@@ -93,7 +104,29 @@ def _converge(module, resource):
                 "%s was applied but the node shows another state" % type(resource).__name__,
                 diff={"before": resource.render(desired), "after": resource.render(reached)},
             )
-    return result
+    except ConvergeError as exc:
+        raise ConvergeError("%s: %s" % (exc, _undo(resource, actual)), **exc.facts) from exc
+    except OSError as exc:
+        raise ConvergeError("%s: %s" % (_words(exc), _undo(resource, actual))) from exc
+
+
+def _undo(resource, before):
+    """Put back what a failed change has changed; return how that went, for the end of its message."""
+    try:
+        if resource.read() != before:
+            resource.undo(before)
+        if resource.read() == before:
+            return "everything is as it was before this task"
+        why = "it is still in another state"
+    except ConvergeError as exc:
+        why = str(exc)
+    except OSError as exc:
+        why = _words(exc)
+    return "not everything could be put back as it was before this task (%s)" % why
+
+
+def _words(exc):
+    return "%s: %s" % (exc.filename or "this node", exc.strerror or exc)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import tempfile
@@ -43,8 +44,12 @@ class Executable:
         """Return what :meth:`read` said as text, for a diff."""
         return "%s: mode %s\n%s" % (self.path, state["mode"], state["text"]) if state else ""
 
-    def replace(self):
-        """Write it beside its place, prove it, and rename it. If that raises, nothing has changed."""
+    @contextlib.contextmanager
+    def staged(self):
+        """Write it beside its place and prove it; the context's value is a function that renames it into its place.
+
+        What was not put there is gone with the context.
+        """
         directory, name = os.path.split(self.path)
         for leftover in glob.glob(os.path.join(glob.escape(directory), ".%s.*.tmp" % glob.escape(name))):
             os.unlink(leftover)
@@ -56,11 +61,14 @@ class Executable:
                 os.fchmod(stream.fileno(), int(MODE, 8))
                 os.fsync(stream.fileno())
             self.prove(temporary)
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        sync_directory(directory)
+            yield lambda: self._put(temporary)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+    def _put(self, temporary):
+        os.replace(temporary, self.path)
+        sync_directory(os.path.dirname(self.path))
 
 
 def read_script(path):

@@ -87,7 +87,7 @@ class KernelSettings(Resource):
         """Remember, load, set, write. What is to be put back is forgotten last, so that a second attempt knows it."""
         self._write_before(actual["before"], dict(actual["before"], **desired["before"]))
         for name, loaded in sorted(actual["modules"].items()):
-            if not loaded:
+            if desired["modules"][name] and not loaded:
                 self._load(name)
         leaders = sorted(desired["sysctls"], key=lambda key: (_sysctl.follows(key, desired["sysctls"]), key))
         for key in leaders:

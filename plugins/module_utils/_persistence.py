@@ -139,7 +139,8 @@ class Persistence(Resource):
             self._systemctl_run("disable", "--now", "--quiet", *going)
         for path in changed:
             _owned.write(path, desired["files"][path])
-            self._remove_directory(path)
+            if desired["files"][path] is None:
+                self._remove_directory(path)
         if self._systemctl:
             self._start(changed, actual, desired)
             if NETWORKMANAGER_CONF in changed and self._manager_runs:
@@ -162,7 +163,7 @@ class Persistence(Resource):
                 self._systemctl_run("restart", name)
 
     def _remove_directory(self, path):
-        if self._files[path] is None and os.path.dirname(path) in OWN_DIRECTORIES:
+        if os.path.dirname(path) in OWN_DIRECTORIES:
             with contextlib.suppress(OSError):  # something else is in it
                 os.rmdir(os.path.dirname(path))
 

@@ -112,7 +112,7 @@ class Ruleset:
         for hook in hooks:
             # Read again: other programs place their rules in these chains at any time.
             base, own = self._chains(hook)
-            lines += _pod_rules.transaction(hook, base, own, self._rules[hook.table])
+            lines += _pod_rules.transaction(hook, base, own, _pod_rules.own_rules(hook, desired[hook.table]))
         if lines:
             self._iptables.restore("\n".join(lines) + "\n")
         if actual["file"] != desired["file"]:

@@ -126,6 +126,11 @@ def wanted(hook, rules):
     return [":%s - [0:0]" % hook.chain, jump(hook)] + rules if rules else []
 
 
+def own_rules(hook, lines):
+    """Return the rules of our chain among *lines*, as of :func:`seen` or :func:`wanted`."""
+    return [line for line in lines if line.startswith("-A %s " % hook.chain)]
+
+
 def transaction(hook, base, own, rules):
     """Return the lines for iptables-restore that make *rules* the content of our chain, and jump to it.
 

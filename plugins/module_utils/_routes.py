@@ -244,11 +244,13 @@ class Routes(Resource):
         return dict(lists, routes=len(after))
 
     def apply(self, actual, desired):
-        try:
-            self._write_files(desired.files)
-            self._batch(commands(actual.routes, desired.routes))
-        except ConvergeError as exc:
-            raise ConvergeError("%s: %s" % (exc, self._roll_back(actual))) from exc
+        self._write_files(desired.files)
+        self._batch(commands(actual.routes, desired.routes))
+
+    def undo(self, before):
+        """Undo one change after the other, even if the kernel refuses some."""
+        self._batch(commands(self.read().routes, before.routes), "-force")
+        self._write_files(before.files)
 
     def _write_files(self, files):
         for path, text in files.items():
@@ -268,15 +270,6 @@ class Routes(Resource):
             where = re.search(r"Command failed -:(\d+)", err)
             failed = lines[int(where.group(1)) - 1] if where else "ip -batch"
             raise ConvergeError("`%s`: %s" % (failed, err.splitlines()[0] if err else "exit code %d" % code))
-
-    def _roll_back(self, actual):
-        """Undo what was done of a change; return a sentence that says how that went."""
-        try:
-            self._batch(commands(self.read().routes, actual.routes), "-force")
-            self._write_files(actual.files)
-        except ConvergeError as exc:
-            return "the routes could not all be put back (%s)" % exc
-        return "the routes are as they were before"
 
 
 def _name(protocol):

@@ -392,7 +392,7 @@ def test_a_directory_that_cannot_be_written_is_named_and_nothing_is_lost(node: N
     result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE)})
     assert result["failed"]
     assert result["msg"].startswith(directory)
-    assert result["msg"].endswith("Read-only file system")
+    assert result["msg"].endswith("Read-only file system: everything is as it was before this task")
 
     node.run("umount", directory)
     assert present(node)["changed"]

@@ -247,7 +247,7 @@ exec {shutil.which("ip")} "$@"
         path="/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     )
     assert "`route add 100.100.2.0/24 via 200.0.0.30 proto 217 table 254`" in result["msg"]
-    assert "File exists: the routes are as they were before" in result["msg"]
+    assert "File exists: everything is as it was before this task" in result["msg"]
     nested.run("rm", "/usr/local/bin/ip")
     nested.ip("route del blackhole 100.100.2.0/24")
     assert everything(nested) == before

@@ -146,3 +146,14 @@ def test_a_unit_that_cannot_start_says_why(disk: dict[str, Any]) -> None:
     actual = resource.read()
     with pytest.raises(ConvergeError, match=r"humanz-cni.service failed: Job failed.: route 100.100.1.0/24 is held by"):
         resource.apply(actual, resource.desired(actual))
+
+
+def test_a_unit_that_cannot_start_takes_all_of_it_along(disk: dict[str, Any]) -> None:
+    systemd = Systemd()
+    resource = _persistence.Persistence(systemd.run, "systemctl", wanted())
+    before = resource.read()
+    resource.apply(before, resource.desired(before))
+    systemd.units["humanz-cni-heal.timer"][1] = "failed"
+    resource.undo(before)
+    assert resource.read() == before
+    assert set(disk.values()) == {None}
