@@ -37,7 +37,7 @@ def read_only(node: Node, path: str) -> None:
 
 
 def fails(node: Node, module: str, args: dict[str, Any], words: str) -> None:
-    """Run a module that must fail, for the reason *words*, and change nothing that lasts; then have it succeed."""
+    """Run a module that must fail, for the reason *words*, and change nothing that lasts."""
     before = everything(node)
     result = node.module(module, args)
     assert words in result["msg"]
