@@ -89,8 +89,7 @@ class KernelSettings(Resource):
         for name, loaded in sorted(actual["modules"].items()):
             if desired["modules"][name] and not loaded:
                 self._load(name)
-        leaders = sorted(desired["sysctls"], key=lambda key: (_sysctl.follows(key, desired["sysctls"]), key))
-        for key in leaders:
+        for key in _sysctl.in_order(desired["sysctls"]):
             # Read again: setting one key may have set this one as well.
             if desired["sysctls"][key] not in (None, _sysctl.read(key)):
                 _sysctl.write(key, desired["sysctls"][key])
@@ -112,7 +111,7 @@ class KernelSettings(Resource):
         return result
 
     def _files(self):
-        settings = ["%s = %s" % pair for pair in sorted(self._sysctls.items())]
+        settings = ["%s = %s" % (key, self._sysctls[key]) for key in _sysctl.in_order(self._sysctls)]
         return {
             self._paths["sysctl"]: _owned.compose("node_kernel", settings) if settings else None,
             self._paths["modules"]: _owned.compose("node_kernel", self._modules) if self._modules else None,

@@ -75,8 +75,23 @@ def followers(key):
 
 def follows(key, leaders):
     """Return whether the kernel sets *key* along with one of *leaders*."""
-    patterns = [pattern for leader in leaders for pattern in FOLLOWERS.get(leader, ())]
+    patterns = [pattern for leader in leaders if leader != key for pattern in FOLLOWERS.get(leader, ())]
     return any(re.match(re.escape(pattern).replace(r"\*", "[^.]+") + "$", key) for pattern in patterns)
+
+
+def in_order(sysctls):
+    """Return the keys of *sysctls*, a dict, in the order in which they are to be set.
+
+    What the kernel sets along with a key comes after it. Router advertisements are let in before and shut out after
+    IPv6 is forwarded: rt6_purge_dflt_routers() of net/ipv6/route.c forgets the routes that came with others.
+    """
+
+    def rank(key):
+        if key.endswith(".accept_ra"):
+            return 0 if sysctls[key] == "2" else 3
+        return 2 if follows(key, sysctls) else 1
+
+    return sorted(sysctls, key=lambda key: (rank(key), key))
 
 
 def overrides(sysctl_file, sysctls):

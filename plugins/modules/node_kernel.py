@@ -12,6 +12,8 @@ short_description: Kernel parameters and modules that pods need
 version_added: 0.1.0
 description:
   - Loads kernel modules and sets kernel parameters, now and for every boot.
+  - Where the kernel is to forward IPv6, an interface that takes router advertisements goes on taking them, so that the
+    node keeps a default route or an address that it has from there.
   - Remembers each parameter's value from before the first change, and that of parameters which the kernel changes along
     with it, and puts them back when the parameter is wanted no more.
 options:
@@ -23,14 +25,21 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  pod_cidrs:
+    description:
+      - The networks of this node's own pods, in CIDR notation. What is forwarded is their families.
+      - Without any, IPv4 is forwarded.
+    type: list
+    elements: str
+    default: []
   sysctls:
     description:
       - The parameters and their values. A dot within a name, as in the interface C(eth0.100), is written as a slash.
+      - By default C(net.bridge.bridge-nf-call-iptables), C(net.bridge.bridge-nf-call-ip6tables), and for the families
+        of O(pod_cidrs) C(net.ipv4.ip_forward) and C(net.ipv6.conf.all.forwarding), all 1. With IPv6 also
+        C(net.ipv6.conf.INTERFACE.accept_ra), 2 for each interface on which the kernel has learned a route from a router
+        advertisement, as one that forwards takes them only then.
     type: dict
-    default:
-      net.ipv4.ip_forward: 1
-      net.bridge.bridge-nf-call-iptables: 1
-      net.bridge.bridge-nf-call-ip6tables: 1
   modules:
     description: The modules that provide them. One that is built into the kernel counts as loaded.
     type: list
@@ -60,6 +69,7 @@ attributes:
     platforms: linux
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - humanz.cni._plan
 seealso:
   - module: ansible.posix.sysctl
   - module: community.general.modprobe
@@ -71,13 +81,13 @@ EXAMPLES = r"""
 - name: Let the node forward pods' traffic, and iptables see what crosses a bridge
   humanz.cni.node_kernel:
 
-- name: Forward IPv6 as well
+- name: Forward what the cluster's plan says, with IPv6 if pods have addresses of it
   humanz.cni.node_kernel:
-    sysctls:
-      net.ipv4.ip_forward: 1
-      net.ipv6.conf.all.forwarding: 1
-      net.bridge.bridge-nf-call-iptables: 1
-      net.bridge.bridge-nf-call-ip6tables: 1
+    plan: "{{ cluster.plan }}"
+
+- name: Forward both families
+  humanz.cni.node_kernel:
+    pod_cidrs: [100.100.0.0/24, "fd00:100::/64"]
 
 - name: Put everything back
   humanz.cni.node_kernel:
@@ -115,19 +125,17 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _sysctl
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _forwarding, _owned, _sysctl
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 from ansible_collections.humanz.cni.plugins.module_utils._kernel_settings import KernelSettings
 
-DEFAULT_SYSCTLS = {
-    "net.ipv4.ip_forward": 1,
-    "net.bridge.bridge-nf-call-iptables": 1,
-    "net.bridge.bridge-nf-call-ip6tables": 1,
-}
 
-
-def _sysctls(values):
-    """Return the option sysctls with texts as values. Raises ConvergeError that names key and value."""
+def _sysctls(params):
+    """Return the parameters wanted, with texts as values. Raises ConvergeError that names key and value."""
+    values = params["sysctls"]
+    if values is None:
+        families = _forwarding.families_of(_checks.networks("pod_cidrs", params["pod_cidrs"]))
+        return _forwarding.sysctls(families, _owned.read(params["sysctl_file"]))
     for key, value in values.items():
         if not _sysctl.KEY.match(key):
             raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
@@ -145,7 +153,7 @@ def _settings(module):
     return KernelSettings(
         run=module.run_command,
         modprobe=module.get_bin_path("modprobe"),
-        sysctls=_sysctls(params["sysctls"]) if wanted else {},
+        sysctls=_sysctls(params) if wanted else {},
         modules=params["modules"] if wanted else [],
         paths={name: params[name + "_file"] for name in ("sysctl", "modules", "before")},
     )
@@ -156,7 +164,9 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "sysctls": {"type": "dict", "default": DEFAULT_SYSCTLS},
+            "plan": {"type": "str"},
+            "pod_cidrs": {"type": "list", "elements": "str", "default": []},
+            "sysctls": {"type": "dict"},
             "modules": {"type": "list", "elements": "str", "default": ["br_netfilter"]},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-humanz-cni.conf"},
             "modules_file": {"type": "path", "default": "/etc/modules-load.d/humanz-cni.conf"},

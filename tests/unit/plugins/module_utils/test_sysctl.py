@@ -56,6 +56,12 @@ def test_follows() -> None:
     assert not _sysctl.follows("net.ipv4.conf.eth0.forwarding", [BRIDGE])
 
 
+def test_router_advertisements_are_let_in_first_and_shut_out_last() -> None:
+    forwarding, one, accept = "net.ipv6.conf.all.forwarding", "net.ipv6.conf.a.forwarding", "net.ipv6.conf.a.accept_ra"
+    assert _sysctl.in_order({BRIDGE: "1", forwarding: "1", accept: "2"}) == [accept, BRIDGE, forwarding]
+    assert _sysctl.in_order({accept: "1", one: "1", forwarding: "0"}) == [forwarding, one, accept]
+
+
 class Kernel:
     """A kernel below *root* whose bridge keys come with the module br_netfilter."""
 

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel parameters that pods' packets need, for each family of their addresses.
+
+A kernel that forwards IPv6 forgets the routes that it learned from router advertisements, and learns no more, except on
+interfaces whose accept_ra is 2. A node that has its default route or its address from there must keep it.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _sysctl
+
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+BRIDGE = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
+ACCEPT_RA = "net.ipv6.conf.%s.accept_ra"
+IPV6_ROUTES = "/proc/net/ipv6_route"
+RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
+
+
+def sysctls(families, sysctl_file):
+    """Return the parameters and their values, both texts.
+
+    :param families: the families of the pods' addresses, 4 and 6.
+    :param sysctl_file: the text of the file of ours that sets them at boot, or None. An interface that it keeps
+        advertisements for stays among the values, also at a moment without any.
+    """
+    wanted = {FORWARDING[family]: "1" for family in families}
+    wanted.update(dict.fromkeys(BRIDGE, "1"))
+    if 6 in families:
+        kept = [key for key, value in _sysctl.parse(sysctl_file or "") if _is_kept(key, value)]
+        advertised = [ACCEPT_RA % name.replace(".", "/") for name in advertised_devices()]
+        kept += [key for key in advertised if _sysctl.read(key) == "1"]
+        wanted.update(dict.fromkeys(kept, "2"))
+    return wanted
+
+
+def families_of(cidrs):
+    """Return the families of *cidrs*; IPv4 if there are none."""
+    return sorted({ipaddress.ip_network(cidr).version for cidr in cidrs}) or [4]
+
+
+def advertised_devices():
+    """Return the names of the interfaces on which the kernel itself learned a route from a router advertisement.
+
+    Where systemd-networkd or NetworkManager listen to advertisements in its place, there are none.
+    """
+    lines = (_files.read_text(IPV6_ROUTES) or "").splitlines()
+    fields = [line.split() for line in lines]
+    return sorted({words[9] for words in fields if int(words[8], 16) & RTF_ADDRCONF})
+
+
+def _is_kept(key, value):
+    return (
+        value == "2"
+        and re.match(re.escape(ACCEPT_RA).replace("%s", "[^.]+") + r"\Z", key) is not None
+        and os.path.exists(_sysctl.path_of(key))
+    )
