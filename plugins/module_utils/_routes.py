@@ -138,6 +138,10 @@ def next_hop_problems(kernel, routes):
     return [text for text in lines if text]
 
 
+def _of_family(family, routes):
+    return [route for route in routes if ipaddress.ip_network(route.dst).version == family]
+
+
 class Routes(Resource):
     """The routes of one protocol number in one table, and the files that say what they are to be."""
 
@@ -193,10 +197,9 @@ class Routes(Resource):
         return _kept_ways.moved(kernel, _kept_ways.kept(self.foreign), before, after)
 
     def _guard(self, actual, routes):
-        """Return why not so many routes may go at once, as a list of at most one line."""
-        params = self.module.params
-        total, removed = len(actual.routes), [actual.routes[name] for name in actual.routes if name not in routes]
-        if not removed or params["force"]:
+        """Return why not so many routes may go at once, as lines, at most one for each family."""
+        removed = [actual.routes[name] for name in actual.routes if name not in routes]
+        if not removed or self.module.params["force"]:
             return []
         if actual.files[self.state_file] is None:
             return [
@@ -204,17 +207,26 @@ class Routes(Resource):
                 " or say force if these routes may go"
                 % (self.protocol, len(removed), describe(removed[0]), self.state_file)
             ]
-        if not routes:
-            if params["allow_empty"] or total == 1:
-                return []
-            return ["routes: the list is empty, but the node has %d: say allow_empty if all of them may go" % total]
+        sizes = (
+            (family, *(len(_of_family(family, some)) for some in (actual.routes.values(), routes.values(), removed)))
+            for family in (4, 6)
+        )
+        return [text for text in (self._too_many(*size) for size in sizes) if text]
+
+    def _too_many(self, family, total, wanted, removed):
+        """Return why not *removed* of the node's *total* routes of one *family* may go at once, or None.
+
+        An inventory that has lost one family of its addresses is as wrong as one that has lost its nodes.
+        """
+        params = self.module.params
+        if removed and not wanted and total > 1:
+            text = "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go"
+            return None if params["allow_empty"] else text % (family, total)
         most = max(FREE_TO_PRUNE, total * params["max_prune"] // 100)
-        if len(removed) > most:
-            return [
-                "routes: %d of the node's %d would go, more than %d (max_prune is %d %%): say force if they may"
-                % (len(removed), total, most, params["max_prune"])
-            ]
-        return []
+        if wanted and removed > most:
+            text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): say force if"
+            return text % (removed, total, family, most, params["max_prune"]) + " they may"
+        return None
 
     def _text(self, routes):
         """Return the text of the state file: lines for ``ip -force -batch``, which adds what is missing."""
@@ -254,7 +266,7 @@ class Routes(Resource):
 
     def _write_files(self, files):
         for path, text in files.items():
-            if text is not None or os.path.exists(path):
+            if text != _owned.read(path):
                 _owned.write(path, text)
             if text is None and path == PROTOCOL_NAMES:
                 with contextlib.suppress(OSError):  # Debian 12 has files in it, Debian 13 has no such directory

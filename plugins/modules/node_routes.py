@@ -52,12 +52,13 @@ options:
     choices: [present, absent]
     default: present
   allow_empty:
-    description: Whether an empty list may remove more than one route.
+    description: Whether a list without routes of an address family may remove more than one of it.
     type: bool
     default: false
   max_prune:
     description:
-      - At most this percentage of the node's routes is removed in one run, and never fewer than three.
+      - At most this percentage of the node's routes of an address family is removed in one run, and never fewer than
+        three.
       - Something is wrong with the inventory if most of the cluster's nodes are gone at once.
     type: int
     default: 50

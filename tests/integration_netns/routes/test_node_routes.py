@@ -199,7 +199,7 @@ def test_a_protocol_number_of_others_is_refused(nested: Node, protocol: int) -> 
         (20, [], {"allow_empty": True}, None),
         (3, many(1), {}, None),
         (10, many(5), {}, None),
-        (10, many(4), {}, "6 of the node's 10 would go, more than 5"),
+        (10, many(4), {}, "6 of the node's 10 of IPv4 would go, more than 5"),
         (10, many(4), {"max_prune": 60}, None),
         (10, many(4), {"force": True}, None),
         (10, [], {"force": True}, None),
@@ -216,6 +216,56 @@ def test_how_many_routes_may_go_at_once(
     else:
         assert result["routes"] == len(gets)
         assert len(ours(nested)) == len(gets)
+
+
+def ipv6(count: int) -> list[dict[str, str]]:
+    return [{"dst": "fd00:100:0:%d::/64" % number, "via": "fd00:200::%d" % (number + 20)} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("gets", "options", "refusal"),
+    [
+        (many(10), {}, "the list has none of IPv6, but the node has 10: say allow_empty"),
+        (ipv6(10), {}, "the list has none of IPv4, but the node has 10: say allow_empty"),
+        (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would go, more than 5"),
+        (many(10) + ipv6(5), {}, None),
+        (many(10), {"allow_empty": True}, None),
+    ],
+)
+def test_how_many_routes_of_a_family_may_go_at_once(
+    nested: Node, gets: list[dict[str, str]], options: dict[str, Any], refusal: str | None
+) -> None:
+    routes(nested, many(10) + ipv6(10))
+    before = everything(nested)
+    result = routes(nested, gets, **options)
+    if refusal:
+        assert refusal in result["msg"]
+        assert everything(nested) == before
+    else:
+        assert len(ours(nested)) + len(ours(nested, "-6")) == len(gets)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "-6 route del fd00:100:0:1::/64",
+        "-6 route flush proto 217",
+        "-6 route replace fd00:100:0:1::/64 via fd00:200::77 proto 217",
+        "-6 route append fd00:100:0:1::/64 via fd00:200::77 proto 217",
+        "-6 route add fd00:100:0:1::/64 via fd00:200::77 proto 217 metric 9",
+        "-6 route replace blackhole fd00:100:0:1::/64 proto 217",
+        "-6 route add fd00:100:0:9::/64 proto 217 nexthop via fd00:200::20 nexthop via fd00:200::30",
+    ],
+)
+def test_damage_to_ipv6_routes_is_seen_and_repaired(nested: Node, damage: str) -> None:
+    routes(nested, ipv6(3))
+    expected = everything(nested)
+    nested.ip(damage)
+    assert everything(nested) != expected
+    assert routes(nested, ipv6(3), check=True)["changed"]
+    assert routes(nested, ipv6(3))["changed"]
+    assert everything(nested) == expected
+    assert not routes(nested, ipv6(3))["changed"]
 
 
 def test_a_protocol_number_in_use_without_a_state_file_is_somebody_elses(nested: Node) -> None:
