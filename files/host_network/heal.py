@@ -114,8 +114,8 @@ def parse_route(line):
     if words[:2] != ["route", "add"] or not {"via", "proto", "table"} <= set(options):
         raise ValueError("cannot be understood: %s" % line)
     dst = words[2]
-    for host in ("/32", "/128"):  # ip leaves them out
-        dst = dst[: -len(host)] if dst.endswith(host) else dst
+    host = "/128" if ":" in dst else "/32"  # ip leaves it out
+    dst = dst[: -len(host)] if dst.endswith(host) else dst
     return Route(dst, options["via"], "-6" if ":" in dst else "-4", options["proto"], options["table"], line)
 
 

@@ -16,6 +16,6 @@ class ActionModule(NodeAction):
     def from_plan(self, part, task_vars):
         return {
             "pod_cidrs": part["pod_cidrs"],
-            "node_ip": part["node_ips"][0],
+            "node_ip": part["node_ips"],
             "cluster_cidr": part["cluster_cidrs"][0],
         }

@@ -13,6 +13,8 @@ import re
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
+IPV6_MTU = 1280  # bytes that every link must carry, RFC 8200
+
 
 def networks(option, cidrs, families=(4, 6)):
     """Return the networks *cidrs* in canonical CIDR notation. Raises ConvergeError."""
@@ -52,8 +54,11 @@ def absolute_path(option, path):
     return path
 
 
-def mtu(option, size):
-    """Return *size*, in bytes, if it can be that of an interface, or 0. Raises ConvergeError."""
+def mtu(option, size, pod_cidrs=()):
+    """Return *size*, in bytes, if pods in *pod_cidrs* can have it on their interfaces, or 0. Raises ConvergeError."""
     if size and not 68 <= size <= 65535:
         raise ConvergeError("%s: %d must be 0, or 68 to 65535 bytes" % (option, size))
+    ipv6 = [cidr for cidr in pod_cidrs if ":" in cidr]
+    if size and ipv6 and size < IPV6_MTU:
+        raise ConvergeError("%s: %d must be %d bytes or more for IPv6, as in %s" % (option, size, IPV6_MTU, ipv6[0]))
     return size

@@ -63,6 +63,15 @@ def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None,
     return conf
 
 
+def require_one(option, pod_cidrs):
+    """Raise ConvergeError unless *pod_cidrs*, the value of *option*, fit into :func:`conf_text`."""
+    if len(pod_cidrs) > 1:
+        raise ConvergeError(
+            "%s: %s are %d networks, and the format conf has room for one: it must be conflist"
+            % (option, ", ".join(pod_cidrs), len(pod_cidrs))
+        )
+
+
 def conf_text(name, bridge, cluster_cidr, pod_cidr):
     """Return the single configuration of the humanz-cni blog series, part 1: its keys, order, indentation and end."""
     conf = {

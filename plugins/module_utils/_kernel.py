@@ -70,8 +70,9 @@ Link = collections.namedtuple("Link", "index name kind mtu operstate up master m
 Link.__doc__ = """A network device. *kind* is as in ``ip link add type``, or "" for a physical one; *mtu* in bytes;
 *operstate* as in ``ip link``, such as UP or DOWN; *master* the index of its bridge or 0; texts are never None."""
 
-Address = collections.namedtuple("Address", "device address prefixlen")
-Address.__doc__ = """A local address, as text, on the device of that name."""
+Address = collections.namedtuple("Address", "device address prefixlen duplicate")
+Address.__doc__ = """A local address, as text, on the device of that name. *duplicate* is whether another machine was
+found to have it, which the kernel looks for with IPv6 only; it is of no use then."""
 
 Route = collections.namedtuple("Route", "dst via device protocol type table metric tos")
 Route.__doc__ = """A route. *dst* is CIDR notation or ``default``; *via* the next hop's address, "" for none, or several
@@ -122,6 +123,7 @@ class Kernel:
                 # On a point-to-point link IFA_ADDRESS is the peer's.
                 address=message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"),
                 prefixlen=message["prefixlen"],
+                duplicate=bool(message["flags"] & 0x08),  # IFA_F_DADFAILED
             )
             for message in messages
             if message["family"] == family

@@ -14,12 +14,18 @@ import ipaddress
 import socket
 import sys
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _kept_ways, _routes
-from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import CniConf
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _checks,
+    _cni_conf,
+    _forwarding,
+    _kept_ways,
+    _routes,
+    _sysctl,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
 
-COMMANDS = {"ip": "iproute2", "iptables": "iptables", "iptables-restore": "iptables"}
+COMMANDS = {4: ("iptables", "iptables-restore"), 6: ("ip6tables", "ip6tables-restore")}
 OLDEST_PYTHON = (3, 8)
 
 Part = collections.namedtuple("Part", "pod_cidrs node_ips routes protocol table bridge")
@@ -35,7 +41,9 @@ def findings(part, find_command):
     :param find_command: a function that returns the path of a command, or None.
     """
     wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
-    found += _python() + _commands(find_command)
+    own = _forwarding.families_of(part.pod_cidrs)
+    found += _python() + _commands(find_command, own)
+    found += _without_ipv6(part) if 6 in own else []
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
         routes = [route for family in families for route in kernel.routes(family, part.table)]
@@ -57,25 +65,29 @@ def findings(part, find_command):
 
 def refused(options):
     """Return what the modules that follow would refuse of *options*, the module's, a text each."""
-    checks = [(_checks.device, "bridge"), (_checks.network_name, "name"), (_checks.mtu, "mtu")]
+    pod_cidrs = options["pod_cidrs"]
+    checks = [
+        (_checks.device, "bridge", options["bridge"]),
+        (_checks.network_name, "name", options["name"]),
+        (_checks.mtu, "mtu", options["mtu"], pod_cidrs),
+    ]
     if options["uplink"]:
-        checks.append((_checks.device, "uplink"))
-    found = []
-    for check, option in checks:
-        try:
-            check("pod_network_" + option, options[option])
-        except ConvergeError as exc:
-            found.append(str(exc))
-    return found + _foreign_conf(options["conf_dir"], options["format"], options["foreign"])
+        checks.append((_checks.device, "uplink", options["uplink"]))
+    if options["format"] == "conf":
+        checks.append((_cni_conf.require_one, "pod_cidr", pod_cidrs))
+    found = [_refusal(check, "pod_network_" + option, *values) for check, option, *values in checks]
+    conf = _cni_conf.CniConf(options["conf_dir"], options["format"], "", options["foreign"] == "keep")
+    found.append(_refusal(lambda: conf.desired(conf.read())))
+    return [text for text in found if text]
 
 
-def _foreign_conf(conf_dir, form, foreign):
-    conf = CniConf(conf_dir, form, "", foreign == "keep")
+def _refusal(check, *values):
+    """Return why *check* refuses *values*, or None."""
     try:
-        conf.desired(conf.read())
+        check(*values)
     except ConvergeError as exc:
-        return [str(exc)]
-    return []
+        return str(exc)
+    return None
 
 
 def _python():
@@ -84,28 +96,49 @@ def _python():
     return ["Python %s: is too old: 3.8 or later is needed" % sys.version.split()[0]]
 
 
-def _commands(find_command):
+def _commands(find_command, families):
+    packages = {"ip": "iproute2"}
+    packages.update((name, "iptables") for family in families for name in COMMANDS[family])
     return [
         "command %s: is not on this node: install its package, %s" % (name, package)
-        for name, package in sorted(COMMANDS.items())
+        for name, package in sorted(packages.items())
         if not find_command(name)
     ]
 
 
+def _without_ipv6(part):
+    """Find that the pods' bridge, or one that is made in its place, would have no IPv6."""
+    key = "net.ipv6.conf.%s.disable_ipv6"
+    names = [name for name in (part.bridge, "default") if _sysctl.read(key % name.replace(".", "/")) is not None]
+    cidr = next(cidr for cidr in part.pod_cidrs if ":" in cidr)
+    if not names:
+        return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: start it without ipv6.disable=1" % cidr]
+    found = key % names[0].replace(".", "/")
+    if _sysctl.read(found) == "0":
+        return []
+    return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, found)]
+
+
 def _node_ips(node_ips, addresses):
     """Other nodes send this node's pods' traffic to its node IP."""
-    held = {address.address for address in addresses}
+    held = {address.address: address for address in addresses}
     shown = ", ".join(
         "%s on %s" % (address.address, address.device)
         for address in addresses
         if not ipaddress.ip_address(address.address).is_loopback
         and not ipaddress.ip_address(address.address).is_link_local
     )
-    return [
+    lines = [
         "pod_network_node_ip %s: is on no interface of this node, which has %s: must be one of its addresses"
         % (node_ip, shown or "no address")
         for node_ip in node_ips
         if node_ip not in held
+    ]
+    return lines + [
+        "pod_network_node_ip %s: another machine on %s has it too (duplicate address detection): give each its own"
+        % (node_ip, held[node_ip].device)
+        for node_ip in node_ips
+        if node_ip in held and held[node_ip].duplicate
     ]
 
 
@@ -152,7 +185,8 @@ def _overlaps(prefixes, foreign):
         key=lambda item: _start(item[0]),
     )
     starts = [_start(network) for network, _route in routes]
-    connected = [item for item in routes if not item[1].via and item[1].device]
+    # A blackhole of IPv6 is on lo.
+    connected = [item for item in routes if not item[1].via and item[1].device and item[1].type == "unicast"]
     lines = []
     for name, cidr in prefixes:
         wanted = ipaddress.ip_network(cidr)

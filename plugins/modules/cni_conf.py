@@ -38,7 +38,8 @@ options:
       - V(conflist) writes C(10-humanz-cni-plugin.conflist), a list that other plugins can be chained in.
       - V(conf) writes C(10-humanz-cni-plugin.conf), the file of the humanz-cni blog series as it stands there, with
         this node's network filled in. It has only the keys that follow from O(name), O(bridge), O(cluster_cidr) and
-        O(pod_cidrs); everything else is left to the plugin's defaults, and the CNI version is 0.3.1.
+        O(pod_cidrs); everything else is left to the plugin's defaults, and the CNI version is 0.3.1. It has room for
+        one network, of either address family, so that dual stack takes V(conflist).
       - A file of ours in the other format is removed once the new one stands.
     type: str
     choices: [conflist, conf]
@@ -53,7 +54,8 @@ options:
     default: humanz-cni0
   pod_cidrs:
     description:
-      - The networks of this node's own pods, in CIDR notation. A pod gets an address of each.
+      - The networks of this node's own pods, in CIDR notation. A pod gets an address of each, in this order, and a
+        default route for each address family.
       - Needed with O(state=present), unless O(plan) is given.
     type: list
     elements: str
@@ -78,13 +80,16 @@ options:
     default: []
   mtu:
     description:
-      - The MTU, in bytes, of the bridge and of the pods' interfaces.
+      - The MTU, in bytes, of the bridge and of the pods' interfaces. IPv6 takes 1280 or more.
       - 0 takes that of the interface that holds O(node_ip), or leaves it to the plugin if there is no O(node_ip).
     type: int
     default: 0
   node_ip:
-    description: The address by which the other nodes reach this one.
-    type: str
+    description:
+      - The address by which the other nodes reach this one; with dual stack, one for each address family.
+      - Where they are on several interfaces, the smallest MTU counts.
+    type: list
+    elements: str
   hairpin:
     description: Whether a pod can reach itself through a service.
     type: bool
@@ -146,9 +151,16 @@ EXAMPLES = r"""
   humanz.cni.cni_conf:
     pod_cidrs:
       - 100.100.0.0/24
-    node_ip: 200.0.0.10
+    node_ip: [200.0.0.10]
 
-- name: The same, as the cluster's plan says
+- name: Attach this node's pods with both address families
+  humanz.cni.cni_conf:
+    pod_cidrs:
+      - 100.100.0.0/24
+      - fd00:100::/64
+    node_ip: [200.0.0.10, "fd00:200::10"]
+
+- name: Attach them as the cluster's plan says
   humanz.cni.cni_conf:
     plan: "{{ cluster.plan }}"
 
@@ -232,6 +244,7 @@ def _present(module):
 
 
 def _conf(params, bridge, pod_cidrs):
+    _cni_conf.require_one("pod_cidrs", pod_cidrs)
     if not params["cluster_cidr"]:
         raise ConvergeError("cluster_cidr: the network of all nodes' pods is needed with format=conf")
     cluster_cidr = _checks.networks("cluster_cidr", [params["cluster_cidr"]])[0]
@@ -241,7 +254,7 @@ def _conf(params, bridge, pod_cidrs):
 
 def _conflist(module, bridge, pod_cidrs):
     params = module.params
-    mtu = _mtu(module)
+    mtu = _mtu(module, pod_cidrs)
     versions = [params["cni_version"]] + params["cni_versions"]
     chained, not_chained = _cni_conf.choose_chained(
         module.run_command, params["cni_bin_dir"], params["chain"], versions
@@ -252,26 +265,34 @@ def _conflist(module, bridge, pod_cidrs):
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 
 
-def _mtu(module):
+def _mtu(module, pod_cidrs):
     """Return the MTU for the file, 0 if the plugin is to decide. Raises ConvergeError."""
-    mtu, node_ip = _checks.mtu("mtu", module.params["mtu"]), module.params["node_ip"]
-    if mtu or not node_ip:
+    mtu, node_ips = _checks.mtu("mtu", module.params["mtu"], pod_cidrs), module.params["node_ip"]
+    if mtu or not node_ips:
         return mtu
-    try:
-        address = ipaddress.ip_address(node_ip)
-    except ValueError as exc:
-        raise ConvergeError("node_ip: %s must be an address such as 200.0.0.10" % node_ip) from exc
+    wanted = [_address(text) for text in node_ips]
     _kernel.require_pyroute2(module)
     with _kernel.Kernel() as kernel:
         mtus = {link.name: link.mtu for link in kernel.links()}
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        for found in kernel.addresses(family):
-            if ipaddress.ip_address(found.address) == address:
-                return mtus[found.device]
-    raise ConvergeError(
-        "node_ip: no interface of this node has the address %s: it must be an address of the node, or mtu must be given"
-        % node_ip
-    )
+        held = {
+            ipaddress.ip_address(found.address): mtus[found.device]
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for found in kernel.addresses(family)
+        }
+    for address in wanted:
+        if address not in held:
+            raise ConvergeError(
+                "node_ip: no interface of this node has the address %s: it must be an address of the node, or mtu must "
+                "be given" % address
+            )
+    return min(held[address] for address in wanted)
+
+
+def _address(text):
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError as exc:
+        raise ConvergeError("node_ip: %s must be an address such as 200.0.0.10" % text) from exc
 
 
 def _resource(module):
@@ -297,7 +318,7 @@ def main():
             "cni_version": {"type": "str", "choices": VERSIONS, "default": "1.0.0"},
             "cni_versions": {"type": "list", "elements": "str", "choices": VERSIONS, "default": []},
             "mtu": {"type": "int", "default": 0},
-            "node_ip": {"type": "str"},
+            "node_ip": {"type": "list", "elements": "str"},
             "hairpin": {"type": "bool", "default": True},
             "chain": {
                 "type": "list",

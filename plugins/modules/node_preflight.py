@@ -12,10 +12,10 @@ short_description: Find on a node what stands against its part of the plan
 version_added: 0.1.0
 description:
   - Fails with everything that keeps the node from taking its part in the pod network, in one message.
-  - Finds a node IP that is on no interface, next hops that are not on a network of this node or are its own address,
-    routes of others that hold one of the prefixes or overlap with one, prefixes that would take over the way to the
-    default gateway or to the address that the SSH connection comes from, a bridge that is in another pod network, and
-    commands that are missing.
+  - Finds a node IP that is on no interface or that another machine has as well, IPv6 that is off, next hops that are
+    not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
+    one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
+    from, a bridge that is in another pod network, and commands that are missing.
   - Finds names and numbers that the modules after it would refuse.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:

@@ -127,6 +127,12 @@ def test_blog_file_is_exact(conf: Conf) -> None:
     assert (conf.directory / CONF_NAME).read_text() == BLOG
 
 
+def test_blog_file_with_ipv6(conf: Conf) -> None:
+    assert conf.module(format="conf", pod_cidrs=["fd00:100::/64"], cluster_cidr="fd00:100::/48")["changed"]
+    text = BLOG.replace("100.100.0.0/16", "fd00:100::/48").replace("100.100.0.0/24", "fd00:100::/64")
+    assert (conf.directory / CONF_NAME).read_text() == text
+
+
 def test_s_152_s_153_plugins_are_chained_where_they_can_run(conf: Conf) -> None:
     conf.plugin("portmap", "0.4.0", "1.0.0")
     conf.plugin("bandwidth", "0.3.1", "0.4.0")
@@ -164,7 +170,8 @@ def test_mtu(conf: Conf) -> None:
     assert conf.module(node_ip=None)["mtu"] == 0
     assert "mtu" not in conf.read()["plugins"][0]
     conf.node.ip("addr add 2001:db8::10/64 dev peer0 nodad")
-    assert conf.module(node_ip="2001:db8::10", pod_cidrs=["100.100.0.0/24", "fd00::/64"])["mtu"] == 1400
+    for node_ip in ("2001:db8::10", ["2001:db8:0::10", "200.0.0.10"], ["200.0.0.10", "2001:db8::10"]):
+        assert conf.module(node_ip=node_ip, pod_cidrs=["100.100.0.0/24", "fd00::/64"])["mtu"] == 1400
     assert conf.read()["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "100.100.0.0/24"}], [{"subnet": "fd00::/64"}]]
     assert conf.read()["plugins"][0]["ipam"]["routes"] == [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
 
@@ -276,7 +283,13 @@ def test_other_files_are_in_nobodys_way(conf: Conf) -> None:
         ({"format": "conf", "cluster_cidr": None}, "cluster_cidr: the network of all nodes' pods is needed"),
         ({"node_ip": "200.0.0.11"}, "no interface of this node has the address 200.0.0.11"),
         ({"node_ip": "ubuntu-nested-1"}, "node_ip: ubuntu-nested-1 must be an address"),
+        (
+            {"format": "conf", "pod_cidrs": ["100.100.0.0/24", "fd00::/64"]},
+            "pod_cidrs: 100.100.0.0/24, fd00::/64 are 2 networks, and the format conf has room for one",
+        ),
+        ({"node_ip": ["200.0.0.10", "2001:db8::9"]}, "no interface of this node has the address 2001:db8::9"),
         ({"mtu": 10}, "mtu: 10 must be 0, or 68 to 65535"),
+        ({"mtu": 1279, "pod_cidrs": ["fd00::/64"]}, "mtu: 1279 must be 1280 bytes or more for IPv6, as in fd00::/64"),
         ({"name": "my network"}, "name: 'my network'"),
         ({"bridge": "humanz-cni-bridge0"}, "bridge: 'humanz-cni-bridge0'"),
         ({"plan": "/tmp/plan"}, "plan is on the controller"),

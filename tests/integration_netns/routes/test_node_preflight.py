@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -108,6 +110,119 @@ def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
     assert problems(nested, path="/usr/bin")[:2] == [
         "n1: command iptables: is not on this node: install its package, iptables",
         "n1: command iptables-restore: is not on this node: install its package, iptables",
+    ]
+
+
+DUAL = {
+    "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
+    "node_ips": ["200.0.0.10", "fd00:200::10"],
+    "routes": [*PART["routes"], {"dst": "fd00:100:0:1::/64", "via": "fd00:200::20"}],
+}
+IPV6 = {"pod_cidrs": ["fd00:100::/64"], "node_ips": ["fd00:200::10"], "routes": DUAL["routes"][-1:]}
+
+
+@pytest.mark.parametrize("part", [DUAL, IPV6])
+def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str, Any]) -> None:
+    assert problems(nested, **part) == []
+    nested.module("node_routes", {"routes": part["routes"]})
+    nested.ip("link add humanz-cni0 type bridge")
+    for cidr in part["pod_cidrs"]:
+        nested.ip(f"addr add {cidr.replace('0/', '1/') if '.' in cidr else 'fd00:100::1/64'} dev humanz-cni0")
+    nested.ip("link set humanz-cni0 up")
+    assert problems(nested, **part) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "ip -6 addr add fd00:100::1/60 dev enp1s0 nodad",
+            [
+                "pod_network_pod_cidr fd00:100::/64: overlaps the route `fd00:100::/60 dev enp1s0 proto kernel metric "
+                "256`: one of both must be another network",
+                "route fd00:100:0:1::/64: overlaps the route `fd00:100::/60 dev enp1s0 proto kernel metric 256`: one "
+                "of both must be another network",
+            ],
+        ),
+        (
+            "ip -6 route add fd00:100:0:1::/64 via fd00:200::20",
+            [
+                "route fd00:100:0:1::/64: is held by somebody else: `fd00:100:0:1::/64 via fd00:200::20 dev enp8s0 "
+                "proto boot metric 1024`: remove that one, or give the node another pod CIDR"
+            ],
+        ),
+        (
+            "ip -6 addr del fd00:200::10/64 dev enp8s0",
+            [
+                "pod_network_node_ip fd00:200::10: is on no interface of this node, which has 200.0.0.10 on enp8s0, "
+                "192.168.122.10 on enp1s0: must be one of its addresses",
+                "next hop fd00:200::20: is unreachable (Network is unreachable): it must be an address on a network "
+                "that this node has an interface in",
+            ],
+        ),
+        (
+            "ip -6 addr add fd00:200::20/64 dev enp1s0 nodad",
+            ["next hop fd00:200::20: is an address of this node: give each node a node IP of its own"],
+        ),
+        (
+            "ip -6 addr del fd00:200::10/64 dev enp8s0; ip -6 addr add fd00:200::10/128 dev enp8s0 nodad; "
+            "ip -6 route add fd00:200::/64 via fd00:200::1 dev enp8s0 onlink",
+            [
+                "next hop fd00:200::20: is behind the router fd00:200::1 on enp8s0: it must be an address on a network "
+                "that this node has an interface in"
+            ],
+        ),
+        (
+            "sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
+            [
+                "pod_network_pod_cidr fd00:100::/64: IPv6 is off on this node: its sysctl "
+                "net.ipv6.conf.default.disable_ipv6 must be 0"
+            ],
+        ),
+        (
+            "ip link add humanz-cni0 type bridge; ip link set humanz-cni0 up; ip addr add fd00:100:0:7::1/64 dev "
+            "humanz-cni0 nodad",
+            [
+                "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: the bridge humanz-cni0 is in fd00:100:0:7::/64: "
+                "to change it, take the pods off this node and run humanz.cni.reset on it first"
+            ],
+        ),
+        ("ip -6 route add blackhole fd00:100::/48", []),
+    ],
+)
+def test_what_stands_against_ipv6(nested: Node, command: str, expected: list[str]) -> None:
+    nested.run("sh", "-ec", command)
+    assert sorted(problems(nested, **DUAL)) == sorted("n1: " + line for line in expected)
+
+
+def test_an_ipv6_address_of_another_machine_is_named(make_node: Callable[[], Node]) -> None:
+    node, other = make_node(), make_node()
+    node.wire("enp8s0", other, "lan")
+    other.ip("addr add fd00:200::10/64 dev lan nodad")
+    node.ip("addr add fd00:200::10/64 dev enp8s0")
+    deadline = time.monotonic() + 10
+    while "dadfailed" not in node.ip("-6 addr show dev enp8s0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert problems(node, **IPV6)[0] == (
+        "n1: pod_network_node_ip fd00:200::10: another machine on enp8s0 has it too (duplicate address detection): "
+        "give each its own"
+    )
+
+
+def test_missing_commands_for_ipv6(nested: Node) -> None:
+    nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
+    assert problems(nested, path="/usr/bin", **IPV6)[:2] == [
+        "n1: command ip6tables: is not on this node: install its package, iptables",
+        "n1: command ip6tables-restore: is not on this node: install its package, iptables",
+    ]
+
+
+def test_options_that_dual_stack_has_no_room_for(nested: Node) -> None:
+    assert problems(nested, **DUAL, format="conf", mtu=1279) == [
+        "n1: pod_network_mtu: 1279 must be 1280 bytes or more for IPv6, as in fd00:100::/64",
+        "n1: pod_network_pod_cidr: 100.100.0.0/24, fd00:100::/64 are 2 networks, and the format conf has room for one: "
+        "it must be conflist",
     ]
 
 
