@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
 
-from . import links, netlink, owner, store
+from . import disk, links, netlink, owner, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 
@@ -20,6 +20,7 @@ def run(request, _finish):
         spoofcheck.remove(of_owner)
     data_dir, durable = store.data_dir(request.conf)
     released = release(store.Store(data_dir, request.network, durable), of_owner)
+    released += _release_elsewhere(data_dir, of_owner)
     if store.is_delegated(request.conf):
         from . import delegate
 
@@ -54,6 +55,27 @@ def _renamed(sock, of_owner):
 
 def _is_of(link, of_owner):
     return link.kind == "veth" and (link.alias == of_owner.alias or link.mac == of_owner.host_mac)
+
+
+def _release_elsewhere(data_dir, of_owner):
+    """Release what *of_owner* has by a configuration that named another directory than *data_dir*; return that."""
+    from . import elsewhere
+
+    released = []
+    for other in elsewhere.data_dirs():
+        reservations = store.Store(other, of_owner.network, durable=True)
+        if other.rstrip("/") != data_dir.rstrip("/") and _has_record(reservations, of_owner):
+            released += [one for one in release(reservations, of_owner) if one not in released]
+    return released
+
+
+def _has_record(reservations, of_owner):
+    """Say whether *reservations* have a record of *of_owner*; a directory out of use may be broken."""
+    try:
+        return disk.exists(reservations.path_of(of_owner.host_veth))
+    except OSError as exc:
+        disk.complain(store.io_error(exc, reservations.path).message)
+        return False
 
 
 def release(reservations, of_owner):

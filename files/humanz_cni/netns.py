@@ -10,7 +10,7 @@ from .errors import INVALID_ENVIRONMENT, INVALID_NETNS, UNKNOWN_CONTAINER, CNIEr
 
 CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
-_HOST = "/proc/self/ns/net"
+HOST = "/proc/self/ns/net"
 
 
 def open_namespace(path):
@@ -43,7 +43,7 @@ def refuse_own(descriptor, override):
 
 def is_own(descriptor):
     """Say whether *descriptor* is the namespace that the process is in."""
-    given, own = posix.fstat(descriptor), posix.stat(_HOST)
+    given, own = posix.fstat(descriptor), posix.stat(HOST)
     return (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino)
 
 
@@ -54,7 +54,7 @@ class Inside:
         self._descriptor = descriptor
 
     def __enter__(self):
-        self._host = posix.open(_HOST, posix.O_RDONLY | posix.O_CLOEXEC)
+        self._host = posix.open(HOST, posix.O_RDONLY | posix.O_CLOEXEC)
         _set(self._descriptor)
 
     def __exit__(self, *_exception):

@@ -57,7 +57,7 @@ def reserve(store, owner, sets, requested, boot, facts, restored=False):
         if state.boot != boot:
             if state.boot is None and not restored:
                 raise StateLost
-            _forget_earlier_boots(store, boot)
+            _begin_boot(store, boot)
         held = store.record(owner)
         if held is not None:
             raise CNIError(
@@ -149,10 +149,10 @@ def _addresses(of_range, start, end):
             yield Assignment(address, of_range)
 
 
-def _forget_earlier_boots(store, boot):
+def _begin_boot(store, boot):
     from . import survey
 
-    survey.forget(store, lambda _name, record: record.get("boot") != boot)
+    survey.begin_boot(store, boot)
 
 
 def _exhausted(store, number, range_set):

@@ -41,7 +41,7 @@ def run(reservations, network, bridge, sets, boot):
     with reservations.locked() as state:
         if state.boot == boot:
             return
-        survey.forget(reservations, lambda _name, record: record.get("boot") != boot)
+        survey.begin_boot(reservations, boot)
         for holder, addresses in found:
             _put_back(reservations, holder, addresses, boot)
         state.remember(boot, ())

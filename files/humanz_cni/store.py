@@ -62,7 +62,8 @@ class Store:
     """The reservations of the network *name* in *data_dir*; *durable* if they must survive a power failure."""
 
     def __init__(self, data_dir, name, durable=False):
-        self.path = "%s/%s" % (data_dir.rstrip("/"), name)
+        self.data_dir = data_dir.rstrip("/")
+        self.path = "%s/%s" % (self.data_dir, name)
         self.durable = durable
 
     def create(self):

@@ -5,6 +5,7 @@
 
 from . import disk
 from .address import Address
+from .store import DATA_DIR
 
 
 def addresses(store):
@@ -32,6 +33,15 @@ def forget(store, is_stale):
     if gone:
         store.sync()
     return gone
+
+
+def begin_boot(store, boot):
+    """Forget all records of earlier boots than *boot*, and note where those of this one are. With the lock held."""
+    forget(store, lambda _name, record: record.get("boot") != boot)
+    if store.data_dir != DATA_DIR:
+        from . import elsewhere
+
+        elsewhere.note(store.data_dir)
 
 
 def first_free(store, candidates):

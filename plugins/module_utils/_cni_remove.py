@@ -106,6 +106,7 @@ class NoPlugin(Resource):
         for path in actual["networks"]:
             shutil.rmtree(path)
             _remove_if_empty(os.path.dirname(path))
+        shutil.rmtree(os.path.join(self._data_dir, _cni_state.NOTES), ignore_errors=True)
         _remove_if_empty(self._data_dir)
         remove_libraries(self._library_dir)
         remove(self._record)

@@ -17,23 +17,34 @@ from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import TYPE
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
 _LOCK = "lock"
+NOTES = ".elsewhere"  # where the plugin notes other data directories, see files/humanz_cni/elsewhere.py
 
 
 def networks(data_dir, conf_dir):
     """Return the paths of all networks' directories, sorted.
 
     :param data_dir: a directory that is the plugin's alone.
-    :param conf_dir: the CNI configurations, which may name other directories. Those may be shared with other plugins.
+    :param conf_dir: the CNI configurations, which may name other directories, or have done so since boot. Those may be
+        shared with other plugins.
     """
     names = os.listdir(data_dir) if os.path.isdir(data_dir) else []
     found = {os.path.join(data_dir, name) for name in names}
     found = {path for path in found if os.path.isfile(os.path.join(path, _LOCK))}
-    return sorted(found.union(filter(_is_ours, _configured(conf_dir))))
+    return sorted(found.union(filter(_is_ours, _configured(conf_dir)), filter(_is_ours, _noted(data_dir))))
 
 
 def reservations(paths):
     """Return the reserved addresses of the networks whose directories are *paths*."""
     return sorted(name for path in paths for name in os.listdir(path) if _is_address(name))
+
+
+def _noted(data_dir):
+    """Generate the directories in the data directories that configurations named before."""
+    notes = os.path.join(data_dir, NOTES)
+    for name in os.listdir(notes) if os.path.isdir(notes) else []:
+        other = os.path.normpath(os.readlink(os.path.join(notes, name)))
+        for network in os.listdir(other) if os.path.isdir(other) else []:
+            yield os.path.join(other, network)
 
 
 def _configured(conf_dir):

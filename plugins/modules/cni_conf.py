@@ -110,6 +110,8 @@ options:
     description:
       - The directory in which the plugin keeps reserved addresses. By default one below C(/run), which a reboot empties
         when it ends the pods.
+      - It may be changed while pods are attached. Their reservations stay where they are, and are found there when the
+        pods end.
     type: path
   log_file:
     description: A file to which the plugin appends a line for each of its calls, instead of sending it to the journal.

@@ -6,7 +6,7 @@
 import json
 import os
 
-from .. import netconf, request, store
+from .. import elsewhere, netconf, request, store
 from ..errors import CNIError
 
 PLUGIN = "humanz-cni"
@@ -52,7 +52,7 @@ def find(conf_dir, data_dirs):
     """Return the Networks of this node, sorted by name, and the problems that were met, a list of texts.
 
     :param conf_dir: the directory of CNI configurations.
-    :param data_dirs: directories of records, beside the default one and those that the configurations name.
+    :param data_dirs: directories of records, beside the default one and those that configurations name or have named.
     """
     networks = {}
     problems = []
@@ -67,7 +67,7 @@ def find(conf_dir, data_dirs):
                 _add_conf(network, path, conf)
         except _Problem as problem:
             problems.append(str(problem))
-    for data_dir in sorted({store.DATA_DIR, *data_dirs, *(key[0] for key in networks)}):
+    for data_dir in sorted({*elsewhere.data_dirs(), *data_dirs, *(key[0] for key in networks)}):
         for name in _network_directories(data_dir, problems):
             network(data_dir, name)
     return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems

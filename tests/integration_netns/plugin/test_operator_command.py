@@ -315,12 +315,14 @@ def test_what_cannot_be_read_is_named_and_stops_nothing(operator: Operator, runt
     assert "10.9.0.2" in done.stdout
 
 
-def test_a_data_directory_on_disk_is_found_by_its_configuration_or_by_option(
+def test_a_data_directory_on_disk_is_found_by_its_configuration_by_a_former_one_or_by_option(
     operator: Operator, runtime: Runtime
 ) -> None:
     conf = small()
     conf["ipam"]["dataDir"] = "/var/lib/pods"
     runtime.add(conf)
+    assert operator.statuses() == {"10.9.0.2": "live"}
+    runtime.node.run("rm", "-r", "/run/humanz-cni/.elsewhere")
     assert operator.statuses() == {}
     assert operator.statuses("list", "--data-dir", "/var/lib/pods") == {"10.9.0.2": "live"}
 

@@ -346,6 +346,21 @@ def test_absent_finds_what_a_configuration_keeps_elsewhere(node: Node, form: str
     assert absent(node)["changed"] is False
 
 
+def test_absent_finds_what_a_former_configuration_keeps_elsewhere(node: Node) -> None:
+    conf = {**BLOG, "dataDir": "/var/lib/pods"}
+    present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    runtime.add(conf)
+    node.run("sh", "-c", "mkdir /var/lib/pods/theirs; touch /var/lib/pods/theirs/lock")
+
+    assert absent(node)["failed"] is True
+    assert absent(node, force=True)["changed"] is True
+
+    assert node.run("ls", "/var/lib/pods").stdout == "theirs\n"
+    assert node.run("ls", "/run/humanz-cni", check=False).returncode != 0
+    assert absent(node)["changed"] is False
+
+
 def test_absent_leaves_the_references_addresses_in_a_shared_directory(node: Node) -> None:
     """host-local keeps its lock file empty; a network that was attached by it before may have the same name."""
     conf = nested()

@@ -17,6 +17,7 @@ from humanz_cni.owner import Owner
 
 OWNER = Owner("net1", "pod1", "eth0")
 BOOT = "this-boot"
+NOW = 1_800_000_000
 RECORD: dict[str, Any] = {
     **OWNER.document(), "addresses": ["10.9.0.2"], "boot": BOOT, "netns": "/nowhere", "time": 1000, "pod": "",
 }  # fmt: skip
@@ -31,15 +32,17 @@ VALID = "cni.dev/valid-attachments"
         ({}, {"veth1"}, True),
         ({"netns": "/proc/self/ns/net"}, set(), False),
         ({"netns": "/dev/null"}, set(), True),
+        ({"netns": "/proc"}, set(), True),
         ({"netns": ""}, set(), True),
-        ({"time": int(time.time())}, set(), False),
-        ({"time": int(time.time()) + 3600}, set(), True),
+        ({"time": NOW}, set(), False),
+        ({"time": NOW + 3600}, set(), True),
         ({"boot": "earlier"}, {OWNER.host_veth}, True),
         ({"link": "veth7"}, {"veth7"}, False),
         ({"link": "veth7"}, {OWNER.host_veth}, True),
     ],
 )
-def test_a_record(further: dict[str, Any], links: set[str], stale: bool) -> None:
+def test_a_record(further: dict[str, Any], links: set[str], stale: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)
     assert reclaim.is_stale({**RECORD, **further}, BOOT, links) is stale
 
 

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Data directories that configurations have named since boot: a DEL may come when its configuration names another one.
+
+Each is a symbolic link, named by a digest of where it leads to.
+"""
+
+import _sha1
+import posix
+
+from . import disk, store
+
+_NOTES = "/.elsewhere"  # in the default directory; no network's name begins so
+
+
+def note(data_dir):
+    """Note that there may be records in *data_dir*, which has no slash at its end. An ADD is as good without."""
+    notes = store.DATA_DIR + _NOTES
+    try:
+        disk.make_directory(notes, 0o755)
+        posix.symlink(data_dir + "/", "%s/%s" % (notes, _sha1.sha1(data_dir.encode()).hexdigest()))
+    except FileExistsError:
+        return
+    except OSError as exc:
+        disk.complain("%s: %s" % (notes, exc.strerror))
+
+
+def data_dirs():
+    """Return all directories that may have records: the default one and those noted, with a slash at their end."""
+    notes = store.DATA_DIR + _NOTES
+    try:
+        return [store.DATA_DIR, *(posix.readlink("%s/%s" % (notes, name)) for name in sorted(posix.listdir(notes)))]
+    except OSError:  # most nodes have none
+        return [store.DATA_DIR]
