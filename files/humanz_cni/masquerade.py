@@ -10,7 +10,6 @@ Traffic within the subnet and to multicast groups keeps its source, as with the 
 from . import nftables
 from .address import Network
 from .errors import INTERNAL, CNIError
-from .netlink import NetlinkError
 from .owner import ALIAS
 
 FAMILIES = {"ip": 2, "ip6": 10, "bridge": 7}  # NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE
@@ -21,18 +20,22 @@ _NAME_LENGTH = 80
 _EINVAL, _EPROTONOSUPPORT = 22, 93
 
 
-def ensure(name, subnets):
-    """Masquerade what leaves the *subnets* (Networks) of the network *name*, where that is not done already."""
-    sock = nftables.Socket()
+def ensure(name, subnets, rehearse=False):
+    """Masquerade what leaves the *subnets* (Networks) of the network *name*, where that is not done already.
+
+    :param rehearse: only try whether the kernel can. Raises CNIError if it cannot.
+    """
     try:
-        for subnet in subnets:
-            family = _FAMILY[subnet.address.bits]
-            if not nftables.has_rule(sock, family, ALIAS, _chain(name, subnet), _comment(name)):
-                sock.transaction(*_creation(family, name, subnet))
-    except NetlinkError as exc:
+        sock = nftables.Socket(rehearse)
+        try:
+            for subnet in subnets:
+                family = _FAMILY[subnet.address.bits]
+                if not nftables.has_rule(sock, family, ALIAS, _chain(name, subnet), _comment(name)):
+                    sock.transaction(*_creation(family, name, subnet))
+        finally:
+            sock.close()
+    except OSError as exc:
         raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
-    finally:
-        sock.close()
 
 
 def is_there(name, subnet):

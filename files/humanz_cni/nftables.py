@@ -47,15 +47,20 @@ _BE32 = Struct(">I")
 
 
 class Socket(netlink.Socket):
-    """A connection to nf_tables of the network namespace that the process is in when it is opened."""
+    """A connection to nf_tables of the network namespace that the process is in when it is opened.
 
-    def __init__(self):
+    :param rehearse: whether transactions are only tried: the kernel drops one whose end does not come.
+    """
+
+    def __init__(self, rehearse=False):
         super().__init__(NETLINK_NETFILTER)
+        boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
+        self._begin = _BATCH_BEGIN, 0, boundary
+        self._end = () if rehearse else [(_BATCH_END, 0, boundary)]
 
     def transaction(self, *messages):
         """Carry out *messages*, tuples of type, flags and body, all or none. Raises NetlinkError."""
-        boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
-        self.request((_BATCH_BEGIN, 0, boundary), *messages, after=[(_BATCH_END, 0, boundary)])
+        self.request(self._begin, *messages, after=self._end)
 
 
 def has_rule(sock, family, table, chain, comment):

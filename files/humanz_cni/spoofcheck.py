@@ -37,7 +37,19 @@ def ensure(of_owner, mac):
         finally:
             sock.close()
     except OSError as exc:
-        raise CNIError(INTERNAL, "macspoofchk: nf_tables refuses the rules: %s" % exc.strerror) from exc
+        raise _refused(exc) from exc
+
+
+def rehearse():
+    """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
+    try:
+        sock = nftables.Socket(rehearse=True)
+        try:
+            sock.transaction(*_dispatch())
+        finally:
+            sock.close()
+    except OSError as exc:
+        raise _refused(exc) from exc
 
 
 def remove(of_owner):
@@ -69,6 +81,10 @@ def is_there(of_owner):
         )
     finally:
         sock.close()
+
+
+def _refused(exc):
+    return CNIError(INTERNAL, "macspoofchk: nf_tables refuses the rules: %s" % exc.strerror)
 
 
 def _dispatch():

@@ -25,6 +25,7 @@ def run(request, _finish):
     missing = []
     if bridge:
         missing = _check_bridge(sock, conf, bridge)
+    _check_kernel(sock, conf)
     if conf.ipam:
         _check_pool(conf)
     if conf.delegated:
@@ -68,6 +69,25 @@ def _gateway_holder(sock, conf, bridge):
     from . import vlan
 
     return links.get(sock, vlan.gateway_name(bridge.name, conf.vlans.tag))
+
+
+def _check_kernel(sock, conf):
+    """Raise CNIError if the kernel lacks what the configuration needs of it; nothing is changed."""
+    try:
+        if conf.vlans:
+            from . import vlan
+
+            vlan.require_filtering(sock, conf.vlans)
+        if conf.mac_check:
+            from . import spoofcheck
+
+            spoofcheck.rehearse()
+        if conf.masquerade and conf.ipam:
+            from . import masquerade
+
+            masquerade.ensure(conf.name, [one[0].subnet for one in conf.ipam.sets], rehearse=True)
+    except CNIError as exc:
+        raise _unavailable(exc.message, exc.details) from exc
 
 
 def _check_pool(conf):

@@ -17,7 +17,7 @@ from .netlink import NetlinkError, attribute, attributes, nested, text, u32
 _RTM_DELLINK, _RTM_SETLINK = 17, 19
 _AF_BRIDGE = 7
 _IFLA_AF_SPEC, _IFLA_BRIDGE_VLAN_INFO = 26, 2
-_IFLA_BR_VLAN_FILTERING = 7
+_IFLA_BR_VLAN_FILTERING, _IFLA_BR_VLAN_PROTOCOL = 7, 8
 _RTEXT_FILTER_BRVLAN = 2
 _PVID, _UNTAGGED = 2, 4
 _INFO = Struct("=HH")  # flags, VLAN
@@ -26,7 +26,7 @@ FILTERING = nested(links.IFLA_INFO_DATA, attribute(_IFLA_BR_VLAN_FILTERING, b"\1
 
 _HIGHEST = 4094
 _DEFAULT = 1
-_EEXIST, _EOPNOTSUPP = 17, 95
+_EEXIST, _EINVAL, _EOPNOTSUPP = 17, 22, 95
 
 
 class Vlans:
@@ -99,6 +99,30 @@ def _id(item, key, path):
 def gateway_name(bridge_name, tag):
     """Return the name of the node's own interface in VLAN *tag* of a bridge, which has the gateway's addresses."""
     return "%s.%d" % (bridge_name, tag)
+
+
+def require_filtering(sock, vlans):
+    """Raise CNIError 2 if the kernel's bridges cannot keep their ports' VLANs apart, which *vlans* need.
+
+    Nothing is made, as the requests are for a bridge that there is not, and do not ask to create it. Before it says so,
+    the kernel checks what it knows: the length of a bridge's address, and, if it has VLANs, their protocol.
+    """
+    knows_bridges = _refusal(sock, attribute(links.IFLA_ADDRESS, b"\0")) == _EINVAL
+    protocol = nested(links.IFLA_INFO_DATA, attribute(_IFLA_BR_VLAN_PROTOCOL, b"\0\0"))
+    if knows_bridges and _refusal(sock, b"", protocol) == links.ENODEV:
+        raise _unsupported(vlans)
+
+
+def _refusal(sock, values, data=b""):
+    """Return the error number for a bridge's attributes *values* and options *data*, 0 for none."""
+    body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, "no bridge") + values
+    try:
+        sock.request(
+            (links.RTM_NEWLINK, 0, body + nested(links.IFLA_LINKINFO, text(links.IFLA_INFO_KIND, "bridge"), data))
+        )
+    except NetlinkError as exc:
+        return exc.errno
+    return 0
 
 
 def ensure_filtering(sock, name, vlans):
@@ -191,11 +215,13 @@ def failed(doing, exc, vlans):
     """Return the CNIError for the NetlinkError *exc*, which *vlans* have met."""
     if exc.errno != _EOPNOTSUPP:
         return CNIError(INTERNAL, "%s: %s" % (doing, exc.strerror))
+    return _unsupported(vlans, "%s: %s; " % (doing, exc.strerror))
+
+
+def _unsupported(vlans, what=""):
     asked = "vlan: %d" % vlans.tag if vlans.tag else "vlanTrunk: %s" % show(vlans.trunk)
-    return CNIError(
-        UNSUPPORTED_FIELD, asked + " is not supported: this kernel has no VLAN filtering for bridges",
-        "%s: %s; it takes CONFIG_BRIDGE_VLAN_FILTERING" % (doing, exc.strerror),
-    )  # fmt: skip
+    text = asked + " is not supported: this kernel has no VLAN filtering for bridges"
+    return CNIError(UNSUPPORTED_FIELD, text, what + "it takes CONFIG_BRIDGE_VLAN_FILTERING")
 
 
 def _change(kind, index, members):

@@ -12,6 +12,7 @@ import sys
 import pytest
 from node import Node
 from runtime import Outcome, Runtime, nested
+from system_calls import traced
 from test_plugin_traffic import SERVER, source_seen
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
@@ -138,3 +139,18 @@ def test_an_unknown_backend(runtime: Runtime) -> None:
     runtime.pod("pod1")
 
     assert "ipMasqBackend" in runtime.fail("ADD", {**CONF, "ipMasqBackend": "ebtables"})["msg"]
+
+
+@pytest.mark.parametrize(("key", "socket"), [("ipMasq", 3), ("macspoofchk", 2)])
+def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtime, key: str, socket: int) -> None:
+    conf = {**nested(), key: True}
+    runtime.add(nested(), "pod2")
+    runtime.pod("pod1")
+    before = runtime.state()
+
+    lacking = ["-o", "/dev/null", "-e", f"inject=socket:error=EPROTONOSUPPORT:when={socket}"]
+    outcome = traced(runtime, "ADD", conf, lacking)
+
+    assert outcome.document["msg"] == f"{key}: nf_tables refuses the rules: Protocol not supported"
+    assert "Traceback" not in outcome.error
+    assert runtime.state() == before

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from runtime import Outcome, Runtime, nested
+from system_calls import traced
+from test_plugin_vlan import is_able
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 SMALL = nested(("10.9.0.0/30",), cniVersion="1.1.0")  # one address for pods
@@ -193,18 +195,66 @@ def test_s_100_pods_that_are_cut_off(runtime: Runtime, command: str, said: str) 
     ready(runtime, CONF)  # without pods nobody is cut off, and ADD makes the bridge whole
 
 
+VLANS = [{"vlan": 100}, {"vlanTrunk": [{"id": 5}]}, {"vlan": 100, "vlanTrunk": [{"minID": 5, "maxID": 7}]}]
+
+
+@pytest.mark.parametrize("keys", VLANS, ids=["vlan", "trunk", "both"])
+@pytest.mark.parametrize("bridge", ["no bridge", "a bridge"])
+def test_s_100_vlans_take_a_kernel_that_filters_them(runtime: Runtime, keys: dict[str, Any], bridge: str) -> None:
+    conf = {**CONF, **keys}
+    if bridge == "a bridge":
+        runtime.node.ip("link add br1 type bridge")
+    before = runtime.state()
+    if is_able(runtime):
+        ready(runtime, conf)
+        return
+
+    error = runtime.fail("STATUS", conf, **NOTHING)
+
+    assert (error["code"], error["msg"]) == (50, runtime.fail("ADD", conf, NETNS=runtime.pod("asked"))["msg"])
+    runtime.node.run("ip", "netns", "delete", "asked")
+    assert runtime.state()["records"] == before["records"]
+
+
 def test_s_100_the_gateway_of_a_vlan_is_on_an_interface_of_its_own(runtime: Runtime) -> None:
-    """Any link of that name will do: kernels without VLANs cannot make the right one."""
     runtime.add(CONF, "pod1")
     conf = {**CONF, "vlan": 100}
-    assert runtime.fail("STATUS", conf, **NOTHING)["code"] == 51
+    assert runtime.fail("STATUS", conf, **NOTHING)["code"] == (51 if is_able(runtime) else 50)
 
-    runtime.node.ip("link add br1.100 type veth peer name other")
-    runtime.node.ip("addr add 10.9.0.1/24 dev br1.100")
-    runtime.node.ip("link set br1.100 up")
-    runtime.node.ip("addr add fd00:9::1/64 dev br1.100 nodad")
+    if is_able(runtime):
+        runtime.add(conf, "pod2")
+        assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
 
+
+RULES = [{"ipMasq": True}, {"macspoofchk": True}, {"ipMasq": True, "macspoofchk": True}]
+
+
+@pytest.mark.parametrize("keys", RULES, ids=["masquerade", "spoofcheck", "both"])
+def test_s_100_rules_are_tried_and_leave_no_trace(runtime: Runtime, keys: dict[str, Any]) -> None:
+    conf = {**CONF, **keys}
     assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.node.run("nft", "list", "ruleset").stdout == ""
+
+    runtime.add(conf, "pod1")
+    before = runtime.node.run("nft", "list", "ruleset").stdout
+    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.node.run("nft", "list", "ruleset").stdout == before
+
+
+# As a kernel without nf_tables: the second socket is the one to it, or its first message is refused.
+LACKS = {
+    "no netfilter": ["-e", "inject=socket:error=EPROTONOSUPPORT:when=2"],
+    "no nf_tables": ["-e", "inject=sendto:error=EOPNOTSUPP:when=2+"],
+}
+
+
+@pytest.mark.parametrize("options", LACKS.values(), ids=LACKS)
+@pytest.mark.parametrize(("key", "value"), [("ipMasq", True), ("macspoofchk", True)])
+def test_s_100_rules_take_a_kernel_with_nf_tables(runtime: Runtime, options: list[str], key: str, value: bool) -> None:
+    outcome = traced(runtime, "STATUS", {**CONF, key: value}, ["-o", "/dev/null", *options])
+
+    assert (outcome.status, outcome.document["code"], outcome.error) == (1, 50, "")
+    assert outcome.document["msg"].startswith(f"{key}: nf_tables refuses the rules: ")
 
 
 @pytest.mark.parametrize("further", [{"mtu": "high"}, {"ipam": {"type": "host-local"}}], ids=["mtu", "no range"])
