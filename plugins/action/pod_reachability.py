@@ -61,14 +61,22 @@ class _Results:
 
 def _targets(args, results):
     """Write the cluster of probe pods to a file."""
-    outside = [_reachability.parse_outside(text, _resolve) for text in args["outside"]]
     nodes = {host: _node(results.of(host)) for host in results.hosts}
-    cluster = {"nodes": nodes, "outside": outside, "sample": args["sample"], "masquerade": args["masquerade"]}
+    families = _reachability.families_of(nodes)
+    cluster = {
+        "nodes": nodes,
+        "families": families,
+        "outside": [
+            target for text in args["outside"] for target in _reachability.parse_outside(text, _resolve, families)
+        ],
+        "sample": args["sample"],
+        "masquerade": args["masquerade"],
+    }
     return {"file": _reachability_files.write("targets", cluster)}
 
 
 def _resolve(name):
-    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0]
+    return [found[4][0] for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
 def _node(result):

@@ -120,7 +120,8 @@ def bridge(run, name):
 
 
 def pool(network):
-    """Return how many addresses of *network* are reserved and how many it has for pods, or None without a network.
+    """Return how many addresses of each range set of *network* are reserved and how many it has for pods, or None
+    without a network. A pod has one address of each set, which with dual stack are one for each address family.
 
     Counts the files that are named by an address, which is what this plugin and host-local keep.
     """
@@ -132,31 +133,43 @@ def pool(network):
     directory = os.path.join(data_dir, network["name"])
     sets = ipam.get("ranges") or ([[ipam]] if "subnet" in ipam else [])
     names = os.listdir(directory) if os.path.isdir(directory) else []
+    reserved = [address for address in map(_address, names) if address]
+    return {"directory": directory, "sets": [_set(one_set, reserved) for one_set in sets]}
+
+
+def _set(ranges, reserved):
+    subnets = [subnet for subnet in (_subnet(of_range) for of_range in ranges) if subnet]
     return {
-        "directory": directory,
-        "reserved": sum(1 for name in names if _is_address(name)),
-        "total": sum(_size(of_range) for one_set in sets for of_range in one_set),
+        "subnets": [str(subnet) for subnet in subnets],
+        "reserved": sum(1 for address in reserved if any(address in subnet for subnet in subnets)),
+        "total": sum(_size(of_range) for of_range in ranges),
     }
 
 
+def _subnet(of_range):
+    try:
+        return ipaddress.ip_network(of_range["subnet"], strict=False)
+    except (KeyError, ValueError):
+        return None
+
+
 def _size(of_range):
-    """Return how many pods find an address in *of_range*; the network's own, its last and the gateway's are none."""
+    """Return how many pods find an address in *of_range*; the network's own, broadcast and the gateway's are none."""
     try:
         subnet = ipaddress.ip_network(of_range["subnet"], strict=False)
         first = ipaddress.ip_address(of_range.get("rangeStart", subnet.network_address + 1))
-        last = ipaddress.ip_address(of_range.get("rangeEnd", subnet.broadcast_address - 1))
+        last = ipaddress.ip_address(of_range.get("rangeEnd", subnet.broadcast_address - (subnet.version == 4)))
         gateway = ipaddress.ip_address(of_range.get("gateway", subnet.network_address + 1))
     except (KeyError, ValueError):
         return 0
     return max(0, int(last) - int(first) + 1 - (1 if first <= gateway <= last else 0))
 
 
-def _is_address(text):
+def _address(text):
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def sysctls():

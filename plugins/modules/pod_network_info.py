@@ -93,7 +93,7 @@ EXAMPLES = r"""
 
 - name: Show how full the address pool is
   ansible.builtin.debug:
-    msg: "{{ node.pool.reserved }} of {{ node.pool.total }} addresses are reserved"
+    msg: "{{ node.pool.sets[0].reserved }} of {{ node.pool.sets[0].total }} addresses are reserved"
 
 - name: Ask why a pod does not reach another one
   humanz.cni.pod_network_info:
@@ -144,10 +144,13 @@ bridge:
   sample: {"name": "humanz-cni0", "kind": "bridge", "up": true, "mac": "0a:58:64:64:00:01", "mtu": 1500,
            "alias": "humanz-cni", "addresses": ["100.100.0.1/24"], "ports": ["veth0123456789a"]}
 pool:
-  description: How many pod addresses are reserved, or null if no configuration is in force.
+  description: >-
+    How many addresses are reserved of each range set, of which a pod has one each, or null if no configuration is in
+    force.
   returned: without O(paths)
   type: dict
-  sample: {"directory": "/run/humanz-cni/humanz-cni", "reserved": 12, "total": 253}
+  sample: {"directory": "/run/humanz-cni/humanz-cni",
+           "sets": [{"subnets": ["100.100.0.0/24"], "reserved": 12, "total": 253}]}
 sysctls:
   description: The kernel settings that the pod network needs. One that the kernel does not have is null.
   returned: without O(paths)

@@ -7,13 +7,14 @@ A *cluster* is what the probe pods of a run are::
 
     {"nodes": {NODE: {"pod": [address], "port": int, "own": [address of the node], "gateways": [address]}
                or {"error": why it has no probe pod}},
+     "families": [4 and 6, those that any pod has an address of, see :func:`families_of`],
      "outside": [{"name", "address", "port" (None: ICMP echo)} or {"name", "error"}], none: each node's own gateways,
      "sample": how many peers each node is tried against at most,
      "masquerade": whether outside must not see pods' own addresses}
 
-A *check* is one connection: ``{"kind", "from", "to", "address", "port"}``. Kinds are ``pod`` (pod to pod), ``node``
-(node to pod) and ``outside`` (pod to outside). A *failure* is a check with ``what`` (the symptom), and ``local`` (the
-address that it was made from) or ``reason`` (why it was not even tried).
+A *check* is one connection: ``{"kind", "from", "to", "family", "address", "port"}``. Kinds are ``pod`` (pod to pod),
+``node`` (node to pod) and ``outside`` (pod to outside). One that cannot be made has the address "" and a ``reason``. A
+*failure* is a check with ``what`` (the symptom), and ``local`` (the address that it was made from) or ``reason``.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """
@@ -42,22 +43,55 @@ def peers_of(cluster, node):
     return [names[(position + offset) % len(names)] for offset in sorted(offsets)]
 
 
+def families_of(nodes):
+    """Return the families of all pods' addresses, in order; IPv4 if there is no pod at all.
+
+    :param nodes: as in a cluster.
+    """
+    return sorted({family_of(address) for found in nodes.values() for address in found.get("pod", ())}) or [4]
+
+
 def checks_of(cluster, node):
-    """Return the checks made from *node*; those to a node without a probe pod have no address."""
+    """Return the checks made from *node*, in every family that pods have, also to pods that lack an address of it."""
     checks = []
     for peer in [node] + peers_of(cluster, node):
-        found = cluster["nodes"][peer]
-        for address in found.get("pod") or [""]:
+        for family in cluster["families"]:
             for kind in ("pod", "node"):
                 if kind == "node" or peer != node:
-                    checks.append(_check(kind, node, peer, address, found.get("port")))
+                    checks += _to_pod(cluster, kind, node, peer, family)
     for target in outside_of(cluster, node):
-        checks.append(_check("outside", node, target["name"], target.get("address", ""), target.get("port")))
+        checks.append(_to_outside(cluster, node, target))
     return checks
 
 
-def _check(kind, source, target, address, port):
-    return {"kind": kind, "from": source, "to": target, "address": address, "port": port}
+def _to_pod(cluster, kind, node, peer, family):
+    """Return the checks of one *kind* from *node* to the addresses of *family* of the pod on *peer*."""
+    check = {"kind": kind, "from": node, "to": peer, "family": family, "address": "", "port": None}
+    ends = [peer, node] if kind == "pod" else [peer]
+    lacking = [end for end in ends if not _of_family(cluster, end, family)]
+    if lacking:
+        return [dict(check, reason=_no_address(cluster, lacking[0], family))]
+    port = cluster["nodes"][peer]["port"]
+    return [dict(check, address=address, port=port) for address in _of_family(cluster, peer, family)]
+
+
+def _to_outside(cluster, node, target):
+    address = target.get("address", "")
+    family = family_of(address) if address else cluster["families"][0]
+    check = {"kind": "outside", "from": node, "to": target["name"], "family": family, "address": address}
+    check["port"] = target.get("port")
+    return check if address else dict(check, reason=target["error"])
+
+
+def _of_family(cluster, node, family):
+    return [address for address in cluster["nodes"][node].get("pod", ()) if family_of(address) == family]
+
+
+def _no_address(cluster, node, family):
+    """Return why the pod on *node* has no address of *family*, in words."""
+    if "error" in cluster["nodes"][node]:
+        return no_probe(cluster, node)
+    return "the pod on %s has no IPv%d address, as others have" % (node, family)
 
 
 def outside_of(cluster, node):
@@ -65,27 +99,40 @@ def outside_of(cluster, node):
     found = cluster["nodes"][node]
     if cluster["outside"] or "error" in found:
         return cluster["outside"]
-    families = {_family(address) for address in found["pod"]}
-    gateways = [address for address in found["gateways"] if _family(address) in families]
+    families = {family_of(address) for address in found["pod"]}
+    gateways = [address for address in found["gateways"] if family_of(address) in families and not _link_local(address)]
     return [{"name": address, "address": address, "port": None} for address in gateways]
 
 
-def parse_outside(text, resolve):
-    """Return the target that *text* names: ``HOST`` (ICMP echo), ``HOST:PORT`` or ``[ADDRESS]:PORT`` (TCP).
+def parse_outside(text, resolve, families):
+    """Return the targets that *text* names: ``HOST`` (ICMP echo), ``HOST:PORT`` or ``[ADDRESS]:PORT`` (TCP).
 
-    :param resolve: returns an address of a host name, or raises OSError.
+    :param resolve: returns the addresses of a host name, or raises OSError.
+    :param families: those of the cluster; a host name stands for one address of each.
     """
     host, port = text, None
     if text.startswith("[") or text.count(":") == 1:
         host, _colon, port = text.rpartition(":")
         host = host.strip("[]")
     if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
-        return {"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}
+        return [{"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
     try:
-        address = host if is_address(host) else resolve(host)
+        found = [host] if is_address(host) else _one_of_each(resolve(host), families)
     except OSError as exc:
-        return {"name": text, "error": "the controller finds no address of %s: %s" % (host, exc.strerror or exc)}
-    return {"name": text, "address": address, "port": None if port is None else int(port)}
+        error = "the controller finds no address of %s: %s" % (host, exc.strerror or exc)
+        return [{"name": text, "error": error}]
+    if not found:
+        wanted = " or ".join("IPv%d" % family for family in families)
+        return [{"name": text, "error": "the controller finds no %s address of %s" % (wanted, host)}]
+    port = None if port is None else int(port)
+    names = [text if len(found) == 1 else "%s (IPv%d)" % (text, family_of(address)) for address in found]
+    return [{"name": name, "address": address, "port": port} for name, address in zip(names, found)]
+
+
+def _one_of_each(addresses, families):
+    """Return the first of *addresses* in each of *families* that there is one of."""
+    firsts = (next((one for one in addresses if family_of(one) == family), None) for family in families)
+    return [address for address in firsts if address]
 
 
 def targets_for(cluster, node):
@@ -111,8 +158,8 @@ def judge(cluster, node, results):
     by_key = {(result["from"], result["address"], result["port"]): result for result in results}
     passed, failures = 0, []
     for check in checks_of(cluster, node):
-        if not check["address"]:
-            failures.append(dict(check, what="not tried", reason=_why_not(cluster, check)))
+        if "reason" in check:
+            failures.append(dict(check, what="not tried"))
             continue
         side = "node" if check["kind"] == "node" else "pod"
         result = by_key[(side, check["address"], check["port"])]
@@ -131,20 +178,13 @@ def judge(cluster, node, results):
 def _own_address(found, side, address):
     """Return an address of the pod or node that a connection to *address* would have been made from, or None."""
     own = found["pod" if side == "pod" else "own"]
-    return next((candidate for candidate in own if _family(candidate) == _family(address)), None)
+    return next((candidate for candidate in own if family_of(candidate) == family_of(address)), None)
 
 
 def not_tried(cluster, node, reason):
     """Return what :func:`judge` does, for a *node* that could try nothing."""
     failures = [dict(check, what="not tried", reason=reason) for check in checks_of(cluster, node)]
     return {"passed": 0, "failures": failures}
-
-
-def _why_not(cluster, check):
-    """Return why a *check* without an address was not tried."""
-    if check["kind"] == "outside":
-        return next(target["error"] for target in cluster["outside"] if target["name"] == check["to"])
-    return no_probe(cluster, check["to"])
 
 
 def no_probe(cluster, node):
@@ -180,8 +220,14 @@ def is_address(text):
     return True
 
 
-def _family(address):
-    return ipaddress.ip_address(address).version
+def family_of(address):
+    """Return the family of *address*, 4 or 6."""
+    return 6 if ":" in address else 4
+
+
+def _link_local(address):
+    """Return whether *address* is one that only its own link knows, such as a router's that advertises itself."""
+    return ipaddress.ip_address(address).is_link_local
 
 
 def paths_to_examine(failures):

@@ -11,6 +11,7 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+FORWARDING = {4: "ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 SILENT_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 
 
@@ -23,6 +24,8 @@ def explain(cluster, failure, evidence):
         return [failure["reason"]]
     near = evidence.get(failure["from"])
     far = evidence.get(failure["to"])
+    if near is None and not failure.get("local"):
+        return ["%s has no IPv%d address to reach %s from" % (failure["from"], failure["family"], failure["address"])]
     if near is None:
         return ["the tables of %s were not read" % failure["from"]]
     if failure.get("seen_as"):
@@ -76,8 +79,9 @@ def _way_to_node(node, route, address, target):
 def _silence(node, route, next_hop, target):
     if route.get("neighbour") not in SILENT_NEIGHBOUR:
         return []
-    text = "%s gets no answer to ARP from %s (%s) on %s: the link between them is down, or is another one"
-    return [text % (node, next_hop, target, route["dev"])]
+    text = "%s gets no answer to %s from %s (%s) on %s: the link between them is down, or is another one"
+    asked = "neighbour discovery" if ":" in next_hop else "ARP"
+    return [text % (node, asked, next_hop, target, route["dev"])]
 
 
 def _own_pod(node, evidence, key, address):
@@ -99,7 +103,8 @@ def _in_between(node, evidence, from_node_itself):
         return []
     reasons = []
     if not evidence["forwarding"] and not from_node_itself:
-        reasons.append("%s does not forward packets: its sysctl ip_forward is 0" % node)
+        sysctl = FORWARDING[6 if ":" in evidence["destination"] else 4]
+        reasons.append("%s does not forward packets: its sysctl %s is 0" % (node, sysctl))
     if evidence["drop"]:
         reasons.append("%s drops %s by %s" % (node, _packet(evidence["drop"]), _rule(evidence["drop"])))
     return reasons

@@ -28,15 +28,15 @@ def group_by_reasons(failures):
     return [{"reasons": list(reasons), "checks": found} for reasons, found in ordered]
 
 
-def counts(cluster, failures):
-    """Return ``{KIND: {"checks", "passed", "failed"}}``."""
+def counts(cluster, failures, families=(4, 6)):
+    """Return ``{KIND: {"checks", "passed", "failed"}}`` of the checks in *families*."""
     made = dict.fromkeys(_reachability.KINDS, 0)
     for node in cluster["nodes"]:
         for check in _reachability.checks_of(cluster, node):
-            made[check["kind"]] += 1
+            made[check["kind"]] += check["family"] in families
     failed = dict.fromkeys(_reachability.KINDS, 0)
     for failure in failures:
-        failed[failure["kind"]] += 1
+        failed[failure["kind"]] += failure["family"] in families
     return {
         kind: {"checks": made[kind], "passed": made[kind] - failed[kind], "failed": failed[kind]}
         for kind in _reachability.KINDS
@@ -77,9 +77,31 @@ def notes(cluster):
         found.append(text % (cluster["sample"], others))
     without = [node for node in cluster["nodes"] if not _reachability.outside_of(cluster, node)]
     if without and not cluster["outside"]:
-        shown = ", ".join(without[:SHOWN_CHECKS]) + (" ..." if len(without) > SHOWN_CHECKS else "")
-        found.append("pod to outside was not tried where no default gateway or no pod is known: %s" % shown)
+        found.append("pod to outside was not tried where no default gateway or no pod is known: %s" % _some(without))
+    return found + _families_without_outside(cluster, without)
+
+
+def _families_without_outside(cluster, without):
+    """Return a note for each family in which pods try nothing outside, but for the nodes in *without*."""
+    found = []
+    for family in cluster["families"] if not cluster["outside"] else []:
+        untried = [
+            node
+            for node in cluster["nodes"]
+            if node not in without and family not in map(_reachability.family_of, _gateways(cluster, node))
+        ]
+        if untried:
+            text = "pod to outside was not tried by IPv%d where the default gateway has no address that pods reach: %s"
+            found.append(text % (family, _some(untried)))
     return found
+
+
+def _gateways(cluster, node):
+    return [target["address"] for target in _reachability.outside_of(cluster, node)]
+
+
+def _some(nodes):
+    return ", ".join(nodes[:SHOWN_CHECKS]) + (" ..." if len(nodes) > SHOWN_CHECKS else "")
 
 
 def _matrix(cluster, failures):
@@ -116,9 +138,15 @@ def _common_ends(failures):
 
 
 def _counts(cluster, failures):
-    lines = ["%-16s%8s%8s%8s" % ("", "checks", "passed", "failed")]
-    for kind, number in counts(cluster, failures).items():
-        lines.append("%-16s%8d%8d%8d" % (TITLES[kind], number["checks"], number["passed"], number["failed"]))
+    families = cluster["families"]
+    width = 16 if len(families) == 1 else 22
+    lines = [" " * width + "%8s%8s%8s" % ("checks", "passed", "failed")]
+    by_family = {family: counts(cluster, failures, [family]) for family in families}
+    for kind in _reachability.KINDS:
+        for family, found in by_family.items():
+            title = TITLES[kind] if len(families) == 1 else "%s, IPv%d" % (TITLES[kind], family)
+            number = found[kind]
+            lines.append(title.ljust(width) + "%8d%8d%8d" % (number["checks"], number["passed"], number["failed"]))
     return lines
 
 

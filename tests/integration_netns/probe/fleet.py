@@ -89,7 +89,8 @@ class Fleet:
         """Start a probe pod on every node; return the cluster as the verification takes it."""
         started = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"lifetime": 600}))
         nodes = {name: cluster_entry(result) for name, result in started.items()}
-        return {"nodes": nodes, "outside": [], "sample": 50, "masquerade": True}
+        families = _reachability.families_of(nodes)
+        return {"nodes": nodes, "families": families, "outside": [], "sample": 50, "masquerade": True}
 
     def stop(self) -> None:
         stopped = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"state": "stopped"}))

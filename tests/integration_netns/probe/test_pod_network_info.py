@@ -38,7 +38,8 @@ def test_a_converged_node(fleet: Fleet) -> None:
     assert (info["bridge"]["kind"], info["bridge"]["up"], len(info["bridge"]["ports"])) == ("bridge", True, 1)
     assert "100.100.0.1/24" in info["bridge"]["addresses"]
     assert info["bridge"]["alias"].startswith("humanz-cni")
-    assert info["pool"] == {"directory": "/run/humanz-cni/humanz-cni", "reserved": 1, "total": 253}
+    one_set = {"subnets": ["100.100.0.0/24"], "reserved": 1, "total": 253}
+    assert info["pool"] == {"directory": "/run/humanz-cni/humanz-cni", "sets": [one_set]}
     assert info["sysctls"]["net.ipv4.ip_forward"] == "1"
     assert info["probes"] == [{"name": "humanz-probe-default", "running": True}]
 

@@ -267,7 +267,7 @@ def test_a_full_pool(node_1: Node) -> None:
     started = node_1.module("pod_probe", {"name": "humanz-probe-late"})
     node_1.module("pod_probe", {"state": "stopped", "name": "humanz-probe-last"})
     node_1.run("tee", CONF, input=good)
-    assert pool == {"directory": "/run/humanz-cni/humanz-cni", "reserved": 1, "total": 1}
+    assert [(one_set["reserved"], one_set["total"]) for one_set in pool["sets"]] == [(1, 1)]
     assert started["plugin_error"]["command"] == "ADD"
     assert "no IP addresses available" in started["msg"]
 

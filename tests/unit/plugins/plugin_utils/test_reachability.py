@@ -23,7 +23,7 @@ def cluster(nodes: int = 3, **changes: Any) -> dict[str, Any]:
         }
         for number in range(1, nodes + 1)
     }
-    return {"nodes": entries, "outside": [], "sample": 50, "masquerade": True, **changes}
+    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": True, **changes}
 
 
 def result(check: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -178,9 +178,11 @@ def test_a_node_is_asked_for_a_limited_number_of_paths() -> None:
     assert len(_reachability.paths_to_examine(failures)["a"]) == _reachability.MAX_PATHS
 
 
-def resolve(name: str) -> str:
+def resolve(name: str) -> list[str]:
     if name == "gateway.example":
-        return "198.51.100.7"
+        return ["198.51.100.7", "198.51.100.8"]
+    if name == "both.example":
+        return ["2001:db8::7", "198.51.100.7"]
     raise OSError(-2, "Name or service not known")
 
 
@@ -196,7 +198,7 @@ def resolve(name: str) -> str:
     ],
 )
 def test_outside_targets(text: str, address: str, port: int | None) -> None:
-    assert _reachability.parse_outside(text, resolve) == {"name": text, "address": address, "port": port}
+    assert _reachability.parse_outside(text, resolve, [4]) == [{"name": text, "address": address, "port": port}]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_outside_targets(text: str, address: str, port: int | None) -> None:
     ],
 )
 def test_what_is_no_outside_target_fails_as_a_check(text: str, error: str) -> None:
-    made = cluster(outside=[_reachability.parse_outside(text, resolve)])
+    made = cluster(outside=_reachability.parse_outside(text, resolve, [4]))
     failures = _reachability.judge(made, "node-1", good_results(made, "node-1"))["failures"]
     assert [(failure["to"], failure["reason"]) for failure in failures] == [(text, error)]
 
@@ -218,3 +220,72 @@ def test_gateways_of_another_family_than_the_pods_are_not_tried() -> None:
     made = cluster()
     made["nodes"]["node-1"]["gateways"] = ["192.168.122.1", "fe80::1"]
     assert [target["address"] for target in _reachability.outside_of(made, "node-1")] == ["192.168.122.1"]
+
+
+# Both families
+
+
+def dual(nodes: int = 3) -> dict[str, Any]:
+    made = cluster(nodes, families=[4, 6])
+    for number, found in enumerate(made["nodes"].values(), 1):
+        found["pod"].append(f"fd00:100:0:{number}::2")
+        found["own"].append(f"fd00:200::{number}")
+        found["gateways"].append("fe80::1")
+    return made
+
+
+def test_families_are_those_that_any_pod_has() -> None:
+    assert _reachability.families_of(dual()["nodes"]) == [4, 6]
+    assert _reachability.families_of(cluster()["nodes"]) == [4]
+    assert _reachability.families_of({"a": {"pod": ["fd00::2"]}, "b": {"error": "gone"}}) == [6]
+    assert _reachability.families_of({"b": {"error": "gone"}}) == [4]
+
+
+def test_every_pair_is_checked_in_both_families() -> None:
+    made = dual()
+    checks = [check for node in made["nodes"] for check in _reachability.checks_of(made, node)]
+    counted = Counter((check["kind"], check["family"]) for check in checks)
+    # A router's link-local address is nobody's to reach from a pod.
+    assert counted == {("pod", 4): 6, ("pod", 6): 6, ("node", 4): 9, ("node", 6): 9, ("outside", 4): 3}
+    assert all((":" in check["address"]) == (check["family"] == 6) for check in checks)
+
+
+def test_a_pod_that_lacks_a_family_which_others_have_fails_and_is_named() -> None:
+    made = dual()
+    made["nodes"]["node-2"]["pod"].pop()
+    reason = "the pod on node-2 has no IPv6 address, as others have"
+    failures = _reachability.judge(made, "node-2", dual_results(made, "node-2"))["failures"]
+    assert [(failure["kind"], failure["to"], failure["reason"]) for failure in failures] == [
+        ("node", "node-2", reason),
+        ("pod", "node-1", reason),
+        ("pod", "node-3", reason),
+    ]
+    failures = _reachability.judge(made, "node-1", dual_results(made, "node-1"))["failures"]
+    assert [(failure["kind"], failure["to"], failure["reason"]) for failure in failures] == [
+        ("pod", "node-2", reason),
+        ("node", "node-2", reason),
+    ]
+
+
+def dual_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
+    results = []
+    for check in _reachability.checks_of(made, node):
+        own = made["nodes"][node]["own" if check["kind"] == "node" else "pod"]
+        source = next((address for address in own if (":" in address) == (check["family"] == 6)), None)
+        results.append(result(check, seen_as=source if check["kind"] != "outside" else None, local=source))
+        if check["kind"] == "outside":
+            results.append({**results[-1], "from": "node"})
+    return results
+
+
+def test_a_host_name_stands_for_an_address_of_each_family_that_pods_have() -> None:
+    assert _reachability.parse_outside("both.example:80", resolve, [4, 6]) == [
+        {"name": "both.example:80 (IPv4)", "address": "198.51.100.7", "port": 80},
+        {"name": "both.example:80 (IPv6)", "address": "2001:db8::7", "port": 80},
+    ]
+    assert _reachability.parse_outside("both.example", resolve, [6]) == [
+        {"name": "both.example", "address": "2001:db8::7", "port": None}
+    ]
+    assert _reachability.parse_outside("gateway.example", resolve, [6]) == [
+        {"name": "gateway.example", "error": "the controller finds no IPv6 address of gateway.example"}
+    ]

@@ -26,6 +26,7 @@ FAILURE = {
     "kind": "pod",
     "from": "a",
     "to": "b",
+    "family": 4,
     "address": "100.0.2.2",
     "port": 7217,
     "local": "100.0.1.2",
@@ -35,7 +36,15 @@ FAILURE = {
 
 
 def evidence(**changes: Any) -> dict[str, Any]:
-    return {"forwarding": True, "drop": None, "nat": None, "undecided": [], "drop_hooks": [], **changes}
+    return {
+        "destination": "100.0.2.2",
+        "forwarding": True,
+        "drop": None,
+        "nat": None,
+        "undecided": [],
+        "drop_hooks": [],
+        **changes,
+    }
 
 
 def near(**changes: Any) -> dict[str, Any]:
@@ -56,6 +65,25 @@ def test_what_was_not_tried_says_why() -> None:
 
 def test_tables_that_were_not_read() -> None:
     assert why() == ["the tables of a were not read"]
+
+
+def test_a_node_without_an_address_of_the_family() -> None:
+    assert why({"kind": "node", "family": 6, "address": "fd00:100:0:2::2", "local": None}) == [
+        "a has no IPv6 address to reach fd00:100:0:2::2 from"
+    ]
+
+
+def test_ipv6_has_words_of_its_own() -> None:
+    away = {**AWAY, "dst": "fd00:100:0:2::/64", "gateway": "fd00:200::20", "neighbour": "FAILED"}
+    own = {**OWN, "dst": "fd00:100:0:1::/64"}
+    evidence = {"destination": "fd00:100:0:2::2", "route": away, "back": own, "forwarding": False}
+    failure = {"family": 6, "address": "fd00:100:0:2::2", "local": "fd00:100:0:1::2"}
+    cluster = {**CLUSTER, "nodes": {"a": {"own": ["fd00:200::10"]}, "b": {"own": ["fd00:200::20"]}}}
+    assert explain(cluster, {**FAILURE, **failure}, {"a": near(**evidence)}) == [
+        "a gets no answer to neighbour discovery from fd00:200::20 (b) on enp8s0: the link between them is down, or is "
+        "another one",
+        "a does not forward packets: its sysctl net.ipv6.conf.all.forwarding is 0",
+    ]
 
 
 def test_the_far_end_has_no_way_back() -> None:

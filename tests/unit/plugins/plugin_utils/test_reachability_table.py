@@ -15,7 +15,7 @@ def cluster(nodes: int, **changes: Any) -> dict[str, Any]:
         f"n{number}": {"pod": [f"100.{number}.0.2"], "port": 7217, "own": [], "gateways": ["192.0.2.1"]}
         for number in range(1, nodes + 1)
     }
-    return {"nodes": entries, "outside": [], "sample": 50, "masquerade": True, **changes}
+    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": True, **changes}
 
 
 def failures_to(made: dict[str, Any], target: str, reason: str) -> list[dict[str, Any]]:
@@ -91,12 +91,13 @@ def test_no_outside_is_said() -> None:
 
 def test_two_addresses_of_a_pod_are_two_checks_and_one_cell() -> None:
     made = cluster(2)
-    made["nodes"]["n2"]["pod"].append("fd00::2")
+    made["nodes"]["n2"]["pod"].append("100.2.9.2")
     failure = {
         "kind": "pod",
         "from": "n1",
         "to": "n2",
-        "address": "fd00::2",
+        "family": 4,
+        "address": "100.2.9.2",
         "port": 7217,
         "what": "x",
         "reasons": ["y"],
@@ -108,3 +109,27 @@ def test_two_addresses_of_a_pod_are_two_checks_and_one_cell() -> None:
 
 def test_the_summary_of_success() -> None:
     assert _reachability_table.summary([], 18) == "all 18 checks passed"
+
+
+def test_the_families_of_dual_stack_are_counted_apart() -> None:
+    made = cluster(2, families=[4, 6])
+    for number, found in enumerate(made["nodes"].values(), 1):
+        found["pod"].append(f"fd00:{number}::2")
+        found["gateways"].append("fe80::1")
+    failures = [failure for failure in failures_to(made, "n2", "n1 has no route") if failure["family"] == 6]
+    assert _reachability_table.render(made, failures)[:14] == [
+        "from       pod on n1  pod on n2  192.0.2.1",
+        "pod on n1  -          FAIL       ok",
+        "pod on n2  ok         -          ok",
+        "node n1    ok         FAIL       -",
+        "node n2    ok         ok         -",
+        "",
+        "                        checks  passed  failed",
+        "pod to pod, IPv4             2       2       0",
+        "pod to pod, IPv6             2       1       1",
+        "node to pod, IPv4            4       4       0",
+        "node to pod, IPv6            4       3       1",
+        "pod to outside, IPv4         2       2       0",
+        "pod to outside, IPv6         0       0       0",
+        "note: pod to outside was not tried by IPv6 where the default gateway has no address that pods reach: n1, n2",
+    ]
