@@ -11,25 +11,18 @@ processes, wall and CPU time in milliseconds; machines differ, so only the ratio
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests")]
+import surroundings
 
-import installed_plugin  # noqa: E402  (its directory must be on the path first)
-import reference_plugins  # noqa: E402
-
-IN_NAMESPACES = "HUMANZ_CNI_BENCHMARK"
 RUNTIME_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=benchmark"
 WARM_UP = 2
 
@@ -176,34 +169,12 @@ def table(measured: list[Candidate]) -> str:
     return "\n".join(lines)
 
 
-def enter_namespaces() -> None:
-    """Run this program again in a network and mount namespace of its own, unless that is where it is."""
-    if os.environ.get(IN_NAMESPACES):
-        for command in (
-            "mount -t sysfs none /sys", "mount -t tmpfs none /run", "mkdir /run/netns", "ip link set lo up",
-        ):  # fmt: skip
-            subprocess.run(command.split(), check=True)
-        return
-    os.environ[IN_NAMESPACES] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
-
-
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=40, help="calls of each operation (default 40)")
-    parser.add_argument("--plugin", type=Path, help="an installed humanz-cni; by default this checkout is installed")
-    arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        parser.error("root is needed, for network namespaces")
-    reference = reference_plugins.fetch()
-    enter_namespaces()
-    with tempfile.TemporaryDirectory(prefix="humanz-cni-benchmark-") as temporary:
-        plugin = arguments.plugin or installed_plugin.install(Path(temporary))
-        measured = candidates(plugin, reference)
-        measure(measured, arguments.count, "%s:%s" % (plugin.parent, reference))
-    version = reference_plugins.version()
-    print("reference: containernetworking-plugins %s; medians of %d calls" % (version, arguments.count))
+    with surroundings.entered(__doc__, 40, "calls of each operation") as around:
+        measured = candidates(around.plugin, around.reference)
+        measure(measured, around.count, around.path)
+    print("medians of %d calls" % around.count)
     print(table(measured))
 
 

@@ -12,26 +12,19 @@ root. Everything happens in network and mount namespaces that end with the run.
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-import plugin_add_del
-from plugin_add_del import ROOT, Candidate
+import surroundings
+from plugin_add_del import Candidate
 
-sys.path.append(str(ROOT / "files"))
-
-import installed_plugin  # noqa: E402  (its directory must be on the path first)
-import reference_plugins  # noqa: E402
-
-from humanz_cni import owner, store  # noqa: E402
+from humanz_cni import owner, store
 
 BURSTS = (10, 30)
 TAKEN = 60000
@@ -124,22 +117,12 @@ def measure_pools(empty: Candidate, full: Candidate, count: int, path: str) -> s
 
 def main() -> None:
     """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20, help="bursts of each size (default 20)")
-    parser.add_argument("--plugin", type=Path, help="an installed humanz-cni; by default this checkout is installed")
-    arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        parser.error("root is needed, for network namespaces")
-    reference = reference_plugins.fetch()
-    plugin_add_del.enter_namespaces()
-    with tempfile.TemporaryDirectory(prefix="humanz-cni-benchmark-") as temporary:
-        plugin = arguments.plugin or installed_plugin.install(Path(temporary))
-        path = "%s:%s" % (plugin.parent, reference)
-        beside = [candidate("bridge + host-local", reference / "bridge", 1), candidate("humanz-cni", plugin, 2)]
-        print("reference: containernetworking-plugins %s" % reference_plugins.version())
-        print(measure_bursts(beside, arguments.count, path))
+    with surroundings.entered(__doc__, 20, "bursts of each size") as around:
+        plugin, reference = around.plugin, around.reference / "bridge"
+        beside = [candidate("bridge + host-local", reference, 1), candidate("humanz-cni", plugin, 2)]
+        print(measure_bursts(beside, around.count, around.path))
         empty, full = candidate("empty pool", plugin, 3), candidate("%d addresses taken" % TAKEN, plugin, 4)
-        print(measure_pools(empty, full, 2 * arguments.count, path))
+        print(measure_pools(empty, full, 2 * around.count, around.path))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ SOURCE = ROOT / "files" / "humanz_cni"
 def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     """Install it below *directory* for *interpreter* and return the executable's path."""
     _make_importable()
-    from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
+    from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _cni_library
 
     files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
-    python = _cni_install.Interpreter(interpreter, run)
-    library = _cni_install.Library(files, python, str(directory / "lib"), run)
+    python = _cni_library.Interpreter(interpreter, run)
+    library = _cni_library.Library(files, python, str(directory / "lib"), run)
     plugin = _cni_install.Plugin(library, python, str(directory / "bin"), str(directory / "sbin"), run)
     actual = plugin.read()
     desired = plugin.desired(actual)

@@ -8,25 +8,20 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from pathlib import Path
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
 
-SOURCE = Path(__file__).resolve().parents[2] / "files" / "humanz_cni"
+SOURCE = FILES / "humanz_cni"
 
 
-class ActionModule(ActionBase):
-    """Runs the module in one round trip; the source is in no result."""
+class ActionModule(FilesAction):
+    """Documented in modules/cni_plugin.py."""
 
-    def run(self, tmp=None, task_vars=None):
-        """Return the module's result."""
-        result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        if args.get("state", "present") == "present":
-            args.setdefault("source", pack(SOURCE))
-        result.update(self._execute_module(module_name="humanz.cni.cni_plugin", module_args=args, task_vars=task_vars))
-        result.get("invocation", {}).get("module_args", {}).pop("source", None)
-        return result
+    module = "humanz.cni.cni_plugin"
+    option = "source"
+
+    def content(self):
+        return pack(SOURCE)
 
 
 def pack(directory):

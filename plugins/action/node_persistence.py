@@ -5,28 +5,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
 
-from ansible.plugins.action import ActionBase
-
-SOURCE = Path(__file__).resolve().parents[2] / "files" / "host_network"
+SOURCE = FILES / "host_network"
 
 
-class ActionModule(ActionBase):
-    """Runs the module in one round trip; the files are in no result."""
+class ActionModule(FilesAction):
+    """Documented in modules/node_persistence.py."""
 
-    _supports_check_mode = True
+    module = "humanz.cni.node_persistence"
+    option = "files"
 
-    def run(self, tmp=None, task_vars=None):
-        """Return the module's result."""
-        result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        if args.get("state", "present") == "present":
-            args.setdefault("files", read(SOURCE))
-        module = "humanz.cni.node_persistence"
-        result.update(self._execute_module(module_name=module, module_args=args, task_vars=task_vars))
-        result.get("invocation", {}).get("module_args", {}).pop("files", None)
-        return result
+    def content(self):
+        return read(SOURCE)
 
 
 def read(directory):

@@ -1,15 +1,11 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the CNI plugin on a node: its package, compiled, in a directory of its own, and a launcher that names it.
+"""Puts the CNI plugin on a node: its library, and the scripts that name it.
 
 ::
 
-    <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
-    <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
-    <library directory>/<digest>/python3            a link to the interpreter, from Python 3.11 on
-    <library directory>/<digest>/python3._pth       says that all it needs to start is in humanz_cni/startup
-    <library directory>/<digest>/manifest.json      SHA-256 of each of these files
+    <library directory>/<digest>/                   the library, see _cni_library.py
     <library directory>/.directories                directories that were missing, and go with the plugin
     <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
     <sbin directory>/humanz-cni-ctl                 the operator's command, likewise
@@ -23,31 +19,18 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _directories
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _directories
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory
 
 NAME = "humanz-cni"
-PACKAGE = "humanz_cni"
-LINK = "python3"
-OLDEST_PYTHON = (3, 8)
-# The oldest that reads a file NAME._pth beside the link NAME by which it is called, and then looks nowhere else.
-_OLDEST_WITH_PTH = (3, 11)
-STARTUP = PACKAGE + "/startup"
 SPEC_VERSION = "1.0.0"
-MANIFEST = "manifest.json"
 DIRECTORIES = ".directories"
-_HEAD_SIZE = 16384  # of the file of bytecode, in bytes
-_SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
-_DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
 # -I: no variable and no file of the current directory decides what Python loads. -S: nor do site packages. -X utf8: nor
 # does the locale decide what a path is. An interpreter that was upgraded since has another cache tag, and runs the
@@ -71,191 +54,6 @@ except Exception:
     posix.execv(interpreter, [interpreter, "-ISXutf8", library + "/humanz_cni/recover.py"])
 """
 
-# What the plugin's hot path imports, and what names the interpreter's bytecode.
-_PROBE = """
-import sys
-print("%d.%d.%d" % sys.version_info[:3], sys.implementation.cache_tag)
-import _frozen_importlib_external, _json, _sha1, _signal, _socket, _struct, fcntl, posix
-hasattr(posix, "setns") or __import__("_ctypes")
-print(_frozen_importlib_external.MAGIC_NUMBER.hex())
-"""
-
-# Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and
-# the modules one by one, so that a call reads what it needs. Docstrings and column numbers are not needed at run time,
-# and would be read at each call. Where the interpreter has its library and its extension modules is.
-_COMPILE = """
-import marshal, posix, sys
-target, final, package, head = sys.argv[1:5]
-parts = {}
-rest = b""
-for path in sys.argv[5:]:
-    name = path.rpartition("/")[2]
-    with open(path, "rb") as stream:
-        code = compile(stream.read(), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
-    stem = name[:-3]
-    if stem == "start":
-        start = code
-        continue
-    data = marshal.dumps(code)
-    parts[package if stem == "__init__" else "%s.%s" % (package, stem)] = int(head) + len(rest), len(data)
-    rest += data
-names = ["_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))]
-extensions = {name: __import__(name).__spec__.origin for name in names}
-index = {"size": int(head) + len(rest), "parts": parts, "extensions": extensions, "path": sys.path}
-data = marshal.dumps((start, index))
-if len(data) > int(head):
-    sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
-with open(target, "wb") as stream:
-    stream.write(data.ljust(int(head), b"\\0") + rest)
-"""
-
-# Makes the bytecode of what the interpreter starts with. Its flag is of PEP 552: valid whatever the source is.
-_COMPILE_STARTUP = """
-import marshal, sys
-from _frozen_importlib_external import MAGIC_NUMBER
-source, target, final = sys.argv[1:]
-with open(source, "rb") as stream:
-    code = compile(stream.read(), final, "exec", dont_inherit=True, optimize=2)
-with open(target, "wb") as stream:
-    stream.write(MAGIC_NUMBER + b"\\1\\0\\0\\0" + bytes(8) + marshal.dumps(code))
-"""
-
-
-class Interpreter:
-    """A Python on the node, found fit for the plugin.
-
-    :param path: its absolute path, which the launcher will name.
-    :param run: runs a command, a list, with an optional ``environ_update`` and ``data``, and returns status, output
-        and error output.
-
-    Raises ConvergeError if it is missing, too old, or lacks a module of the standard library.
-    """
-
-    def __init__(self, path, run):
-        self.path = path
-        if not path.startswith("/") or re.search(r"\s", path):
-            raise ConvergeError("interpreter: %s must be an absolute path without blanks" % path)
-        if len("#!%s -ISXutf8\n" % path) > _SHEBANG_LENGTH:
-            raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
-        if not os.access(path, os.X_OK):
-            raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % path)
-        status, output, error = run([path, "-IS", "-c", _PROBE])
-        words = output.split()
-        if words and _version(words[0]) < OLDEST_PYTHON:
-            raise ConvergeError("interpreter: %s is Python %s, but 3.8 or newer is needed" % (path, words[0]))
-        if status != 0 or len(words) != 3:
-            last = (error.strip().splitlines() or ["it says %r" % output])[-1]
-            raise ConvergeError("interpreter: %s cannot run the plugin: %s" % (path, last))
-        self.version, self.cache_tag, self.magic = words
-        self.reads_pth = _version(self.version) >= _OLDEST_WITH_PTH
-
-
-class Library:
-    """The plugin's package on the node.
-
-    :param files: its modules, a dict of file name to bytes.
-    :param interpreter: the Interpreter that runs it; another one's bytecode is another library.
-    :param directory: the library directory, which holds all versions.
-    :param run: as for Interpreter.
-    """
-
-    def __init__(self, files, interpreter, directory, run):
-        self._files = files
-        self._interpreter = interpreter
-        self._directory = directory
-        self._run = run
-        hashed = hashlib.sha256(("%s %s\0" % (interpreter.magic, interpreter.path)).encode("utf-8"))
-        for name in sorted(files):
-            hashed.update(b"%s\0%d\0%s" % (name.encode("ascii"), len(files[name]), files[name]))
-        self.digest = hashed.hexdigest()[:16]
-        self.path = os.path.join(directory, self.digest)
-        self.command = os.path.join(self.path, LINK) if interpreter.reads_pth else interpreter.path
-
-    @property
-    def version(self):
-        """The plugin's version, as its package states it."""
-        match = re.search(rb'^__version__ = "([^"]+)"$', self._files["__init__.py"], re.MULTILINE)
-        return match.group(1).decode("ascii")
-
-    def is_whole(self):
-        """Say whether every file is there and as it was installed."""
-        manifest = read_text(os.path.join(self.path, MANIFEST))
-        try:
-            expected = json.loads(manifest or "")
-        except ValueError:
-            return False
-        wanted = set(self._names())
-        if self._interpreter.reads_pth and _target(os.path.join(self.path, LINK)) != self._interpreter.path:
-            return False
-        return set(expected) == wanted and all(
-            _sha256(os.path.join(self.path, name)) == expected[name] for name in wanted
-        )
-
-    def install(self):
-        """Build the library beside its place and rename it into it; repair it file by file if it is there, damaged."""
-        os.makedirs(self._directory, mode=0o755, exist_ok=True)
-        _remove_leftovers(self._directory)
-        building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
-        try:
-            self._build(building)
-            if os.path.isdir(self.path):
-                self._repair(building)
-            else:
-                os.rename(building, self.path)
-            sync_directory(self._directory)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-
-    def _names(self):
-        """Return the paths of all files but the manifest and the link, relative to the library's own directory."""
-        names = [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
-        if self._interpreter.reads_pth:
-            names += [LINK + "._pth", self._startup_bytecode()]
-        return names
-
-    def _startup_bytecode(self):
-        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self._interpreter.cache_tag)
-
-    def _build(self, building):
-        package = os.path.join(building, PACKAGE)
-        os.makedirs(os.path.join(building, STARTUP))
-        for name, data in self._files.items():
-            os.makedirs(os.path.dirname(os.path.join(package, name)), exist_ok=True)
-            with open(os.path.join(package, name), "wb") as stream:
-                stream.write(data)
-        target = os.path.join(building, self._interpreter.cache_tag)
-        final = os.path.join(self.path, PACKAGE)
-        sources = [os.path.join(package, name) for name in self._files if "/" not in name]
-        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
-        status, output, error = self._run([*command, str(_HEAD_SIZE), *sources])
-        if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
-        if self._interpreter.reads_pth:
-            self._build_startup(building)
-        manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
-        with open(os.path.join(building, MANIFEST), "w", encoding="ascii") as stream:
-            json.dump(manifest, stream, indent=1, sort_keys=True)
-        _make_durable(building)
-
-    def _build_startup(self, building):
-        """Make the link by which the interpreter is called, and compile what it then starts with."""
-        os.symlink(self._interpreter.path, os.path.join(building, LINK))
-        with open(os.path.join(building, LINK + "._pth"), "w", encoding="ascii") as stream:
-            stream.write(STARTUP + "\n")
-        source, final = (os.path.join(path, STARTUP, "encodings.py") for path in (building, self.path))
-        target = os.path.join(building, self._startup_bytecode())
-        os.mkdir(os.path.dirname(target))
-        command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
-        status, output, error = self._run(command)
-        if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
-
-    def _repair(self, building):
-        for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
-            target = os.path.join(self.path, name)
-            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-            os.replace(os.path.join(building, name), target)
-
 
 class Plugin(Resource):
     """The plugin, installed: its library, its launcher, what that answers to VERSION, and the operator's command."""
@@ -266,7 +64,7 @@ class Plugin(Resource):
         self._run = run
         self.path = os.path.join(bin_dir, NAME)
         values = {"command": library.command, "interpreter": interpreter.path, "library": library.path}
-        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_HEAD_SIZE), self._prove)
+        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_cni_library.HEAD_SIZE), self._prove)
         self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
     def read(self):
@@ -308,7 +106,7 @@ class Plugin(Resource):
             staged = [stack.enter_context(one.staged()) for key, one in scripts if actual[key] != desired[key]]
             for put in staged:
                 put()
-        remove_libraries(directory, keep=(self._library.path, before))
+        _cni_library.remove(directory, keep=(self._library.path, before))
 
     def undo(self, before):
         """Take away the library if nothing names it: both scripts were proven before either was put into its place."""
@@ -353,68 +151,3 @@ def library_of(launcher):
     """Return the library path that the text *launcher* names, or None if it is no launcher of this collection."""
     match = re.search(r'^library = "([^"]+)"$', launcher or "", re.MULTILINE)
     return match.group(1) if match and "humanz_cni" in launcher else None
-
-
-def remove_libraries(directory, keep=()):
-    """Remove every version of the library in *directory* whose path is not in *keep*."""
-    for path in libraries(directory):
-        if path not in keep:
-            shutil.rmtree(path)
-    _remove_leftovers(directory)
-
-
-def libraries(directory):
-    """Return the paths of all versions of the library in *directory*."""
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    paths = [os.path.join(directory, name) for name in names if _DIGEST.match(name)]
-    return [path for path in paths if os.path.isdir(os.path.join(path, PACKAGE))]
-
-
-def _remove_leftovers(directory, prefix=""):
-    """Remove what an interrupted run has left half made in *directory*."""
-    names = os.listdir(directory) if os.path.isdir(directory) else []
-    for name in names:
-        path = os.path.join(directory, name)
-        if not name.startswith("." + prefix) or not name.endswith(".tmp"):
-            continue
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-
-
-def _version(text):
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
-
-
-def _target(link):
-    try:
-        return os.readlink(link)
-    except OSError:  # missing, or no link
-        return None
-
-
-def _sha256(path):
-    try:
-        with open(path, "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _make_durable(directory):
-    """Give everything in *directory* its permissions and write it to the disk."""
-    for path, _names, names in os.walk(directory):
-        for name in names:
-            if not os.path.islink(os.path.join(path, name)):
-                _sync(os.path.join(path, name), 0o644)
-        _sync(path, 0o755)
-
-
-def _sync(path, mode):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

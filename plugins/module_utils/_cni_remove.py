@@ -12,15 +12,8 @@ import os
 import shutil
 import sys
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_state, _directories
-from ansible_collections.humanz.cni.plugins.module_utils._cni_install import (
-    DIRECTORIES,
-    NAME,
-    PACKAGE,
-    libraries,
-    library_of,
-    remove_libraries,
-)
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _cni_state, _directories
+from ansible_collections.humanz.cni.plugins.module_utils._cni_install import DIRECTORIES, NAME, library_of
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import read_script
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, remove
@@ -64,7 +57,7 @@ class NoPlugin(Resource):
         """Return the paths and link names of all that is ours: a dict of sorted lists."""
         files = [path for path in self._scripts if library_of(read_script(path)) is not None]
         files += [self._record] if os.path.exists(self._record) else []
-        found = libraries(self._library_dir)
+        found = _cni_library.versions(self._library_dir)
         networks = _cni_state.networks(self._data_dir, self._conf_dir)
         links = _aliases()
         return {
@@ -108,7 +101,7 @@ class NoPlugin(Resource):
             _remove_if_empty(os.path.dirname(path))
         shutil.rmtree(os.path.join(self._data_dir, _cni_state.NOTES), ignore_errors=True)
         _remove_if_empty(self._data_dir)
-        remove_libraries(self._library_dir)
+        _cni_library.remove(self._library_dir)
         remove(self._record)
         for path in [*actual["directories"], self._library_dir]:
             _remove_if_empty(path)
@@ -119,8 +112,8 @@ class NoPlugin(Resource):
 
     def _rules(self, *families):
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
-        for library in libraries(self._library_dir):
-            if os.path.exists(os.path.join(library, PACKAGE, "masquerade.py")):
+        for library in _cni_library.versions(self._library_dir):
+            if os.path.exists(os.path.join(library, _cni_library.PACKAGE, "masquerade.py")):
                 status, output, error = self._run([sys.executable, "-ISB", "-c", _RULES, library, *families])
                 if status != 0:
                     raise ConvergeError("the plugin's rules in nf_tables cannot be found: %s" % error.strip())

@@ -27,6 +27,13 @@ PROTOCOL_NAMES = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
 # So few routes may always go: a cluster of two to four nodes loses one without further ado.
 FREE_TO_PRUNE = 3
 
+# The option of the doc fragment _routes.
+ROUTES = {
+    "type": "list",
+    "elements": "dict",
+    "options": {"dst": {"type": "str", "required": True}, "via": {"type": "str", "required": True}},
+}
+
 State = collections.namedtuple("State", "routes files")
 State.__doc__ = """*routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path
 to the file's text, or None where there is none."""

@@ -130,16 +130,8 @@ options:
     type: str
     choices: [fail, keep]
     default: fail
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
 requirements:
   - pyroute2 >= 0.6, with O(mtu=0) and O(node_ip)
 seealso:

@@ -68,16 +68,8 @@ options:
     description:
       - The plugin's source, compressed. The action plugin of the same name fills it in.
     type: str
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
 notes:
   - The plugin itself needs no package beside Python, and no daemon.
 seealso:
@@ -146,7 +138,8 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils._cni_install import Interpreter, Library, Plugin
+from ansible_collections.humanz.cni.plugins.module_utils._cni_install import Plugin
+from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
 from ansible_collections.humanz.cni.plugins.module_utils._cni_remove import NoPlugin
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 

@@ -59,16 +59,8 @@ options:
     description: The file that holds the values from before the first change.
     type: path
     default: /etc/humanz-cni/sysctl.before.json
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
   - humanz.cni._plan
 seealso:
   - module: ansible.posix.sysctl

@@ -46,16 +46,8 @@ options:
   files:
     description: The program and the units, by file name. The action plugin of the same name fills them in.
     type: dict
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
 requirements:
   - systemd
 seealso:

@@ -33,20 +33,6 @@ options:
     type: list
     elements: str
     default: []
-  routes:
-    description: The routes that the node is to have, as in M(humanz.cni.node_routes).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      dst:
-        description: The prefix in CIDR notation.
-        type: str
-        required: true
-      via:
-        description: The address of the next hop.
-        type: str
-        required: true
   problems:
     description: Lines to report with those that are found on the node.
     type: list
@@ -102,6 +88,7 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - humanz.cni._plan
   - humanz.cni._pyroute2
+  - humanz.cni._routes
 seealso:
   - module: humanz.cni.cluster_plan
   - module: humanz.cni.node_routes
@@ -139,18 +126,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
 from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
+from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
 
 def main():
     """Run the module."""
     texts = {"type": "list", "elements": "str", "default": []}
-    route = {"dst": {"type": "str", "required": True}, "via": {"type": "str", "required": True}}
     module = AnsibleModule(
         argument_spec={
             "node": {"type": "str"},
             "pod_cidrs": texts,
             "node_ips": texts,
-            "routes": {"type": "list", "elements": "dict", "default": [], "options": route},
+            "routes": ROUTES,
             "problems": texts,
             "plan": {"type": "str"},
             "protocol": {"type": "int", "default": 217},
@@ -166,7 +153,8 @@ def main():
         supports_check_mode=True,
     )
     require_pyroute2(module)
-    part = Part(**{name: module.params[name] for name in Part._fields})
+    params = dict(module.params, routes=module.params["routes"] or [])
+    part = Part(**{name: params[name] for name in Part._fields})
     try:
         found = findings(part, module.get_bin_path)
     except ConvergeError as exc:

@@ -28,16 +28,8 @@ options:
   archive:
     description: Where the controller's copy lies on the node. The action plugin of the same name fills it in.
     type: path
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
   - humanz.cni._pyroute2
 author:
   - The humanz.cni maintainers (@humanz)

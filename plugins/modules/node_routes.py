@@ -21,21 +21,6 @@ description:
   - Writes the routes to O(state_file), as lines for C(ip -force -batch), and the protocol's name to
     C(/etc/iproute2/rt_protos.d/humanz-cni.conf), so that C(ip route show proto humanz-cni) lists them.
 options:
-  routes:
-    description:
-      - The routes that the node is to have.
-      - Required with O(state=present), unless O(plan) says it.
-    type: list
-    elements: dict
-    suboptions:
-      dst:
-        description: The prefix in CIDR notation, such as V(100.100.1.0/24).
-        type: str
-        required: true
-      via:
-        description: The address of the next hop, on a network that the node has an interface in, such as V(200.0.0.20).
-        type: str
-        required: true
   protocol:
     description: The routing protocol number that marks these routes. No other program of the node may use it.
     type: int
@@ -46,7 +31,7 @@ options:
     default: 254
   state:
     description:
-      - V(present) makes the routes those of O(routes).
+      - V(present) makes the routes those of O(routes), which is required then, unless O(plan) says it.
       - V(absent) removes every route that carries O(protocol), and both files.
     type: str
     choices: [present, absent]
@@ -72,18 +57,11 @@ options:
     description: The file that holds the routes, for whoever restores them.
     type: path
     default: /etc/humanz-cni/routes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
   - humanz.cni._plan
   - humanz.cni._pyroute2
+  - humanz.cni._routes
 seealso:
   - module: humanz.cni.cluster_plan
   - module: humanz.cni.node_preflight
@@ -145,21 +123,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._routes import Routes
+from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES, Routes
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "routes": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "dst": {"type": "str", "required": True},
-                    "via": {"type": "str", "required": True},
-                },
-            },
+            "routes": ROUTES,
             "plan": {"type": "str"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},

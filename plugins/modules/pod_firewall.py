@@ -84,16 +84,8 @@ options:
         C(iptables-restore) and C(ip6tables-restore).
     type: path
     default: /etc/humanz-cni
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
 notes:
   - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
 requirements:
