@@ -24,6 +24,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
+from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
 
 COMMANDS = {4: ("iptables", "iptables-restore"), 6: ("ip6tables", "ip6tables-restore")}
 OLDEST_PYTHON = (3, 8)
@@ -51,7 +52,6 @@ def findings(part, find_command):
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
         found += _taken(part.bridge, kernel.links())
-        found += _renumbered(part, [address for address in addresses if address.device == part.bridge])
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
         found += _moved(kernel, part, routes, foreign, wanted)
@@ -78,6 +78,9 @@ def refused(options):
     found = [_refusal(check, "pod_network_" + option, *values) for check, option, *values in checks]
     conf = _cni_conf.CniConf(options["conf_dir"], options["format"], "", options["foreign"] == "keep")
     found.append(_refusal(lambda: conf.desired(conf.read())))
+    if pod_cidrs:
+        old = OldNetwork(None, **{option: options[option] for option in ("bridge", "pod_cidrs", "name", "conf_dir")})
+        found.append(_refusal(lambda: old.desired(old.read())))
     return [text for text in found if text]
 
 
@@ -139,21 +142,6 @@ def _node_ips(node_ips, addresses):
         % (node_ip, held[node_ip].device)
         for node_ip in node_ips
         if node_ip in held and held[node_ip].duplicate
-    ]
-
-
-def _renumbered(part, addresses):
-    """Find the bridge in another pod network, where it stays as pods of that one may be attached."""
-    networks = [
-        ipaddress.ip_interface("%s/%d" % (address.address, address.prefixlen)).network
-        for address in addresses
-        if not ipaddress.ip_address(address.address).is_link_local
-    ]
-    return [
-        "pod_network_pod_cidr %s: the bridge %s is in %s: to change it, take the pods off this node and run "
-        "humanz.cni.reset on it first" % (", ".join(part.pod_cidrs), part.bridge, network)
-        for network in networks
-        if part.pod_cidrs and str(network) not in part.pod_cidrs
     ]
 
 

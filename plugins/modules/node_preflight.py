@@ -15,7 +15,7 @@ description:
   - Finds a node IP that is on no interface or that another machine has as well, IPv6 that is off, next hops that are
     not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
-    from, a bridge that is in another pod network, and commands that are missing.
+    from, pods that are attached in a pod CIDR which is no longer the node's, and commands that are missing.
   - Finds names and numbers that the modules after it would refuse.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:

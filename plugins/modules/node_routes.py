@@ -29,6 +29,12 @@ options:
     description: The number of the routing table.
     type: int
     default: 254
+  bridge:
+    description:
+      - The pods' bridge, as in M(humanz.cni.pod_bridge).
+      - In check mode a prefix of O(routes) may be that of the bridge, as M(humanz.cni.pod_bridge) has it gone by then.
+    type: str
+    default: humanz-cni0
   state:
     description:
       - V(present) makes the routes those of O(routes), which is required then, unless O(plan) says it.
@@ -134,6 +140,7 @@ def main():
             "plan": {"type": "str"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "allow_empty": {"type": "bool", "default": False},
             "max_prune": {"type": "int", "default": 50},

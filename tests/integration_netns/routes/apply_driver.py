@@ -17,7 +17,14 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-OPTIONS = {"protocol": 217, "table": 254, "state": "present", "force": False, "state_file": "/etc/humanz-cni/routes"}
+OPTIONS = {
+    "protocol": 217,
+    "table": 254,
+    "state": "present",
+    "bridge": "humanz-cni0",
+    "force": False,
+    "state_file": "/etc/humanz-cni/routes",
+}
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).resolve().parents[2] / "conftest.py"))

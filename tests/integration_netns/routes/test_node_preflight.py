@@ -181,10 +181,11 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
         ),
         (
             "ip link add humanz-cni0 type bridge; ip link set humanz-cni0 up; ip addr add fd00:100:0:7::1/64 dev "
-            "humanz-cni0 nodad",
+            "humanz-cni0 nodad; ip link add veth0 master humanz-cni0 type veth peer name pod0",
             [
-                "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: the bridge humanz-cni0 is in fd00:100:0:7::/64: "
-                "to change it, take the pods off this node and run humanz.cni.reset on it first"
+                "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: pods of this node are in fd00:100:0:7::/64 (veth0): "
+                "take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all --force`; "
+                "`humanz-cni-ctl reclaim` releases addresses of pods that are gone"
             ],
         ),
         ("ip -6 route add blackhole fd00:100::/48", []),
@@ -244,13 +245,15 @@ def test_a_configuration_that_would_be_loaded_instead_is_found(nested: Node) -> 
     assert problems(nested, foreign="keep") == []
 
 
-def test_a_bridge_of_another_pod_network_is_named_with_the_way_out(nested: Node) -> None:
+def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type bridge")
     nested.ip("addr add 100.100.5.1/24 dev humanz-cni0")
-    nested.ip("link set humanz-cni0 up")
+    assert problems(nested) == []
+    nested.ip("link add veth0 master humanz-cni0 type veth peer name pod0")
     assert problems(nested) == [
-        "n1: pod_network_pod_cidr 100.100.0.0/24: the bridge humanz-cni0 is in 100.100.5.0/24: to change it, take the "
-        "pods off this node and run humanz.cni.reset on it first"
+        "n1: pod_network_pod_cidr 100.100.0.0/24: pods of this node are in 100.100.5.0/24 (veth0): take them off "
+        "first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all --force`; `humanz-cni-ctl reclaim` "
+        "releases addresses of pods that are gone"
     ]
 
 

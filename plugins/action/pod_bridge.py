@@ -1,0 +1,17 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives pod_bridge the node's pod CIDRs."""
+
+from __future__ import annotations
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+
+
+class ActionModule(NodeAction):
+    """Documented in modules/pod_bridge.py."""
+
+    module = "humanz.cni.pod_bridge"
+
+    def from_plan(self, part, task_vars):
+        return {"pod_cidrs": part["pod_cidrs"]}

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node still has of pod CIDRs that are no longer its own: the bridge's addresses, and the CNI configuration.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf, _cni_state
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel
+
+DATA_DIR = "/run/humanz-cni"
+SHOWN = 10
+
+
+class OldNetwork(Resource):
+    """The bridge's addresses outside the pod CIDRs, and our CNI configurations that hand such addresses out.
+
+    The state is a dict of ``addresses``, such as 100.100.0.1/24, and ``files``, path to text; nothing is wanted of it.
+    """
+
+    def __init__(self, run, bridge, pod_cidrs, name, conf_dir):
+        """Take *pod_cidrs*, canonical, which the node has from now on, and the CNI network's *name*.
+
+        :param run: AnsibleModule.run_command; without it nothing can be applied.
+        """
+        self._run = run
+        self._bridge = bridge
+        self._pod_cidrs = [ipaddress.ip_network(cidr) for cidr in pod_cidrs]
+        self._name = name
+        self._conf_dir = conf_dir
+        self._conf = _cni_conf.CniConf(conf_dir)
+
+    def read(self):
+        """Return the state."""
+        with Kernel() as kernel:
+            found = [one for family in (socket.AF_INET, socket.AF_INET6) for one in kernel.addresses(family)]
+        interfaces = [
+            ipaddress.ip_interface("%s/%d" % (one.address, one.prefixlen))
+            for one in found
+            if one.device == self._bridge
+        ]
+        return {
+            "addresses": sorted(str(one) for one in interfaces if not one.is_link_local and self._is_old(one.network)),
+            "files": {path: text for path, text in self._conf.read().items() if any(map(self._is_old, _subnets(text)))},
+        }
+
+    def desired(self, actual):
+        """Return the empty state; ConvergeError where pods would lose their network."""
+        problem = self.problem(actual)
+        if problem:
+            raise ConvergeError(problem)
+        return {"addresses": [], "files": {}}
+
+    def problem(self, actual):
+        """Return why the node cannot leave what it has, *actual*, and what to do; None if it can."""
+        pods = self._pods() if actual["addresses"] or actual["files"] else []
+        if not pods:
+            return None
+        old = [str(ipaddress.ip_interface(one).network) for one in actual["addresses"]]
+        old = old or [str(one) for text in actual["files"].values() for one in _subnets(text) if self._is_old(one)]
+        return (
+            "pod_network_pod_cidr %s: pods of this node are in %s (%s): take them off first, by `kubectl drain` and, "
+            "for those of DaemonSets, `crictl rmp --all --force`; `humanz-cni-ctl reclaim` releases addresses of pods "
+            "that are gone" % (", ".join(map(str, self._pod_cidrs)), ", ".join(old), ", ".join(pods[:SHOWN]))
+        )
+
+    def render(self, state):
+        """Return the state in the syntax of ``ip address``, followed by the files."""
+        lines = ["%s dev %s" % (address, self._bridge) for address in state["addresses"]]
+        return "".join("%s\n" % line for line in lines) + self._conf.render(state["files"])
+
+    def result(self, actual, desired):
+        """Return the return values."""
+        return {"addresses": actual["addresses"], "files": sorted(actual["files"])}
+
+    def apply(self, actual, desired):
+        """Remove the configuration first, so that no pod is attached by it any more; see once more that none was."""
+        self._conf.apply(actual["files"], desired["files"])
+        if not desired["addresses"]:
+            self.desired(actual)
+        for verb, one, other in (("del", actual, desired), ("add", desired, actual)):
+            for address in one["addresses"]:
+                if address not in other["addresses"]:
+                    self._ip(verb, address)
+
+    def _ip(self, verb, address):
+        command = ["ip", "address", verb, address, "dev", self._bridge]
+        status, _output, error = self._run(command)
+        if status:
+            raise ConvergeError("`%s`: %s" % (" ".join(command), error.strip()))
+
+    def _is_old(self, network):
+        return network not in self._pod_cidrs
+
+    def _pods(self):
+        """Return what tells of attached pods: the bridge's ports, and the addresses reserved outside the CIDRs."""
+        directory = "/sys/class/net/%s/brif" % self._bridge
+        ports = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+        networks = _cni_state.networks(DATA_DIR, self._conf_dir)
+        reserved = _cni_state.reservations([path for path in networks if os.path.basename(path) == self._name])
+        return ports + [one for one in reserved if not self._covers(ipaddress.ip_address(one))]
+
+    def _covers(self, address):
+        return any(address.version == cidr.version and address in cidr for cidr in self._pod_cidrs)
+
+
+def _subnets(text):
+    """Return the networks from which the configuration *text*, one of ours, gives pods addresses."""
+    conf = json.loads(text)
+    plugin = conf["plugins"][0] if "plugins" in conf else conf
+    try:
+        ranges = plugin["ipam"]["ranges"] if "ipam" in plugin else [[plugin]]
+        return [ipaddress.ip_network(one["subnet"]) for several in ranges for one in several]
+    except (LookupError, TypeError, ValueError):  # somebody has edited it, and it gives nobody an address
+        return []

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take a node's pod bridge out of networks that are no longer the node's."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_bridge
+short_description: Leave a pod CIDR that is no longer this node's
+version_added: 0.1.0
+description:
+  - Takes the addresses of pod CIDRs that the node had before off the pods' bridge, and with them the kernel's routes,
+    and removes the CNI configuration that would attach further pods there. M(humanz.cni.cni_conf) writes the new one,
+    and the plugin gives the bridge its new address with the next pod.
+  - Refuses that while pods are attached, and says how to take them off.
+  - Changes nothing where the node has its pod CIDRs already, or has no bridge yet.
+options:
+  pod_cidrs:
+    description: The networks of this node's own pods, in CIDR notation. Needed, unless O(plan) is given.
+    type: list
+    elements: str
+  bridge:
+    description: The pods' bridge, as in M(humanz.cni.cni_conf).
+    type: str
+    default: humanz-cni0
+  name:
+    description: The CNI network's name, as in M(humanz.cni.cni_conf).
+    type: str
+    default: humanz-cni
+  conf_dir:
+    description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
+    type: path
+    default: /etc/cni/net.d
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - humanz.cni._plan
+  - humanz.cni._pyroute2
+seealso:
+  - module: humanz.cni.cni_conf
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Leave what was this node's pod CIDR
+  humanz.cni.pod_bridge:
+    plan: "{{ cluster.plan }}"
+
+- name: The same for a node whose pod CIDR is said here
+  humanz.cni.pod_bridge:
+    pod_cidrs:
+      - 100.100.7.0/24
+"""
+
+RETURN = r"""
+addresses:
+  description: The addresses that were taken off the bridge, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [100.100.1.1/24]
+files:
+  description: The CNI configurations that were removed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/cni/net.d/10-humanz-cni-plugin.conflist]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.humanz.cni.plugins.module_utils import _checks
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
+from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
+
+
+def _old_network(module):
+    params = module.params
+    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
+    if not pod_cidrs:
+        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
+    bridge = _checks.device("bridge", params["bridge"])
+    name = _checks.network_name("name", params["name"])
+    return OldNetwork(module.run_command, bridge, pod_cidrs, name, params["conf_dir"])
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "pod_cidrs": {"type": "list", "elements": "str"},
+            "plan": {"type": "str"},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+            "name": {"type": "str", "default": "humanz-cni"},
+            "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+        },
+        supports_check_mode=True,
+    )
+    require_pyroute2(module)
+    converge(module, _old_network)
+
+
+if __name__ == "__main__":
+    main()
