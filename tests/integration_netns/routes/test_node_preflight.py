@@ -183,9 +183,9 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "ip link add humanz-cni0 type bridge; ip link set humanz-cni0 up; ip addr add fd00:100:0:7::1/64 dev "
             "humanz-cni0 nodad; ip link add veth0 master humanz-cni0 type veth peer name pod0",
             [
-                "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: pods of this node are in fd00:100:0:7::/64 (veth0): "
-                "take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all --force`; "
-                "`humanz-cni-ctl reclaim` releases addresses of pods that are gone"
+                "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: pods of this node are in fd00:100:0:7::/64 "
+                "(veth0): take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all "
+                "--force`; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
             ],
         ),
         ("ip -6 route add blackhole fd00:100::/48", []),
