@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What playbooks take hold of: the role's tags, and the groups of modules that defaults can be given to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+TAGS = {
+    "pod_network_install": ["node_python", "cni_plugin"],
+    "pod_network_kernel": ["node_kernel"],
+    "pod_network_firewall": ["pod_firewall"],
+    "pod_network_routes": ["node_routes"],
+    "pod_network_persistence": ["node_persistence"],
+    "pod_network_conf": ["pod_bridge", "cni_conf"],
+}
+
+
+def groups() -> dict[str, list[str]]:
+    found = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert isinstance(found, dict)
+    return found
+
+
+def options(module: str) -> set[str]:
+    """The options that a module's documentation and its fragment about the plan have."""
+    text = (ROOT / "plugins" / "modules" / f"{module}.py").read_text()
+    match = re.search(r'^DOCUMENTATION = r"""(.*?)"""', text, re.MULTILINE | re.DOTALL)
+    assert match
+    documented = yaml.safe_load(match.group(1))
+    plan = {"plan"} if "humanz.cni._plan" in documented.get("extends_documentation_fragment", []) else set()
+    return {*documented.get("options", {}), *plan}
+
+
+def test_all_modules_are_in_the_group_of_all() -> None:
+    assert groups()["all"] == MODULES
+
+
+@pytest.mark.parametrize("option", sorted(set(groups()) - {"all"}))
+def test_a_group_of_an_option_has_the_modules_that_have_it(option: str) -> None:
+    assert groups()[option] == [module for module in MODULES if option in options(module)]
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, set[str]]]:
+    """Each task of the role, by its name, with the tags that Ansible says it has."""
+    directory = tmp_path_factory.mktemp("play")
+    (directory / "ansible_collections" / "humanz").mkdir(parents=True)
+    (directory / "ansible_collections" / "humanz" / "cni").symlink_to(ROOT)
+    role = {"name": "humanz.cni.pod_network", "tasks_from": "present"}
+    play = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}]
+    (directory / "play.json").write_text(json.dumps(play))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "node,", "--list-tasks", "play.json"]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory), "ANSIBLE_HOME": str(directory)}
+    done = subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True, text=True)
+    lines = re.findall(r"^      humanz\.cni\.pod_network : (.*)\tTAGS: \[(.*)\]$", done.stdout, re.MULTILINE)
+    return [(name, set(tags.split(", "))) for name, tags in lines]
+
+
+def modules_by_task() -> dict[str, str]:
+    """The module of each task of the role, by the task's name."""
+    files = [ROOT / "roles" / "pod_network" / "tasks" / name for name in ("present.yml", "preflight.yml")]
+    tasks = [task for path in files for task in yaml.safe_load(path.read_text())]
+    return {task["name"]: key.rpartition(".")[2] for task in tasks for key in task if "." in key}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_tag_selects_its_modules_behind_the_checks(tagged: list[tuple[str, set[str]]], tag: str) -> None:
+    modules = modules_by_task()
+    selected = [modules[name] for name, tags in tagged if tags & {tag, "always"}]
+    assert selected == ["cluster_plan", "node_preflight", "assert", *TAGS[tag]]
+
+
+def test_every_task_has_a_tag_that_is_documented(tagged: list[tuple[str, set[str]]]) -> None:
+    assert set().union(*(tags for _name, tags in tagged)) == {*TAGS, "always"}
+    documented = re.findall(
+        r"^\| `(pod_network_\w+)` \|", (ROOT / "roles/pod_network/README.md").read_text(), re.MULTILINE
+    )
+    assert [name for name in documented if name in TAGS] == list(TAGS)
