@@ -68,10 +68,10 @@ class Attachment:
             if self.conf.vlans:
                 interfaces += self._vlan_interface(sock, port_of)
             document = result.document(self.conf, interfaces, self.chosen, routes, dns)
-            if self.request.conf.get("prevResult"):
+            if self.request.conf.get("prevResult") is not None:
                 from . import previous
 
-                document = previous.merged(document, previous.load(self.request.conf))
+                document = previous.merged(document, previous.checked(self.request.conf))
             finish(document)
         except BaseException:
             self._roll_back()

@@ -48,7 +48,11 @@ def _check_reservation(conf, of_owner):
     """Return the Assignments that are reserved for the attachment; where the configuration has changed, no range."""
     if not conf.ipam:
         return []
-    record = store.Store(conf.ipam.data_dir, conf.name).record(of_owner)
+    reservations = store.Store(conf.ipam.data_dir, conf.name)
+    try:
+        record = reservations.record(of_owner)
+    except OSError as exc:
+        raise store.io_error(exc, reservations.path) from exc
     addresses = (record or {}).get("addresses")
     if not addresses:
         raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
@@ -59,8 +63,8 @@ def _check_reservation(conf, of_owner):
     return [Assignment(address, _range_of(conf, address)) for address in found]
 
 
-def _check_mac(link, interfaces, sandbox):
-    wanted, _sandbox = interfaces.get((link.name, sandbox), ("", ""))
+def _check_mac(link, interfaces, sandbox=""):
+    wanted = interfaces.get((link.name, sandbox))
     if wanted and wanted.lower() != links.show_mac(link.mac):
         raise _differs(
             "interface %s has hardware address %s, prevResult says %s" % (link.name, links.show_mac(link.mac), wanted)
@@ -75,7 +79,7 @@ def _check_bridge(sock, conf, interfaces):
         raise _differs("interface %s is no bridge" % conf.bridge)
     if not bridge.is_up:
         raise _differs("bridge %s is down" % conf.bridge)
-    _check_mac(bridge, interfaces, False)
+    _check_mac(bridge, interfaces)
     if bool(bridge.promiscuity) != conf.promiscuous and conf.promiscuous:
         raise _differs("bridge %s is not in promiscuous mode" % conf.bridge)
     return bridge
@@ -87,10 +91,9 @@ def _check_container(inside, request, interfaces):
         raise _differs("interface %s in %s is missing" % (request.ifname, request.netns))
     if container.kind != "veth":
         raise _differs("interface %s in %s is no veth" % (request.ifname, request.netns))
-    _mac, sandbox = interfaces.get((request.ifname, True), ("", ""))
-    if sandbox != request.netns:
+    if (request.ifname, request.netns) not in interfaces:
         raise _differs("prevResult has no interface %s in sandbox %s" % (request.ifname, request.netns))
-    _check_mac(container, interfaces, True)
+    _check_mac(container, interfaces, request.netns)
     return container
 
 
@@ -104,7 +107,7 @@ def _check_port(sock, of_owner, bridge, container, interfaces):
         raise _differs("host interface %s is no port of bridge %s" % (port.name, bridge.name))
     if not port.is_up:
         raise _differs("host interface %s is down" % port.name)
-    _check_mac(port, interfaces, False)
+    _check_mac(port, interfaces)
     return port
 
 
@@ -122,8 +125,8 @@ def _check_addresses(inside, container, listed, assigned):
     """Check the addresses of prevResult that are reserved for the attachment; others belong to other plugins."""
     reserved = [one.address for one in assigned]
     ours = [network for network in listed if network.address in reserved]
-    if len(ours) != len(reserved):
-        missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
+    missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
+    if missing:
         raise _differs("prevResult does not have the reserved address %s" % ", ".join(missing))
     for network in ours:
         if network not in links.addresses(inside, container.index, network.address.family):

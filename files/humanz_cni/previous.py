@@ -26,11 +26,11 @@ def load(conf):
 
 
 def interfaces(previous):
-    """Return the interfaces by (name, whether in a sandbox), each a tuple of hardware address and sandbox, texts."""
+    """Return the hardware addresses of the interfaces, texts, by name and sandbox."""
     found = {}
     for path, one in items(previous, "interfaces"):
         name, mac, sandbox = (field(one, key, str, "", path) for key in ("name", "mac", "sandbox"))
-        found[name, bool(sandbox)] = mac, sandbox
+        found[name, sandbox] = mac
     return found
 
 
@@ -45,6 +45,15 @@ def routes(previous):
         (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
         for path, one in items(previous, "routes")
     ]
+
+
+def checked(conf):
+    """Return the ``prevResult`` of the configuration *conf*, if all in it is what it must be. Raises CNIError."""
+    previous = load(conf)
+    interfaces(previous)
+    addresses(previous)
+    routes(previous)
+    return previous
 
 
 def merged(result, previous):

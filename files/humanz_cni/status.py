@@ -21,6 +21,7 @@ def run(request, _finish):
     """Carry out the STATUS *request*: CNIError 50 if no ADD can succeed, 51 if pods that are there are cut off."""
     conf = netconf.load(request)
     sock = netlink.Socket()
+    attachments = _attachments(sock, conf.name)  # before the bridge, which an ADD under way brings up first
     bridge = links.get(sock, conf.bridge)
     missing = []
     if bridge:
@@ -30,7 +31,6 @@ def run(request, _finish):
         _check_pool(conf)
     if conf.delegated:
         delegate.Plugin(request).call("STATUS")
-    attachments = _attachments(sock, conf.name)
     if attachments:
         _check_connectivity(conf, bridge, missing, attachments)
 

@@ -114,11 +114,25 @@ def test_a_previous_result_that_no_plugin_can_have_made(runtime: Runtime, key: s
     assert error["code"] == 7
     assert error["msg"].startswith(f"prevResult{key}: ")
 
+    runtime.pod("pod2")
+    before = runtime.state()
+    assert runtime.fail("ADD", {**CONF, "prevResult": previous}, "pod2") == error
+    assert runtime.state() == before
+
 
 def test_a_previous_result_without_anything_in_it(runtime: Runtime) -> None:
     runtime.add(CONF)
 
     assert "no interface eth0" in runtime.fail("CHECK", {**CONF, "prevResult": {}})["msg"]
+
+
+def test_a_record_that_cannot_be_reached(runtime: Runtime) -> None:
+    """No attachment can have so long a name, but its CHECK may be asked for."""
+    outcome = runtime.call("CHECK", {**CONF, "name": "n" * 256, "prevResult": runtime.add(CONF)})
+
+    assert (outcome.status, outcome.error) == (1, "")
+    assert outcome.document["code"] == 5
+    assert outcome.document["msg"].endswith("File name too long")
 
 
 def test_a_record_with_garbage_for_addresses(runtime: Runtime) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from typing import Any
 
 import pytest
@@ -195,6 +196,22 @@ def test_s_100_pods_that_are_cut_off(runtime: Runtime, command: str, said: str) 
     ready(runtime, CONF)  # without pods nobody is cut off, and ADD makes the bridge whole
 
 
+def test_s_100_the_first_pod_comes_while_it_is_asked(runtime: Runtime) -> None:
+    """The bridge is there before any pod, so it must be looked for after them."""
+    runtime.add(CONF, "pod1")
+    runtime.delete(CONF, "pod1")
+    runtime.node.ip("link delete br1")
+    asked: list[Outcome] = []
+    late = ["-o", "/run/trace", "-e", "trace=sendto", "-e", "inject=sendto:delay_enter=1500000:when=2"]
+    asking = threading.Thread(target=lambda: asked.append(traced(runtime, "STATUS", CONF, late)))
+    asking.start()
+    runtime.node.run("sh", "-c", "until test -s /run/trace; do sleep 0.05; done")
+    runtime.add(CONF, "pod2")
+    asking.join()
+
+    assert asked == [Outcome(0, "", "")]
+
+
 VLANS = [{"vlan": 100}, {"vlanTrunk": [{"id": 5}]}, {"vlan": 100, "vlanTrunk": [{"minID": 5, "maxID": 7}]}]
 
 
@@ -241,10 +258,10 @@ def test_s_100_rules_are_tried_and_leave_no_trace(runtime: Runtime, keys: dict[s
     assert runtime.node.run("nft", "list", "ruleset").stdout == before
 
 
-# As a kernel without nf_tables: the second socket is the one to it, or its first message is refused.
+# As a kernel without nf_tables: the second socket is the one to it, or the first message to it is refused.
 LACKS = {
     "no netfilter": ["-e", "inject=socket:error=EPROTONOSUPPORT:when=2"],
-    "no nf_tables": ["-e", "inject=sendto:error=EOPNOTSUPP:when=2+"],
+    "no nf_tables": ["-e", "inject=sendto:error=EOPNOTSUPP:when=3+"],
 }
 
 
