@@ -1,4 +1,4 @@
-"""The generated inventory: how Ansible connects to the lab's nodes. Layered over inventory/ubuntu-nested."""
+"""The generated inventory: how Ansible connects to the lab's nodes. Layered over inventory/ubuntu-nested or another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 from typing import Any, Sequence
 
 from lab.settings import Lab
-from lab.topology import OUTSIDE_ADDRESS, PEER_PORT, Node
+from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_ADDRESS_IPV6, PEER_PORT, Node
 
 # The nodes that inventory/ubuntu-nested describes already.
 EXAMPLE_NODES = 3
+# The outside server, by each family that the example inventory gives pods addresses of.
+_OUTSIDE = (
+    "{{ (%s if '.' in pod_network_pod_cidr | string else []) + (%s if ':' in pod_network_pod_cidr | string else []) }}"
+)
 
 
 def _ssh_arguments(lab: Lab) -> str:
@@ -37,7 +41,8 @@ def inventory(lab: Lab, nodes: Sequence[Node]) -> dict[str, Any]:
                 "ansible_control_path_dir": str(lab.ssh / "cp"),
                 "ansible_pipelining": True,
                 "ansible_python_interpreter": "/usr/bin/python3",
-                "verify_outside": ["%s:%d" % (OUTSIDE_ADDRESS, PEER_PORT)],
+                "verify_outside": _OUTSIDE
+                % (["%s:%d" % (OUTSIDE_ADDRESS, PEER_PORT)], ["[%s]:%d" % (OUTSIDE_ADDRESS_IPV6, PEER_PORT)]),
             },
             "hosts": {node.name: _host(node) for node in nodes},
         }

@@ -2,6 +2,7 @@
 
 ``LAB.host`` is what the hypervisor is to libvirt's guests: bridge virbr0 with 192.168.122.1 is the nodes' uplink
 and routes, without NAT, to ``LAB.outside``; bridge virbr1, without an address, is the inter-node switch.
+Both families are on every wire. IPv6 addresses are nobody else's there, so that nothing waits for their check.
 The router knows nothing of pod networks: what leaves a node with a pod's address gets no answer.
 """
 
@@ -16,8 +17,19 @@ from pathlib import Path
 
 from lab.settings import Lab
 from lab.shell import run, wait_until
-from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_GATEWAY, PEER_PORT, UPLINK_GATEWAY, UPLINK_GATEWAY_MAC, Node
+from lab.topology import (
+    OUTSIDE_ADDRESS,
+    OUTSIDE_ADDRESS_IPV6,
+    OUTSIDE_GATEWAY,
+    OUTSIDE_GATEWAY_IPV6,
+    PEER_PORT,
+    UPLINK_GATEWAY,
+    UPLINK_GATEWAY_IPV6,
+    UPLINK_GATEWAY_MAC,
+    Node,
+)
 
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 PEER = Path(__file__).parent / "node/usr/local/lib/lab/peer.py"
 
 
@@ -54,10 +66,12 @@ def lay_switches(lab: Lab) -> None:
             "link add virbr0 address %s type bridge" % UPLINK_GATEWAY_MAC,
             "link add virbr1 type bridge",
             "address add %s/24 dev virbr0" % UPLINK_GATEWAY,
+            "address add %s/64 dev virbr0 nodad" % UPLINK_GATEWAY_IPV6,
             "link set virbr0 up",
             "link set virbr1 up",
             "link add outside type veth peer name eth0 netns %s" % outside,
             "address add %s/24 dev outside" % OUTSIDE_GATEWAY,
+            "address add %s/64 dev outside nodad" % OUTSIDE_GATEWAY_IPV6,
             "link set outside up",
         ],
     )
@@ -66,11 +80,14 @@ def lay_switches(lab: Lab) -> None:
         [
             "link set lo up",
             "address add %s/24 dev eth0" % OUTSIDE_ADDRESS,
+            "address add %s/64 dev eth0 nodad" % OUTSIDE_ADDRESS_IPV6,
             "link set eth0 up",
             "route add default via %s" % OUTSIDE_GATEWAY,
+            "route add default via %s" % OUTSIDE_GATEWAY_IPV6,
         ],
     )
-    _sysctl(host, "net.ipv4.ip_forward", "1")
+    for key in FORWARDING:
+        _sysctl(host, key, "1")
     _serve_outside(outside)
 
 
@@ -88,7 +105,8 @@ def plug_in(lab: Lab, node: Node) -> None:
     unplug(lab, node)
     run(["ip", "netns", "add", namespace])
     # A new namespace may inherit forwarding from the machine; a bare node has it off.
-    _sysctl(namespace, "net.ipv4.ip_forward", "0")
+    for key in FORWARDING:
+        _sysctl(namespace, key, "0")
     nic = "link add %s%d type veth peer name %s address %s netns " + namespace
     _ip(
         lab.namespace("host"),
@@ -104,10 +122,13 @@ def plug_in(lab: Lab, node: Node) -> None:
         [
             "link set lo up",
             "address add %s/24 dev enp1s0" % node.uplink_address,
+            "address add %s/64 dev enp1s0 nodad" % node.uplink_address_ipv6,
             "address add %s/24 dev %s" % (node.node_address, node.node_interface),
+            "address add %s/64 dev %s nodad" % (node.node_address_ipv6, node.node_interface),
             "link set enp1s0 up",
             "link set %s up" % node.node_interface,
             "route add default via %s dev enp1s0" % UPLINK_GATEWAY,
+            "route add default via %s dev enp1s0" % UPLINK_GATEWAY_IPV6,
         ],
     )
 

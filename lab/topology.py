@@ -1,6 +1,7 @@
 """The blog's ubuntu-nested topology as pure values: who has which address on which wire.
 
-``inventory/ubuntu-nested`` says the same to Ansible; tests/integration_lab compares the two.
+``inventory/ubuntu-nested`` says the same to Ansible, and ``inventory/ubuntu-nested-dual-stack`` with the IPv6 addresses
+that stand beside them; tests/integration_lab compares them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ UPLINK_GATEWAY = "192.168.122.1"
 UPLINK_GATEWAY_MAC = "52:54:00:00:00:00"  # Node.mac's scheme, with no node's index
 OUTSIDE_GATEWAY = "203.0.113.1"
 OUTSIDE_ADDRESS = "203.0.113.10"
+UPLINK_GATEWAY_IPV6 = "fd00:122::1"
+OUTSIDE_GATEWAY_IPV6 = "fd00:203::1"
+OUTSIDE_ADDRESS_IPV6 = "fd00:203::10"
 # Outside, and in every pod, a server on this port answers with the address it was called from.
 PEER_PORT = 8080
 MAX_NODES = 25  # 200.0.0.250 is the last address of the scheme
@@ -38,6 +42,16 @@ class Node:
     def node_address(self) -> str:
         """Address on the inter-node network 200.0.0.0/24."""
         return "200.0.0.%d" % (10 * self.index)
+
+    @property
+    def uplink_address_ipv6(self) -> str:
+        """Address on enp1s0, in fd00:122::/64."""
+        return "fd00:122::%d" % (10 + self.index)
+
+    @property
+    def node_address_ipv6(self) -> str:
+        """Address on the inter-node network fd00:200::/64."""
+        return "fd00:200::%d" % (10 * self.index)
 
     @property
     def node_interface(self) -> str:

@@ -8,6 +8,9 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import collections
+import itertools
+
 from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
 
 MATRIX_NODES = 8  # a line of the matrix still fits a terminal
@@ -28,18 +31,24 @@ def group_by_reasons(failures):
     return [{"reasons": list(reasons), "checks": found} for reasons, found in ordered]
 
 
-def counts(cluster, failures, families=(4, 6)):
-    """Return ``{KIND: {"checks", "passed", "failed"}}`` of the checks in *families*."""
-    made = dict.fromkeys(_reachability.KINDS, 0)
-    for node in cluster["nodes"]:
-        for check in _reachability.checks_of(cluster, node):
-            made[check["kind"]] += check["family"] in families
-    failed = dict.fromkeys(_reachability.KINDS, 0)
-    for failure in failures:
-        failed[failure["kind"]] += failure["family"] in families
+def counts(cluster, failures):
+    """Return ``{KIND: {"checks", "passed", "failed"}}``."""
+    found = _by_family(cluster, failures)
     return {
-        kind: {"checks": made[kind], "passed": made[kind] - failed[kind], "failed": failed[kind]}
+        kind: {key: sum(found[kind, family][key] for family in (4, 6)) for key in ("checks", "passed", "failed")}
         for kind in _reachability.KINDS
+    }
+
+
+def _by_family(cluster, failures):
+    """Return ``{(KIND, FAMILY): {"checks", "passed", "failed"}}``."""
+    made, failed = collections.Counter(), collections.Counter()
+    for node in cluster["nodes"]:
+        made.update((check["kind"], check["family"]) for check in _reachability.checks_of(cluster, node))
+    failed.update((failure["kind"], failure["family"]) for failure in failures)
+    return {
+        key: {"checks": made[key], "passed": made[key] - failed[key], "failed": failed[key]}
+        for key in itertools.product(_reachability.KINDS, (4, 6))
     }
 
 
@@ -141,11 +150,11 @@ def _counts(cluster, failures):
     families = cluster["families"]
     width = 16 if len(families) == 1 else 22
     lines = [" " * width + "%8s%8s%8s" % ("checks", "passed", "failed")]
-    by_family = {family: counts(cluster, failures, [family]) for family in families}
+    found = _by_family(cluster, failures)
     for kind in _reachability.KINDS:
-        for family, found in by_family.items():
+        for family in families:
             title = TITLES[kind] if len(families) == 1 else "%s, IPv%d" % (TITLES[kind], family)
-            number = found[kind]
+            number = found[kind, family]
             lines.append(title.ljust(width) + "%8d%8d%8d" % (number["checks"], number["passed"], number["failed"]))
     return lines
 

@@ -41,7 +41,7 @@ class LabUnderTest:
         """What a command in a node prints."""
         return self.out("exec", node, "--", *argv, stdin=stdin)
 
-    def ansible(self, program: str, *args: str) -> str:
-        """What an Ansible program prints with the example inventory and the lab's above it."""
+    def ansible(self, program: str, *args: str, inventory: str = "inventory/ubuntu-nested") -> str:
+        """What an Ansible program prints with an example inventory and the lab's above it."""
         generated = self.out("inventory", "--path").strip()
-        return _run([program, "-i", "inventory/ubuntu-nested", "-i", generated, *args]).stdout
+        return _run([program, "-i", inventory, "-i", generated, *args]).stdout
