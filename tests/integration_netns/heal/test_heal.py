@@ -185,10 +185,12 @@ def test_a_next_hop_that_comes_late_is_waited_for(healed: HealedNode) -> None:
 
 
 def test_both_families(healed: HealedNode) -> None:
-    peers = [{"dst": "fd00:100:1::/64", "via": "fd00:200::20"}, {"dst": "100.100.1.5/32", "via": "200.0.0.20"}]
+    prefixes = {"fd00:100:1::/64": 6, "fd02::/32": 6, "fd01::5/128": 6, "100.100.1.5/32": 4}
+    peers = [{"dst": dst, "via": {4: "200.0.0.20", 6: "fd00:200::20"}[one]} for dst, one in prefixes.items()]
     assert healed.node.module("node_routes", {"routes": peers, "force": True})["changed"]
     before = healed.routes()
-    assert healed.heal().stdout == ""
+    done = healed.heal()
+    assert (done.stdout, done.stderr) == ("", "")
     healed.node.ip("-6 route flush proto 217")
     healed.node.ip("route flush proto 217")
     assert healed.heal().returncode == 0
