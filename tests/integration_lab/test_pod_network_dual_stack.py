@@ -42,7 +42,9 @@ def playbook(lab: LabUnderTest, name: str, *options: str) -> str:
 
 def state(lab: LabUnderTest) -> dict[str, list[str]]:
     """Links, addresses, routes, rules, sysctls and files of every node."""
-    return {node: lab.node(node, "bash", "-s", stdin=STATE).splitlines() for node in NODES}
+    lines = {node: lab.node(node, "bash", "-s", stdin=STATE).splitlines() for node in NODES}
+    # Columns are as wide as the index of an interface's other end.
+    return {node: [" ".join(line.split()) for line in found] for node, found in lines.items()}
 
 
 @pytest.fixture(scope="module")
