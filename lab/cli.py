@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Callable
 
-from lab import image, inventory, lifecycle, nodes, podman, pods
+from lab import inventory, lifecycle, nodes, podman, pods
 from lab.settings import DEFAULT_NAME, DEFAULT_SUITE, Lab
 from lab.shell import LabError
 from lab.topology import node_named
@@ -22,9 +22,11 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("image", help="build the node image")
     build.add_argument("--suite", default=DEFAULT_SUITE, help="Debian release of the nodes (%(default)s)")
     build.add_argument("--again", action="store_true", help="build it even if it is there, to take newer packages")
+    _add_services(build)
     up = commands.add_parser("up", help="build or complete the lab; builds the node image if needed")
     up.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (%(default)s)")
     up.add_argument("--suite", help="Debian release of the nodes (%s)" % DEFAULT_SUITE)
+    _add_services(up)
     down = commands.add_parser("down", help="delete the lab; the node image stays")
     down.add_argument("--purge", action="store_true", help="delete the node images too")
     commands.add_parser("status", help="show the nodes")
@@ -37,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     _add_pod_commands(commands.add_parser("pod", help="pods, through containerd's CRI"))
     return parser
+
+
+def _add_services(command: argparse.ArgumentParser) -> None:
+    text = "nodes with network managers and firewalls, none of them started"
+    command.add_argument("--services", action="store_true", help=text)
 
 
 def _add_pod_commands(pod: argparse.ArgumentParser) -> None:
@@ -63,12 +70,12 @@ def _argv(words: list[str]) -> list[str]:
 
 
 def _image(_lab: Lab, options: argparse.Namespace) -> None:
-    print(image.build(options.suite, options.again))
+    print(lifecycle.build_image(options.suite, options.services, options.again))
     podman.release()
 
 
 def _up(lab: Lab, options: argparse.Namespace) -> None:
-    lifecycle.up(lab, options.nodes, options.suite or lifecycle.default_suite(lab))
+    lifecycle.up(lab, options.nodes, options.suite or lifecycle.default_suite(lab), options.services)
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -9,6 +10,7 @@ import tarfile
 import tempfile
 import time
 from pathlib import Path
+from typing import Iterator
 
 from lab.podman import image_exists, podman
 from lab.settings import CACHE
@@ -77,12 +79,12 @@ _HOOKS = (
 )
 
 
-def _files_tar() -> bytes:
-    """The tree lab/node as a tar that is the same for the same content: owned by root, without times."""
+def files_tar(tree: Path) -> bytes:
+    """The files below *tree* as a tar that is the same for the same content: owned by root, without times."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for path in sorted(p for p in _FILES.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-            entry = tarfile.TarInfo(str(path.relative_to(_FILES)))
+        for path in sorted(p for p in tree.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            entry = tarfile.TarInfo(str(path.relative_to(tree)))
             entry.size, entry.mode = path.stat().st_size, 0o644
             tar.addfile(entry, io.BytesIO(path.read_bytes()))
     return buffer.getvalue()
@@ -90,7 +92,7 @@ def _files_tar() -> bytes:
 
 def name(suite: str) -> str:
     """The image's name, with a digest of all that it is made from but the packages' versions."""
-    recipe = repr((suite, _PACKAGES, _EXCLUDED, _MASKED, _HOOKS)).encode() + _files_tar()
+    recipe = repr((suite, _PACKAGES, _EXCLUDED, _MASKED, _HOOKS)).encode() + files_tar(_FILES)
     return "localhost/humanz-lab-%s:%s" % (suite, hashlib.sha256(recipe).hexdigest()[:12])
 
 
@@ -101,22 +103,29 @@ def build(suite: str, again: bool = False) -> str:
         return image
     say("building the node image from Debian %s's packages (about a minute, once)" % suite)
     started = time.monotonic()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=str(CACHE), prefix="build-") as scratch:
-        # mmdebstrap's own user must be able to enter it.
-        os.chmod(scratch, 0o755)
+    with scratch_directory() as scratch:
         rootfs = os.path.join(scratch, "node.tar")
         run(_mmdebstrap(suite, scratch, rootfs))
         say("importing it into podman's storage in %s" % CACHE)
         podman("import", "--quiet", rootfs, image)
-    _remove_older(image)
+    remove_older(image)
     say("image %s is ready after %.0f s" % (image, time.monotonic() - started))
     return image
 
 
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[str]:
+    """A directory in the cache for the time of a build."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=str(CACHE), prefix="build-") as scratch:
+        # mmdebstrap's own user must be able to enter it.
+        os.chmod(scratch, 0o755)
+        yield scratch
+
+
 def _mmdebstrap(suite: str, scratch: str, rootfs: str) -> list[str]:
     files = os.path.join(scratch, "files.tar")
-    Path(files).write_bytes(_files_tar())
+    Path(files).write_bytes(files_tar(_FILES))
     values = {"files": files, "masked": " ".join(_MASKED)}
     return [
         "mmdebstrap",
@@ -133,7 +142,8 @@ def _mmdebstrap(suite: str, scratch: str, rootfs: str) -> list[str]:
     ]
 
 
-def _remove_older(image: str) -> None:
+def remove_older(image: str) -> None:
+    """Delete the images that *image* takes the place of."""
     repository = image.rsplit(":", 1)[0]
     for other in podman("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split():
         if other != image:

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from lab import image, inventory, keys, network, nodes, podman, pods
+from lab import image, inventory, keys, network, nodes, podman, pods, services_image
 from lab.settings import DEFAULT_SUITE, STATE, Lab
 from lab.shell import LabError, run, say
 from lab.topology import Node, node_named
@@ -26,28 +26,36 @@ def members(lab: Lab) -> list[Node]:
     return [Node(index) for index in record(lab)["nodes"]]
 
 
-def _save(lab: Lab, suite: str, members_: list[Node]) -> None:
+def _save(lab: Lab, kind: dict[str, Any], members_: list[Node]) -> None:
     ordered = sorted(members_, key=lambda node: node.index)
-    lab.record.write_text(json.dumps({"suite": suite, "nodes": [node.index for node in ordered]}) + "\n")
+    lab.record.write_text(json.dumps({**kind, "nodes": [node.index for node in ordered]}) + "\n")
     inventory.write(lab, ordered)
 
 
-def up(lab: Lab, count: int, suite: str) -> None:
+def build_image(suite: str, services: bool, again: bool = False) -> str:
+    """Build the image of nodes with or without *services*, that is network managers and firewalls; its name."""
+    return services_image.build(suite, again) if services else image.build(suite, again)
+
+
+def up(lab: Lab, count: int, suite: str, services: bool) -> None:
     """Build what is missing of a lab of ``count`` nodes; what this call made is deleted again if it fails."""
     started = time.monotonic()
     wanted = first_nodes(count)
     before = members(lab) if lab.record.exists() else None
     if before is not None and record(lab)["suite"] != suite:
         raise LabError("lab %s runs %s; take it down before --suite %s" % (lab.name, record(lab)["suite"], suite))
+    if before is not None and services and not record(lab)["services"]:
+        raise LabError("lab %s is up without services; take it down before --services" % lab.name)
     _require_bridge_netfilter()
-    base = image.build(suite)
+    services = services or (before is not None and record(lab)["services"])
+    base = build_image(suite, services)
     try:
         if before is None:
             say("laying switches, router and outside of lab %s in network namespaces of their own" % lab.name)
             keys.make(lab)
         network.lay_switches(lab)
         _start(lab, base, wanted)
-        _save(lab, suite, list({*wanted, *(before or [])}))
+        _save(lab, {"suite": suite, "services": services}, list({*wanted, *(before or [])}))
     except BaseException:
         say("that failed; deleting what was made")
         if before is None:
@@ -100,11 +108,11 @@ def add(lab: Lab, name: str) -> None:
     if node in members(lab):
         raise LabError("%s is there already" % node.name)
     try:
-        _start(lab, image.build(known["suite"]), [node])
+        _start(lab, build_image(known["suite"], known["services"]), [node])
     except BaseException:
         nodes.delete(lab, node)
         raise
-    _save(lab, known["suite"], list({*members(lab), node}))
+    _save(lab, known, list({*members(lab), node}))
 
 
 def remove(lab: Lab, name: str) -> None:
@@ -113,7 +121,7 @@ def remove(lab: Lab, name: str) -> None:
     say("removing %s" % node.name)
     keys.disconnect(lab)
     nodes.delete(lab, node)
-    _save(lab, known["suite"], [other for other in members(lab) if other != node])
+    _save(lab, known, [other for other in members(lab) if other != node])
 
 
 def status(lab: Lab) -> str:

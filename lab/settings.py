@@ -37,7 +37,7 @@ class Lab:
 
     @property
     def record(self) -> Path:
-        """JSON: {"suite": str, "nodes": [index, ...]}."""
+        """JSON: {"suite": str, "services": bool, "nodes": [index, ...]}."""
         return self.state / "lab.json"
 
     @property
