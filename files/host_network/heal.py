@@ -27,6 +27,7 @@ ROUTES = "/etc/humanz-cni/routes"
 RULES = ("/etc/humanz-cni/rules.v4", "/etc/humanz-cni/rules.v6")
 # The collection's modules lock this directory while they are at work: what one removes is not to be put back meanwhile.
 LOCK = "/run"
+PATIENCE = 0.5  # seconds for this program's other run; a module may be waiting for this one
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 SHOWN = 5  # routes of a kind that are named in one line
 
@@ -317,12 +318,14 @@ def lock():
     """Keep the collection's modules waiting; yields False if one of them is at work."""
     descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        deadline = time.monotonic() + PATIENCE
+        locked = False
+        while not locked and time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = True
+            time.sleep(0 if locked else 0.02)
+        yield locked
     finally:
         os.close(descriptor)
 

@@ -11,16 +11,21 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import shutil
 
 from ansible_collections.humanz.cni.plugins.module_utils import _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
+CHECK = LIBRARY_DIR + "/check.py"
+STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
 UNIT_DIR = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"  # is there where systemd runs
 BOOT = ("humanz-cni.service",)
 HEALER = ("humanz-cni-heal.service", "humanz-cni-heal.timer", "humanz-cni-heal.path")
+# Only started by the timer and the path.
+CHECK_SERVICE = "humanz-cni-check.service"
 # It ends at once: to be enabled is all.
 NEVER_ACTIVE = "humanz-cni-heal.service"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
@@ -46,15 +51,19 @@ def wanted_units(heal_interval):
 
 
 def wanted_files(files, interpreter, heal_interval):
-    """Return ``{path: text}`` of the program and of the units.
+    """Return ``{path: text}`` of the programs and of the units.
 
     :param files: name to text, as in files/host_network.
-    :param interpreter: the path of the Python that runs the program.
+    :param interpreter: the path of the Python that runs the programs.
     :param heal_interval: seconds between two repairs; 0 for none at all.
     """
-    values = {"@interpreter@": interpreter, "@program@": PROGRAM, "@interval@": str(heal_interval)}
+    values = {"@interpreter@": interpreter, "@directory@": LIBRARY_DIR, "@interval@": str(heal_interval)}
     texts = {PROGRAM: files["heal.py"]}
-    for name in wanted_units(heal_interval):
+    names = wanted_units(heal_interval)
+    if heal_interval:
+        texts[CHECK] = files["check.py"]
+        names += (CHECK_SERVICE,)
+    for name in names:
         text = files[name]
         for word, value in values.items():
             text = text.replace(word, value)
@@ -91,7 +100,8 @@ class Persistence(Resource):
         """
         self._run = run
         self._systemctl = systemctl
-        paths = [PROGRAM, *map(unit_path, BOOT + HEALER), NETWORKD_CONF, NETWORKMANAGER_CONF]
+        units = [*map(unit_path, (*BOOT, *HEALER, CHECK_SERVICE))]
+        paths = [PROGRAM, CHECK, *units, NETWORKD_CONF, NETWORKMANAGER_CONF]
         self._files = {path: files.get(path) for path in paths}
         self._manager_runs = False
 
@@ -111,14 +121,14 @@ class Persistence(Resource):
         return Unit(enabled=wanted, active=wanted and name != NEVER_ACTIVE)
 
     def render(self, state):
-        """Return the state as the files' texts, and a line for each unit; the program's text is left out."""
+        """Return the state as the files' texts, and a line for each unit; the programs' texts are left out."""
         lines = []
         for name, unit in state["units"].items():
             words = [word for word, true in zip(("enabled", "active"), unit) if true]
             if words:
                 lines.append("# %s is %s" % (name, " and ".join(words)))
         for path, text in state["files"].items():
-            if path == PROGRAM and text is not None:
+            if path in (PROGRAM, CHECK) and text is not None:
                 lines.append("# %s is %s" % (path, "this version" if text == self._files[path] else "another version"))
             elif text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]
@@ -137,6 +147,8 @@ class Persistence(Resource):
         going = [name for name, unit in desired["units"].items() if not unit.enabled and actual["units"][name] != OFF]
         if going:
             self._systemctl_run("disable", "--now", "--quiet", *going)
+            # Says that a unit is not loaded where it is not there.
+            self._run([self._systemctl, "stop", CHECK_SERVICE])
         for path in changed:
             _owned.write(path, desired["files"][path])
             if desired["files"][path] is None:
@@ -148,12 +160,13 @@ class Persistence(Resource):
 
     def _start(self, changed, actual, desired):
         units = [name for name in desired["units"] if unit_path(name) in changed]
-        if units:
+        if any(os.path.dirname(path) == UNIT_DIR for path in changed):
             self._systemctl_run("daemon-reload")
+        gone = [name for name in (*BOOT, *HEALER, CHECK_SERVICE) if unit_path(name) in changed]
+        gone = [name for name in gone if desired["files"][unit_path(name)] is None]
+        if gone:
             # Says that a unit is not loaded where it has not failed.
-            self._run(
-                [self._systemctl, "reset-failed", *(name for name in units if not desired["units"][name].enabled)]
-            )
+            self._run([self._systemctl, "reset-failed", *gone])
         wanted = [name for name, unit in desired["units"].items() if unit.enabled]
         new = [name for name in wanted if name in units or not actual["units"][name].enabled]
         if new:
@@ -163,6 +176,8 @@ class Persistence(Resource):
                 self._systemctl_run("restart", name)
 
     def _remove_directory(self, path):
+        if path == CHECK:
+            shutil.rmtree(STATE_DIR, ignore_errors=True)
         if os.path.dirname(path) in OWN_DIRECTORIES:
             with contextlib.suppress(OSError):  # something else is in it
                 os.rmdir(os.path.dirname(path))

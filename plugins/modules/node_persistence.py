@@ -16,9 +16,11 @@ description:
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
   - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
     containerd, CRI-O and Docker start.
-  - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) run it regularly, and whenever systemd-networkd or
-    NetworkManager write down a change. C(humanz-cni-heal.service) is also started along with services that empty or
-    reorder rules when they start, such as nftables. None of them is a daemon.
+  - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) have C(/usr/local/lib/humanz-cni/check.py) run it
+    regularly, and whenever systemd-networkd, NetworkManager or ifupdown write down what became of the interface to the
+    other nodes, or firewalld or ufw have changed rules. C(humanz-cni-heal.service) is started along with services that
+    empty or reorder rules when they start, such as nftables, and reports what cannot be put back. None of them is a
+    daemon.
   - Where systemd-networkd is installed, it is told to keep routes of other programs, from its next start on. Where
     NetworkManager is installed, it is told to leave the pods' bridge and wires alone.
 options:

@@ -47,9 +47,9 @@ class HealingNode:
         """What a shell command on the node prints."""
         return self.lab.node(NODE, "sh", "-c", command).strip()
 
-    def state(self) -> list[str]:
-        """Our routes and rules."""
-        lines = self.sh("ip route show proto 217; iptables-save").splitlines()
+    def state(self, after: str = "true") -> list[str]:
+        """Our routes and rules, right after a command."""
+        lines = self.sh(after + "; ip route show proto 217; iptables-save").splitlines()
         return sorted(line.strip() for line in lines if " via " in line or (line[0] == "-" and "HUMANZ" in line))
 
     def seconds_until(self, state: list[str], limit: float) -> float:
@@ -59,6 +59,10 @@ class HealingNode:
             assert time.monotonic() - started < limit, self.sh("journalctl --no-pager -u 'humanz-cni*' -n 20")
             time.sleep(0.02)
         return time.monotonic() - started
+
+    def last_check(self) -> str:
+        """The ID of systemd's latest run of the check."""
+        return self.sh("systemctl show --value --property=InvocationID humanz-cni-check.service")
 
     def log(self) -> list[str]:
         """What was logged of our units."""
@@ -73,7 +77,8 @@ def node(lab: LabUnderTest) -> Iterator[HealingNode]:
         lab.ansible("ansible-playbook", *SITE)
         yield HealingNode(lab)
         lab.ansible("ansible-playbook", *RESET)
-        left = "ls -d /etc/humanz-cni /usr/local/lib/humanz-cni /etc/systemd/networkd.conf.d 2> /dev/null;"
+        left = "ls -d /etc/humanz-cni /usr/local/lib/humanz-cni /run/humanz-cni-heal 2> /dev/null;"
+        left += "ls -d /etc/systemd/networkd.conf.d 2> /dev/null;"
         left += "find /etc/systemd -name '*humanz*'; systemctl list-units --all --no-legend 'humanz-cni*'"
         for each in (NODE, "ubuntu-nested-1"):
             assert lab.node(each, "sh", "-c", left) == ""
@@ -123,7 +128,7 @@ def test_an_operator_sees_what_heals(node: HealingNode, whole: list[str]) -> Non
         node.sh("systemctl is-active humanz-cni.service humanz-cni-heal.timer humanz-cni-heal.path").split()
         == ["active"] * 3
     )
-    assert node.sh("systemd-analyze verify %s 2>&1" % " ".join(UNITS)) == ""
+    assert node.sh("systemd-analyze verify %s humanz-cni-check.service 2>&1" % " ".join(UNITS)) == ""
     assert "ManageForeignRoutes=no" in node.sh("systemd-analyze cat-config systemd/networkd.conf")
 
 
@@ -142,8 +147,7 @@ def test_a_boot_brings_everything_back_before_a_runtime_starts_pods(node: Healin
     ["ip route flush proto 217", "iptables -F; iptables -t nat -F", "ip link set enp8s0 down; ip link set enp8s0 up"],
 )
 def test_the_timer_repairs_what_nobody_is_told_of(node: HealingNode, whole: list[str], damage: str) -> None:
-    node.sh(damage)
-    assert node.state() != whole
+    assert node.state(after=damage) != whole
     assert node.seconds_until(whole, INTERVAL + 3) > 0
 
 
@@ -188,6 +192,37 @@ def test_systemd_networkd_keeps_the_routes_when_it_restarts(node: HealingNode, w
     node.sh("systemctl restart systemd-networkd; sleep 1")
     assert node.state() == whole
     node.sh("systemctl start humanz-cni-heal.path")
+
+
+@pytest.mark.usefixtures("_no_timer", "networkd")
+def test_a_pod_that_starts_or_ends_costs_no_check(node: HealingNode, whole: list[str]) -> None:
+    node.sh("systemctl start humanz-cni-check.service")
+    last = node.last_check()
+    node.lab.run("pod", "run", NODE, "wire")
+    node.sh("until grep -l ^OPER_STATE=enslaved /run/systemd/netif/links/*; do sleep 0.1; done; sleep 2")
+    node.lab.run("pod", "rm", NODE, "wire")
+    node.sh("sleep 1")
+    assert node.last_check() == last
+    # It still sees what matters.
+    node.sh("ip route flush proto 217; systemctl restart systemd-networkd")
+    node.seconds_until(whole, 2)
+    assert node.last_check() != last
+
+
+@pytest.mark.usefixtures("networkd")
+def test_a_conflict_that_lasts_is_logged_when_it_begins_and_when_it_ends(node: HealingNode, whole: list[str]) -> None:
+    seen = len(node.log())
+    node.sh("ip route flush proto 217; ip route add blackhole 100.100.0.0/24; sleep %d" % (3 * INTERVAL))
+    conflict = "route 100.100.0.0/24 is held by somebody else: blackhole 100.100.0.0/24"
+    lines = node.log()[seen:]
+    assert lines.count(conflict) == 1
+    assert len(lines) == 5, lines  # what was put back, the conflict, and three lines of systemd's own
+    assert node.sh("systemctl is-failed humanz-cni-heal.service") == "failed"
+    node.sh("ip route del blackhole 100.100.0.0/24; sleep %d" % (2 * INTERVAL))
+    lines = node.log()[seen + len(lines) :]
+    assert lines == ["put back 1 route: 100.100.0.0/24 via 200.0.0.10", "over: " + conflict]
+    assert node.sh("systemctl is-failed humanz-cni-heal.service || true") == "inactive"
+    assert node.state() == whole
 
 
 @pytest.mark.usefixtures("_no_timer", "networkd")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from typing import Any
 
 import pytest
@@ -23,11 +25,11 @@ def wanted(heal_interval: int = 30) -> dict[str, str]:
 
 def test_every_file_is_ours_and_whole() -> None:
     files = wanted(7)
-    assert set(files) == {_persistence.PROGRAM, *map(_persistence.unit_path, _persistence.BOOT + _persistence.HEALER)}
+    units = (*_persistence.BOOT, *_persistence.HEALER, _persistence.CHECK_SERVICE)
+    assert set(files) == {_persistence.PROGRAM, _persistence.CHECK, *map(_persistence.unit_path, units)}
     for text in files.values():
         assert text.startswith("# Managed by humanz.cni.node_persistence")
-        assert "@interpreter@" not in text
-        assert "@interval@" not in text
+        assert not re.search(r"@[a-z]+@", text)
     assert "OnUnitInactiveSec=7s" in files[TIMER]
     boot = files[_persistence.unit_path("humanz-cni.service")]
     assert "ExecStart=/usr/bin/python3.12 -I /usr/local/lib/humanz-cni/heal.py --wait 30" in boot
@@ -45,6 +47,15 @@ def test_boot_comes_before_whatever_starts_pods(runtime: str) -> None:
 
 def test_no_interval_is_boot_only() -> None:
     assert set(wanted(0)) == {_persistence.PROGRAM, _persistence.unit_path("humanz-cni.service")}
+
+
+def test_the_path_unit_watches_what_the_check_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(node_persistence.SOURCE))
+    check = importlib.import_module("check")
+    lines = FILES["humanz-cni-heal.path"].splitlines()
+    watched = {line.partition("=")[2] for line in lines if line.startswith("PathChanged=")}
+    assert watched == {*check.EVENTS, *(f"{check.STATE}/{manager}" for manager in check.MANAGERS)}
+    assert check.STATE == _persistence.STATE_DIR
 
 
 def test_network_manager_leaves_only_what_is_ours_alone() -> None:

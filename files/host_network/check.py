@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Has heal.py put back what is missing, regularly and after events, without saying the same thing again and again.
+
+What was put back is printed. What cannot be put back is humanz-cni-heal.service's to report: that unit is started when
+this changes, and stays failed until all is well. The program also lays the links that humanz-cni-heal.path watches.
+
+Runs on Python 3.8 or later, with the standard library, beside heal.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+
+import heal
+
+STATE = "/run/humanz-cni-heal"
+# What was reported last: a problem in each line.
+PROBLEMS = STATE + "/problems"
+# What lasts is reported again after so many seconds.
+REMIND = 24 * 60 * 60
+REPORT = ["systemctl", "start", "--no-block", "humanz-cni-heal.service"]
+# Where network managers write down what became of an interface, in a file by the name of its index.
+MANAGERS = {"systemd-networkd": "/run/systemd/netif/links", "NetworkManager": "/run/NetworkManager/devices"}
+# Written to when ifupdown, firewalld and ufw have changed something; humanz-cni-heal.path names them too.
+EVENTS = ("/run/network/ifstate", "/run/firewalld", "/run/ufw.lock")
+SECONDS = 5  # for what is going on to come to an end
+PAUSE = 0.1  # seconds
+
+
+def settle():
+    """Repair until nothing changes any more; return the problems that are left, or None if a module is at work."""
+    problems, deadline = None, time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        before = stamps()
+        with heal.lock() as locked:
+            outcome = heal.heal() if locked else None
+        if outcome:
+            for line in outcome.done:
+                print(line, flush=True)
+            problems = sorted(set(outcome.wrong + outcome.later))
+            watch(whole=not problems)
+            if not outcome.done and stamps() == before:
+                break
+        if not outcome or outcome.done:
+            # What removed it may not be through yet.
+            time.sleep(PAUSE)
+    return problems
+
+
+def stamps():
+    """Return when each of the watched paths was last written, in nanoseconds, or None for what is not there."""
+    times = {}
+    for path in [*EVENTS, *("%s/%s" % (STATE, name) for name in MANAGERS)]:
+        try:
+            times[path] = os.stat(path).st_mtime_ns
+        except OSError:
+            times[path] = None
+    return times
+
+
+def watch(whole):
+    """Lay the links that the path unit watches, to what the network managers write.
+
+    Once all routes are there and lead through one interface, that is only what is written of this interface: every
+    pod's wire is written about too.
+    """
+    names = interfaces() if whole else []
+    index = socket.if_nametoindex(names[0]) if len(names) == 1 else None
+    for manager, directory in MANAGERS.items():
+        path = "%s/%s" % (directory, index)
+        lay("%s/%s" % (STATE, manager), path if os.path.exists(path) else directory)
+
+
+def interfaces():
+    """Return the names of the interfaces that our routes lead through, sorted."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError), open(heal.ROUTES, encoding="utf-8") as stream:
+        routes = [heal.parse_route(line) for line in stream.read().splitlines() if line and not line.startswith("#")]
+        for family, table, protocol in {(route.family, route.table, route.protocol) for route in routes}:
+            words = heal.output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).split()
+            found |= {after for word, after in zip(words, words[1:]) if word == "dev"}
+    return sorted(found)
+
+
+def lay(link, target):
+    """Make *link* a symbolic link to *target*."""
+    with contextlib.suppress(OSError):
+        if os.readlink(link) == target:
+            return
+    os.makedirs(os.path.dirname(link), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(link + ".new")
+    os.symlink(target, link + ".new")
+    os.rename(link + ".new", link)
+
+
+def report(problems):
+    """Say what is over, and have the rest reported if it is not what was reported last, or too long ago."""
+    try:
+        with open(PROBLEMS, encoding="utf-8") as stream:
+            known, age = stream.read().splitlines(), time.time() - os.stat(PROBLEMS).st_mtime
+    except FileNotFoundError:
+        known, age = [], 0
+    if problems == known and (not problems or age < REMIND):
+        return
+    for line in known:
+        if line not in problems:
+            print("over: %s" % line, flush=True)
+    subprocess.run(REPORT, check=True)
+    os.makedirs(STATE, exist_ok=True)
+    with open(PROBLEMS, "w", encoding="utf-8") as stream:
+        stream.writelines(line + "\n" for line in problems)
+
+
+def main():
+    """Run the program."""
+    problems = settle()
+    if problems is not None:
+        report(problems)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The regular check repairs, reports what lasts once, and narrows down what systemd is to watch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import PROGRAM, PYTHON
+
+if TYPE_CHECKING:
+    from conftest import HealedNode
+
+CHECK = PROGRAM.with_name("check.py")
+CONFLICT = "route 100.100.1.0/24 is held by somebody else: blackhole 100.100.1.0/24"
+# Stands for systemd's: the machine's own is not the node's.
+SYSTEMCTL = """\
+mkdir -p /run/bin /run/systemd/netif/links /run/NetworkManager/devices
+printf '#!/bin/sh\\necho "$@" >> /run/called\\n' > /run/bin/systemctl
+chmod +x /run/bin/systemctl
+"""
+
+
+class Check:
+    """The program, on a node with directories of both network managers."""
+
+    def __init__(self, healed: HealedNode) -> None:
+        self.healed = healed
+        self.sh(SYSTEMCTL)
+
+    def sh(self, command: str) -> str:
+        """What a shell on the node prints."""
+        return self.healed.node.run("sh", "-ec", command).stdout.strip()
+
+    def run(self) -> str:
+        """What the program prints; it always succeeds."""
+        path = "/run/bin:%s" % os.environ["PATH"]
+        done = self.healed.node.run(PYTHON, "-B", str(CHECK), env={**os.environ, "PATH": path})
+        assert done.stderr == ""
+        return done.stdout
+
+    def reports(self) -> int:
+        """How often humanz-cni-heal.service was started."""
+        lines = self.sh("cat /run/called || true").splitlines()
+        assert set(lines) <= {"start --no-block humanz-cni-heal.service"}
+        return len(lines)
+
+    def watched(self) -> dict[str, str]:
+        """What the links lead to."""
+        names = ("systemd-networkd", "NetworkManager")
+        return {name: self.sh("readlink /run/humanz-cni-heal/%s" % name) for name in names}
+
+
+@pytest.fixture
+def check(healed: HealedNode) -> Check:
+    """The program on a converged node."""
+    return Check(healed)
+
+
+def test_it_repairs_and_is_silent_when_all_is_well(check: Check) -> None:
+    before = check.healed.routes() + check.healed.rules()
+    assert (check.run(), check.reports()) == ("", 0)
+    check.sh("ip route flush proto 217; iptables -F; iptables -t nat -F")
+    check.healed.iptables("-A FORWARD -j KUBE-FORWARD")
+    assert check.run().count("put back ") == 3
+    assert "HUMANZ-POSTROUTING" in "\n".join(check.healed.rules())
+    assert set(before) - set(check.healed.routes() + check.healed.rules()) == {
+        "-A FORWARD -s 203.0.113.7/32 -j DROP",
+        "-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE",
+    }
+    assert (check.run(), check.reports()) == ("", 0)
+
+
+def test_what_lasts_is_reported_when_it_begins_and_when_it_ends(check: Check) -> None:
+    check.sh("ip route flush proto 217; ip route add blackhole 100.100.1.0/24")
+    assert check.run() == "put back 1 route: 100.100.2.0/24 via 200.0.0.30\n"
+    assert check.reports() == 1
+    assert [check.run() for _tick in range(3)] == [""] * 3
+    assert check.reports() == 1
+    check.sh("ip route del 100.100.2.0/24; ip route add unreachable 100.100.2.0/24")
+    assert (check.run(), check.reports()) == ("", 2)
+    check.sh("touch -d '25 hours ago' /run/humanz-cni-heal/problems")
+    assert (check.run(), check.reports()) == ("", 3)
+    assert (check.run(), check.reports()) == ("", 3)
+    check.sh("ip route del blackhole 100.100.1.0/24")
+    assert check.run().splitlines() == ["put back 1 route: 100.100.1.0/24 via 200.0.0.20", "over: " + CONFLICT]
+    assert check.reports() == 4
+    check.sh("ip route del unreachable 100.100.2.0/24")
+    assert check.run().count("over: ") == 1
+    assert check.reports() == 5
+    check.sh("touch -d '25 hours ago' /run/humanz-cni-heal/problems")
+    assert (check.run(), check.reports()) == ("", 5)
+    # It is not silent for ever: the same, again, is something new.
+    check.sh("ip route del 100.100.1.0/24; ip route add blackhole 100.100.1.0/24")
+    assert (check.run(), check.reports()) == ("", 6)
+
+
+def test_only_the_interface_to_the_other_nodes_is_watched(check: Check) -> None:
+    index = check.sh("cat /sys/class/net/enp8s0/ifindex")
+    everything = {"systemd-networkd": "/run/systemd/netif/links", "NetworkManager": "/run/NetworkManager/devices"}
+    check.run()
+    assert check.watched() == everything
+    check.sh("touch /run/systemd/netif/links/%s" % index)
+    check.run()
+    narrow = {**everything, "systemd-networkd": "/run/systemd/netif/links/%s" % index}
+    assert check.watched() == narrow
+    # Until all is well again, whatever changes may be what is waited for.
+    check.sh("ip route flush proto 217; ip route add blackhole 100.100.1.0/24")
+    check.run()
+    assert check.watched() == everything
+    check.sh("ip route del blackhole 100.100.1.0/24")
+    check.run()
+    assert check.watched() == narrow
+
+
+def test_with_two_interfaces_to_other_nodes_all_are_watched(check: Check) -> None:
+    check.sh("touch /run/systemd/netif/links/$(cat /sys/class/net/enp8s0/ifindex)")
+    check.sh("sed -i 's/via 200.0.0.30/via 192.168.122.30/' /etc/humanz-cni/routes")
+    check.run()
+    assert check.watched()["systemd-networkd"] == "/run/systemd/netif/links"
+
+
+def test_what_is_removed_meanwhile_is_put_back_too(check: Check) -> None:
+    # As firewalld does: it empties all tables a second time, and leaves a trace where systemd is told to look.
+    check.sh("mkdir /run/firewalld; ip route flush proto 217")
+    again = (
+        "until ip route show proto 217 | grep -q 200.0.0.30; do :; done; ip route flush proto 217; touch /run/firewalld"
+    )
+    enter = ["nsenter", f"--target={check.healed.node.pid}", "--mount", "--net", "--"]
+    meanwhile = subprocess.Popen([*enter, "sh", "-c", again])
+    assert check.run() == 2 * "put back 2 routes: 100.100.1.0/24 via 200.0.0.20, 100.100.2.0/24 via 200.0.0.30\n"
+    assert meanwhile.wait() == 0
+
+
+def test_a_module_at_work_is_waited_for(check: Check) -> None:
+    enter = ["nsenter", f"--target={check.healed.node.pid}", "--mount", "--net", "--"]
+    module = subprocess.Popen([*enter, "flock", "/run", "sh", "-c", "echo locked; sleep 1"], stdout=subprocess.PIPE)
+    assert module.stdout is not None
+    assert module.stdout.readline() == b"locked\n"
+    check.sh("ip route flush proto 217")
+    started = time.monotonic()
+    assert check.run().startswith("put back 2 routes: ")
+    assert 0.5 < time.monotonic() - started < 5
+    module.wait()
