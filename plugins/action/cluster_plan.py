@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
-from ansible_collections.humanz.cni.plugins.plugin_utils import _plan
+from ansible_collections.humanz.cni.plugins.plugin_utils import _agreement, _plan
 
 ARGUMENTS = {
     "group": {"type": "str", "default": "k8s_cluster"},
@@ -24,6 +24,8 @@ ARGUMENTS = {
     "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
     "defer_problems": {"type": "bool", "default": False},
 }
+
+VARIABLES = _plan.NODE_VARIABLES + _agreement.KUBERNETES_VARIABLES
 
 
 class ActionModule(ActionBase):
@@ -40,7 +42,10 @@ class ActionModule(ActionBase):
             )
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         cluster = {"pod_network_" + name: arguments[name] for name in ARGUMENTS if "cidr" in name}
-        plan, problems = _plan.make_plan(cluster, self._nodes(arguments["group"], task_vars))
+        nodes = self._nodes(arguments["group"], task_vars)
+        plan, problems = _plan.make_plan(cluster, nodes)
+        problems += _agreement.disagreements(plan, nodes)
+        result["warnings"] = _agreement.absences(nodes, task_vars["groups"])
         lines = [str(problem) for problem in problems]
         result.update(changed=False, nodes=len(plan["nodes"]), problems=lines)
         if lines and not arguments["defer_problems"]:
@@ -59,7 +64,7 @@ class ActionModule(ActionBase):
             )
         hostvars = task_vars["hostvars"]
         return {
-            host: {name: _value(variables, name) for name in _plan.NODE_VARIABLES}
+            host: {name: _value(variables, name) for name in VARIABLES}
             for host, variables in ((host, hostvars[host]) for host in task_vars["groups"][group])
         }
 

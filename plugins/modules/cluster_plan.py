@@ -14,6 +14,9 @@ description:
   - Reads C(pod_network_pod_cidr) and C(pod_network_node_ip) of every host of a group from the inventory, never from
     facts, checks them against each other and against the cluster's networks, and writes the plan to a file on the
     controller.
+  - Compares them with what the inventory plugin P(humanz.cni.kubernetes_nodes#inventory) read from the cluster, where
+    it was used. Other values than the cluster's are problems; hosts that are in the group but no nodes of the cluster,
+    or the other way round, are warnings, as nodes may have yet to join.
   - The other modules of this collection take their node's part from that file.
   - Every problem is reported at once, naming node, value and remedy.
   - Runs on the controller only. No node is connected to, so use it with C(run_once).
@@ -59,6 +62,8 @@ extends_documentation_fragment:
 requirements:
   - netaddr, on the controller
 seealso:
+  - plugin: humanz.cni.kubernetes_nodes
+    plugin_type: inventory
   - module: humanz.cni.node_preflight
   - module: humanz.cni.node_routes
 author:

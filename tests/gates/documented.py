@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks ansible-doc for every module and role of the installed collection, and fails for what it cannot show.
+"""Asks ansible-doc for every plugin and role of the installed collection, and fails for what it cannot show.
 
 Also fails for a module that is not in the action group ``all``, which module_defaults are given to.
 """
@@ -29,6 +29,7 @@ def ansible_doc(kind: str, names: list[str]) -> dict[str, dict]:
 
 def main() -> int:
     modules = [f"{COLLECTION}.{path.stem}" for path in sorted(ROOT.glob("plugins/modules/*.py"))]
+    inventories = [f"{COLLECTION}.{path.stem}" for path in sorted(ROOT.glob("plugins/inventory/*.py"))]
     roles = [f"{COLLECTION}.{path.name}" for path in sorted(ROOT.glob("roles/*")) if path.is_dir()]
     shown = ansible_doc("module", modules)
     missing = [
@@ -37,13 +38,21 @@ def main() -> int:
         for part in ("doc", "examples", "return")
         if not shown.get(name, {}).get(part)
     ]
+    shown = ansible_doc("inventory", inventories)
+    missing += [
+        f"{name}: no {part}"
+        for name in inventories
+        for part in ("doc", "examples")
+        if not shown.get(name, {}).get(part)
+    ]
     shown = ansible_doc("role", roles)
     missing += [f"{name}: no argument specification" for name in roles if not shown.get(name, {}).get("entry_points")]
     group = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]
     missing += [f"{name}: not in action group all" for name in modules if name.rpartition(".")[2] not in group]
     for line in missing:
         print(line, file=sys.stderr)
-    print(f"ansible-doc shows {len(modules)} modules and {len(roles)} roles of {COLLECTION}")
+    counts = f"{len(modules)} modules, {len(inventories)} inventory plugins and {len(roles)} roles"
+    print(f"ansible-doc shows {counts} of {COLLECTION}")
     return 1 if missing else 0
 
 

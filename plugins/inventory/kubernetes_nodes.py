@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventory from the Node objects of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: kubernetes_nodes
+short_description: Nodes, pod CIDRs and node IPs from a Kubernetes cluster
+version_added: 0.1.0
+description:
+  - Makes a host of every node of a Kubernetes cluster and gives it the variables that the role
+    P(humanz.cni.pod_network#role) needs of each host, so that nobody types them twice.
+  - Reads the nodes from the Kubernetes API, or from a file that C(kubectl) saved.
+  - The source is a YAML file whose name ends in C(kubernetes_nodes.yml) or C(kubernetes_nodes.yaml).
+  - Sets C(pod_network_pod_cidr) and C(pod_network_node_ip), which another source or C(host_vars) may set too. What the
+    cluster says stays in C(kubernetes_pod_cidrs) and C(kubernetes_internal_ips), and
+    M(humanz.cni.cluster_plan) reports where they disagree.
+  - Sets C(kubernetes_labels), and C(kubernetes_nodes_group) to O(group).
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+options:
+  plugin:
+    description: Says that the file is a source of this plugin.
+    type: str
+    required: true
+    choices: [humanz.cni.kubernetes_nodes]
+  kubeconfig:
+    description:
+      - The path of a kubeconfig file, or several with colons between them. A path that is not absolute is
+        relative to the inventory source.
+      - By default C(~/.kube/config), or else C(/etc/kubernetes/admin.conf).
+      - Client certificates and bearer tokens are supported. For a user of another kind, such as one with C(exec), save
+        the nodes and use O(nodes_file).
+    type: str
+    env:
+      - name: KUBECONFIG
+  context:
+    description: The context of the kubeconfig file. By default its current one.
+    type: str
+  nodes_file:
+    description:
+      - The path of a file written by C(kubectl get nodes --output=json), in place of the API. A path that is not
+        absolute is relative to the inventory source.
+      - Do not put it into a directory that is an inventory itself, as Ansible would read it as a source of its own.
+    type: str
+  timeout:
+    description: How long to wait for each answer of the API server, in seconds.
+    type: int
+    default: 30
+  group:
+    description: The group that gets all nodes. Where it has another name, set C(pod_network_group) to it too.
+    type: str
+    default: k8s_cluster
+  control_plane_group:
+    description: The group that gets the nodes of the control plane. None if empty.
+    type: str
+    default: k8s_control_plane
+  node_ip_from_internal_ip:
+    description:
+      - Whether C(pod_network_node_ip) is the node's InternalIP; the first one of each address family that its pod CIDRs
+        have.
+      - With V(false), where the nodes reach each other by other addresses than their InternalIPs, neither it nor
+        C(kubernetes_internal_ips) is set.
+    type: bool
+    default: true
+  ansible_host_from_internal_ip:
+    description:
+      - Whether C(ansible_host) is the node's first InternalIP. Leave it at V(false) where another source has it, or
+        where the nodes' names can be resolved.
+    type: bool
+    default: false
+notes:
+  - Unless told otherwise, Ansible goes on without a source that cannot be read. Set C(any_unparsed_is_failed) in the
+    section C([inventory]) of C(ansible.cfg) to stop there. In any case M(humanz.cni.cluster_plan) refuses to plan
+    then.
+seealso:
+  - module: humanz.cni.cluster_plan
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+# kubernetes_nodes.yml: the cluster that kubectl talks to
+plugin: humanz.cni.kubernetes_nodes
+
+---
+# prod.kubernetes_nodes.yml: a cluster of several, reached by SSH at the nodes' InternalIPs
+plugin: humanz.cni.kubernetes_nodes
+kubeconfig: ~/.kube/config
+context: kubernetes-admin@prod
+group: prod_nodes
+ansible_host_from_internal_ip: true
+
+---
+# kubernetes_nodes.yml: without access to the API, after kubectl get nodes --output=json > nodes.json
+plugin: humanz.cni.kubernetes_nodes
+nodes_file: ../nodes.json
+
+---
+# kubernetes_nodes.yml: groups such as zone_a by label, an address by which SSH connects, and a cache
+plugin: humanz.cni.kubernetes_nodes
+keyed_groups:
+  - prefix: zone
+    key: kubernetes_labels['topology.kubernetes.io/zone']
+compose:
+  ansible_host: inventory_hostname ~ '.example.com'
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/kubernetes_nodes
+cache_timeout: 600
+"""
+
+import os
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_nodes
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
+
+SHOWN = 20  # nodes that a warning names
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Hosts from Node objects."""
+
+    NAME = "humanz.cni.kubernetes_nodes"
+
+    def verify_file(self, path):
+        """Return whether *path* is named as a source of this plugin."""
+        return super().verify_file(path) and path.endswith(("kubernetes_nodes.yml", "kubernetes_nodes.yaml"))
+
+    def parse(self, inventory, loader, path, cache=True):
+        """Add the cluster's nodes to *inventory*."""
+        super().parse(inventory, loader, path, cache)
+        given = self._read_config_data(path)
+        group = self.inventory.add_group(self._checked_group(given))
+        try:
+            nodes = self._nodes(given, path, cache)
+            for node in nodes:
+                self._add(node, group)
+        except AnsibleError:
+            # The source's hosts are missing now, and with them others would lose their routes: the plan refuses.
+            self.inventory.set_variable(group, "kubernetes_nodes_unread", path)
+            raise
+        self._warn(nodes, path)
+
+    def _checked_group(self, given):
+        """Return the option group, after a look at which options are *given*."""
+        unknown = sorted(set(given) - set(self.get_options()))
+        if unknown:
+            raise AnsibleParserError(
+                "no such option: %s: see 'ansible-doc -t inventory %s'" % (", ".join(unknown), self.NAME)
+            )
+        if given.get("nodes_file") and (given.get("kubeconfig") or given.get("context")):
+            raise AnsibleParserError("nodes_file is read in place of the API: remove it, or kubeconfig and context")
+        if not self.get_option("group"):
+            raise AnsibleParserError("group is empty: must be the group that gets all nodes, such as k8s_cluster")
+        return self.get_option("group")
+
+    def _nodes(self, given, path, cache):
+        """Return the Nodes, from the file, from the cache or from the API."""
+        directory = os.path.dirname(os.path.abspath(path))
+        if self.get_option("nodes_file"):
+            name = os.path.join(directory, os.path.expanduser(self.get_option("nodes_file")))
+            return _kubernetes_nodes.read_file(name)
+        key = self.get_cache_key(path)
+        cached = self.get_option("cache")
+        if cached and cache and key in self._cache:
+            return [_kubernetes_nodes.Node(**node) for node in self._cache[key]]
+        nodes = self._from_api(given, directory)
+        if cached:
+            self._cache[key] = [node._asdict() for node in nodes]
+        return nodes
+
+    def _from_api(self, given, directory):
+        paths = self.get_option("kubeconfig")
+        if given.get("kubeconfig"):
+            parts = [os.path.expanduser(part) for part in paths.split(os.pathsep)]
+            paths = os.pathsep.join(os.path.join(directory, part) for part in parts)
+        connection = _kubeconfig.read(_kubeconfig.find(paths), self.get_option("context"))
+        return list_nodes(connection, self.get_option("timeout"), _kubernetes_nodes.read_node)
+
+    def _add(self, node, group):
+        host = self.inventory.add_host(node.name, group)
+        variables = _kubernetes_nodes.variables(node, self.get_option("node_ip_from_internal_ip"))
+        variables["kubernetes_nodes_group"] = group
+        if self.get_option("ansible_host_from_internal_ip") and node.internal_ips:
+            variables["ansible_host"] = node.internal_ips[0]
+        for name, value in variables.items():
+            self.inventory.set_variable(host, name, value)
+        control_plane = self.get_option("control_plane_group")
+        if control_plane and _kubernetes_nodes.is_control_plane(node):
+            self.inventory.add_child(self.inventory.add_group(control_plane), host)
+        self._construct(host)
+
+    def _construct(self, host):
+        strict = self.get_option("strict")
+        known = self.inventory.get_host(host).get_vars()
+        self._set_composite_vars(self.get_option("compose"), known, host, strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict)
+
+    def _warn(self, nodes, path):
+        if not nodes:
+            self.display.warning("%s: the cluster has no nodes" % path)
+        without = [node.name for node in nodes if not node.pod_cidrs]
+        if without:
+            self.display.warning(
+                "%s: no podCIDR: %s. kube-controller-manager gives each node one with --allocate-node-cidrs and "
+                "--cluster-cidr; without these, set pod_network_pod_cidr in the inventory." % (path, _names(without))
+            )
+        without = [node.name for node in nodes if not node.internal_ips]
+        if without and self.get_option("node_ip_from_internal_ip"):
+            self.display.warning(
+                "%s: no InternalIP: %s. kubelet reports one, see its --node-ip; without it, set pod_network_node_ip in "
+                "the inventory." % (path, _names(without))
+            )
+
+
+def _names(nodes):
+    more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
+    return ", ".join(nodes[:SHOWN]) + more

@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kubeconfig files: where the API server is, how it proves itself and how the user does.
+
+What a kubeconfig file holds is in https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
+
+This plugin_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections import namedtuple
+
+from ansible.errors import AnsibleParserError
+from ansible.module_utils.common.yaml import yaml_load
+
+DEFAULT_PATHS = ("~/.kube/config", "/etc/kubernetes/admin.conf")
+
+WAY_OUT = (
+    "save the nodes with 'kubectl get nodes --output=json > nodes.json' and name that file in the option nodes_file"
+)
+
+# What would need another program, or what open_url cannot do.
+_UNSUPPORTED = {
+    "cluster": ("proxy-url", "tls-server-name"),
+    "user": ("exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"),
+}
+_PATHS = {"cluster": ("certificate-authority",), "user": ("client-certificate", "client-key", "tokenFile")}
+
+
+class Pem(namedtuple("Pem", "path data")):
+    """A certificate or a key: the *path* of its file, or None and the *data*, bytes."""
+
+    __slots__ = ()
+
+
+class Connection(namedtuple("Connection", "server verify authority certificate key token")):
+    """How to reach an API server.
+
+    *server* is its URL, *verify* whether its certificate must be right; *authority*, *certificate* and *key* are a Pem
+    or None, *token* is a text or None.
+    """
+
+    __slots__ = ()
+
+
+def find(paths):
+    """Return the kubeconfig files to read, from the colon-separated *paths* or, if None, from where kubectl looks.
+
+    As with kubectl, of several paths those that do not exist are left out.
+    """
+    candidates = [os.path.expanduser(path) for path in (paths.split(os.pathsep) if paths else DEFAULT_PATHS) if path]
+    found = [path for path in candidates if os.path.exists(path)]
+    if not found:
+        raise AnsibleParserError(
+            "no kubeconfig file: %s does not exist: set the option kubeconfig, or %s"
+            % (" or ".join(candidates), WAY_OUT)
+        )
+    return found if paths else found[:1]
+
+
+def read(paths, context=None):
+    """Return the Connection that the files *paths* describe for *context*, by default their current one.
+
+    Of an entry that is in several files, the first counts; paths in a file are relative to that file.
+    """
+    merged = {"cluster": {}, "context": {}, "user": {}, "current-context": None}
+    for path in paths:
+        _merge(merged, _load(path), path)
+    name = context or merged["current-context"]
+    if not name:
+        raise AnsibleParserError(
+            "%s has no current-context: set the option context, one of: %s"
+            % (", ".join(paths), ", ".join(merged["context"]) or "none there")
+        )
+    chosen = _entry(merged, "context", name, paths)
+    cluster = _entry(merged, "cluster", chosen.get("cluster"), paths)
+    user = _entry(merged, "user", chosen["user"], paths) if chosen.get("user") else {}
+    for kind, owner, entry in (("cluster", chosen.get("cluster"), cluster), ("user", chosen.get("user"), user)):
+        for key in _UNSUPPORTED[kind]:
+            if entry.get(key):
+                raise AnsibleParserError(
+                    "%s %s in %s: %s is not supported: %s" % (kind, owner, ", ".join(paths), key, WAY_OUT)
+                )
+    return _connection(cluster, user, "cluster %s" % chosen.get("cluster"), "user %s" % chosen.get("user"))
+
+
+def _connection(cluster, user, cluster_name, user_name):
+    server = str(cluster.get("server") or "")
+    if not server.startswith(("https://", "http://")):
+        raise AnsibleParserError(
+            "%s: server %r: must be the API server's URL, such as https://200.0.0.10:6443" % (cluster_name, server)
+        )
+    certificate = _pem(user, "client-certificate", user_name)
+    key = _pem(user, "client-key", user_name)
+    if (certificate is None) != (key is None):
+        given, missing = ("client-key", "client-certificate") if key else ("client-certificate", "client-key")
+        raise AnsibleParserError("%s: has a %s, and so must have a %s" % (user_name, given, missing))
+    return Connection(
+        server=server.rstrip("/"),
+        verify=not cluster.get("insecure-skip-tls-verify"),
+        authority=_pem(cluster, "certificate-authority", cluster_name),
+        certificate=certificate,
+        key=key,
+        token=_token(user, user_name),
+    )
+
+
+def _load(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = yaml_load(stream)
+    except OSError as exc:
+        raise AnsibleParserError("kubeconfig %s cannot be read: %s" % (path, exc.strerror)) from None
+    except Exception as exc:  # PyYAML's own errors, and text that is not UTF-8
+        raise AnsibleParserError("kubeconfig %s is not YAML: %s" % (path, str(exc).splitlines()[0])) from None
+    if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
+        raise AnsibleParserError("%s is no kubeconfig file: must have 'kind: Config'" % path)
+    return content
+
+
+def _merge(merged, content, path):
+    merged["current-context"] = merged["current-context"] or content.get("current-context")
+    for kind in ("cluster", "context", "user"):
+        for item in content.get(kind + "s") or []:
+            entry = item.get(kind) if isinstance(item, dict) else None
+            if not isinstance(entry, dict) or not item.get("name"):
+                raise AnsibleParserError(
+                    "kubeconfig %s: each of %ss must have a name and a %s with keys" % (path, kind, kind)
+                )
+            entry = dict(entry)
+            for key in _PATHS.get(kind, ()):
+                if entry.get(key):
+                    entry[key] = os.path.join(os.path.dirname(os.path.abspath(path)), entry[key])
+            merged[kind].setdefault(item["name"], entry)
+
+
+def _entry(merged, kind, name, paths):
+    try:
+        return merged[kind][name]
+    except KeyError:
+        raise AnsibleParserError(
+            "%s has no %s %s: must be one of: %s"
+            % (", ".join(paths), kind, name, ", ".join(map(str, merged[kind])) or "none there")
+        ) from None
+
+
+def _pem(entry, key, owner):
+    """Return the Pem of *key* or, if there is one, of *key*-data; None if there is neither."""
+    data = entry.get(key + "-data")
+    if data:
+        try:
+            return Pem(None, base64.b64decode(data, validate=True))
+        except ValueError:
+            raise AnsibleParserError("%s: %s-data: must be PEM in base64" % (owner, key)) from None
+    path = entry.get(key)
+    if path and not os.path.isfile(path):
+        raise AnsibleParserError("%s: %s %s: there is no such file" % (owner, key, path))
+    return Pem(path, None) if path else None
+
+
+def _token(user, owner):
+    path = user.get("tokenFile")
+    if not path:
+        return user.get("token") or None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError as exc:
+        raise AnsibleParserError("%s: tokenFile %s: %s" % (owner, path, exc.strerror)) from None

@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin in real runs of ansible-inventory and ansible-playbook, and its page in docs/."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes_api_server import TOKEN, ApiServer, Certificates, node, serving
+
+ROOT = Path(__file__).resolve().parents[4]
+PAGE = ROOT / "docs" / "inventory-from-the-cluster.md"
+BIN = Path(sys.executable).parent
+PLUGIN = {"plugin": "humanz.cni.kubernetes_nodes"}
+CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": ""}
+NODES = [
+    node("ubuntu-nested-1", ["100.100.0.0/24"], ["200.0.0.10"], CONTROL_PLANE),
+    node("ubuntu-nested-2", ["100.100.1.0/24"], ["200.0.0.20"], {"topology.kubernetes.io/zone": "a"}),
+    node("ubuntu-nested-3", ["100.100.2.0/24"], ["200.0.0.30"], {"topology.kubernetes.io/zone": "b"}),
+]
+NETWORKS = {"cluster_cidr": "100.100.0.0/16", "service_cidr": "10.96.0.0/12", "node_cidrs": ["200.0.0.0/24"]}
+
+
+class Controller:
+    """A directory with inventory sources, and Ansible's commands in it; *server* is where its kubeconfig leads to."""
+
+    def __init__(self, directory: Path, server: ApiServer) -> None:
+        self.directory = directory
+        self.server = server
+        (directory / "collections/ansible_collections/humanz").mkdir(parents=True)
+        (directory / "collections/ansible_collections/humanz/cni").symlink_to(ROOT)
+        self.write("kubeconfig", server.kubeconfig())
+
+    def write(self, name: str, content: Any) -> None:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+    def source(self, **options: Any) -> None:
+        self.write("inventory/kubernetes_nodes.yml", {**PLUGIN, **options})
+
+    def run(self, *command: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run *command*, which must exit with *code*."""
+        ansible = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        own = {
+            "ANSIBLE_COLLECTIONS_PATH": str(self.directory / "collections"),
+            "ANSIBLE_HOME": str(self.directory / "home"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "10000",
+            "KUBECONFIG": str(self.directory / "kubeconfig"),
+            "PATH": "%s:%s:%s" % (self.directory, BIN, os.environ["PATH"]),
+        }
+        done = subprocess.run(
+            command, cwd=self.directory, env={**ansible, **own, **environment}, capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def inventory(self, *options: str, **environment: str) -> dict[str, Any]:
+        done = self.run("ansible-inventory", "-i", "inventory", "--list", *options, **environment)
+        return json.loads(done.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
+
+    def plan(self, *options: str, code: int = 0, **hosts: dict[str, Any]) -> str:
+        """Plan the cluster with *hosts* of a source that is read later; return all that is said."""
+        self.write("inventory/later.json", {"k8s_cluster": {"hosts": hosts}})
+        task = {"humanz.cni.cluster_plan": NETWORKS, "run_once": True}
+        self.write("plan.yml", [{"hosts": "k8s_cluster", "gather_facts": False, "tasks": [task]}])
+        done = self.run("ansible-playbook", "-i", "inventory", "plan.yml", *options, code=code)
+        return done.stdout.replace("\\n", "\n") + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with serving(Certificates(tmp_path_factory.mktemp("tls") / "certificates")) as server:
+        yield server
+
+
+@pytest.fixture
+def controller(server: ApiServer, tmp_path: Path) -> Controller:
+    server.nodes, server.requests, server.allowed = list(NODES), [], True
+    return Controller(tmp_path, server)
+
+
+def test_hosts_variables_and_groups_from_the_api(controller: Controller) -> None:
+    controller.source(
+        keyed_groups=[{"prefix": "zone", "key": "kubernetes_labels['topology.kubernetes.io/zone']"}],
+        groups={"no_zone": "'topology.kubernetes.io/zone' not in kubernetes_labels"},
+        compose={"ansible_host": "inventory_hostname ~ '.example.com'", "none": "nothing"},
+    )
+    found = controller.inventory()
+    assert found["k8s_cluster"]["hosts"] == ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
+    assert found["k8s_control_plane"]["hosts"] == found["no_zone"]["hosts"] == ["ubuntu-nested-1"]
+    assert found["zone_a"]["hosts"] == ["ubuntu-nested-2"]
+    assert found["_meta"]["hostvars"]["ubuntu-nested-2"] == {
+        "ansible_host": "ubuntu-nested-2.example.com",
+        "kubernetes_internal_ips": ["200.0.0.20"],
+        "kubernetes_labels": {"topology.kubernetes.io/zone": "a"},
+        "kubernetes_nodes_group": "k8s_cluster",
+        "kubernetes_pod_cidrs": ["100.100.1.0/24"],
+        "pod_network_node_ip": "200.0.0.20",
+        "pod_network_pod_cidr": "100.100.1.0/24",
+    }
+
+
+def test_options_change_groups_addresses_and_the_kubeconfig(controller: Controller) -> None:
+    controller.write("clusters/other", controller.server.kubeconfig(token=TOKEN))
+    controller.source(
+        kubeconfig="../clusters/other",
+        context="admin@lab",
+        group="prod",
+        control_plane_group="",
+        node_ip_from_internal_ip=False,
+        ansible_host_from_internal_ip=True,
+    )
+    found = controller.inventory(KUBECONFIG="/nowhere")
+    assert "k8s_cluster" not in found
+    assert "k8s_control_plane" not in found
+    assert found["prod"]["hosts"] == [item["metadata"]["name"] for item in NODES]
+    variables = found["_meta"]["hostvars"]["ubuntu-nested-1"]
+    assert variables["ansible_host"] == "200.0.0.10"
+    assert not {"pod_network_node_ip", "kubernetes_internal_ips"} & set(variables)
+
+
+def test_a_later_source_keeps_its_own_address_and_a_new_node_needs_none(controller: Controller) -> None:
+    controller.source(ansible_host_from_internal_ip=True)
+    controller.write(
+        "inventory/later.json", {"all": {"hosts": {"ubuntu-nested-1": {"ansible_host": "192.168.122.11"}}}}
+    )
+    controller.server.nodes.append(node("ubuntu-nested-4", ["100.100.3.0/24"], ["200.0.0.40"]))
+    hosts = controller.inventory()["_meta"]["hostvars"]
+    assert [hosts["ubuntu-nested-%d" % number]["ansible_host"] for number in (1, 4)] == ["192.168.122.11", "200.0.0.40"]
+    assert hosts["ubuntu-nested-1"]["pod_network_pod_cidr"] == "100.100.0.0/24"
+
+
+def test_a_cache_is_asked_before_the_server_until_it_is_flushed(controller: Controller) -> None:
+    controller.source(cache=True, cache_plugin="ansible.builtin.jsonfile", cache_connection="cached")
+    first = controller.inventory()
+    controller.server.nodes.append(node("ubuntu-nested-4", ["100.100.3.0/24"], ["200.0.0.40"]))
+    assert controller.inventory() == first
+    assert len(controller.server.requests) == 1
+    assert "ubuntu-nested-4" in controller.inventory("--flush-cache")["k8s_cluster"]["hosts"]
+
+
+def test_nodes_without_pod_cidr_and_internal_ip_are_named(controller: Controller) -> None:
+    controller.write("nodes.json", {"kind": "List", "items": [node("n%d" % number, [], []) for number in range(30)]})
+    controller.source(nodes_file="../nodes.json")
+    said = controller.run("ansible-inventory", "-i", "inventory", "--graph").stderr
+    assert re.search(
+        r"no podCIDR: n0, n1, .*, n19 and 10 more\. kube-controller-manager .* --allocate-node-cidrs", said
+    )
+    assert "no InternalIP: n0, " in said
+    assert "n4: pod_network_pod_cidr is not set" in controller.plan(code=2)
+    assert controller.server.requests == []
+
+
+def test_what_is_wrong_with_a_source_is_said(controller: Controller) -> None:
+    user = {"exec": {"command": "aws"}}
+    controller.write("exec", {**controller.server.kubeconfig(), "users": [{"name": "admin", "user": user}]})
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"kubeconfg": "x"}, "no such option: kubeconfg: see 'ansible-doc -t inventory humanz.cni.kubernetes_nodes'"),
+        ({"nodes_file": "a", "context": "b"}, "nodes_file is read in place of the API: remove it, or kubeconfig and"),
+        (
+            {"nodes_file": "gone.json"},
+            "/gone.json cannot be read: No such file or directory: must be written by 'kubectl",
+        ),
+        ({"kubeconfig": "../exec"}, "user admin in "),
+        ({"kubeconfig": "../exec"}, "exec is not supported: save the nodes with 'kubectl get nodes --output=json"),
+        ({"kubeconfig": "gone"}, "/gone does not exist: set the option kubeconfig, or save"),
+        ({"context": "gone"}, "has no context gone: must be one of: admin@lab"),
+        ({"group": ""}, "group is empty: must be the group that gets all nodes, such as k8s_cluster"),
+        ({"compose": {"x": "nothing"}, "strict": True}, "Could not set x for host ubuntu-nested-1"),
+        ({"timeout": "soon"}, "timeout"),
+    ]
+    for number, (options, _expected) in enumerate(wrong):
+        controller.write("inventory/%d.kubernetes_nodes.yml" % number, {**PLUGIN, **options})
+    controller.write("inventory/misnamed.yml", PLUGIN)
+    said = controller.run("ansible-inventory", "-i", "inventory", "--graph").stderr
+    for _options, expected in wrong:
+        assert expected in said
+    assert re.search(r"misnamed.yml' could not be verified by inventory plugin 'humanz.cni.kubernetes_nodes'", said)
+
+
+def test_the_plan_has_problems_where_inventory_and_cluster_disagree(controller: Controller) -> None:
+    controller.source()
+    said = controller.plan(
+        "--limit=ubuntu-nested-3",
+        code=2,
+        **{
+            "ubuntu-nested-1": {"pod_network_pod_cidr": "100.100.7.0/24"},
+            "ubuntu-nested-2": {"pod_network_node_ip": "200.0.0.21"},
+        },
+    )
+    assert "ubuntu-nested-1: pod_network_pod_cidr 100.100.7.0/24: is not what Kubernetes has given the node" in said
+    assert "ubuntu-nested-2: pod_network_node_ip 200.0.0.21: is none of the node's InternalIPs in Kubernetes" in said
+
+
+def test_a_node_that_has_yet_to_join_is_planned_with_a_warning(controller: Controller) -> None:
+    controller.source()
+    joins = {"pod_network_pod_cidr": "100.100.3.0/24", "pod_network_node_ip": "200.0.0.40"}
+    said = controller.plan(**{"ubuntu-nested-4": joins})
+    assert "no nodes of the Kubernetes cluster, but of the inventory: ubuntu-nested-4." in said
+
+
+def test_while_the_cluster_cannot_be_read_nothing_is_planned(controller: Controller) -> None:
+    controller.source()
+    controller.server.allowed = False
+    own = {"pod_network_pod_cidr": "100.100.0.0/24", "pod_network_node_ip": "200.0.0.10"}
+    said = controller.plan(code=2, **{"ubuntu-nested-1": own})
+    assert "403 nodes is forbidden" in said
+    assert re.search(
+        r"cluster: the inventory source .*/inventory/kubernetes_nodes.yml could not be read: must be", said
+    )
+
+
+def test_the_page_holds_what_a_user_types(controller: Controller) -> None:
+    """Run each command of the page after the files above it are written; kubectl's own answer is the saved one."""
+    controller.write("kubectl", "#!/bin/sh\ncat saved.json\n")
+    (controller.directory / "kubectl").chmod(0o755)
+    controller.write("saved.json", {"kind": "List", "items": NODES})
+    said = []
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        if language == "yaml":
+            name = text.splitlines()[0].removeprefix("# ")
+            assert yaml.safe_load(text)
+            controller.write(name, text)
+        elif language == "ini":
+            controller.write("ansible.cfg", text)
+        else:
+            commands = [line.removeprefix("$ ") for line in text.splitlines()]
+            said += [controller.run("bash", "-c", command).stdout for command in commands]
+    assert "{pod_network_pod_cidr = 100.100.2.0/24}" in said[0]
+    assert "{pod_network_service_cidr = 10.96.0.0/12}" in said[0]
+    assert "hosts (3):" in said[1]
+    assert said[3].count("ubuntu-nested-") == 4
+    assert len(controller.server.requests) == 2
