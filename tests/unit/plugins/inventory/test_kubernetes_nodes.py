@@ -61,7 +61,12 @@ class Controller:
             "PATH": "%s:%s:%s" % (self.directory, BIN, os.environ["PATH"]),
         }
         done = subprocess.run(
-            command, cwd=self.directory, env={**ansible, **own, **environment}, capture_output=True, text=True
+            command,
+            check=False,
+            cwd=self.directory,
+            env={**ansible, **own, **environment},
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done
