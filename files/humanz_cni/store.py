@@ -221,6 +221,7 @@ def _wait_for_lock(descriptor, path, seconds):
         )  # fmt: skip
 
     previous = _signal.signal(_signal.SIGALRM, expired)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))  # who calls may have blocked it
     # It goes on ringing, in case the first time falls between here and the wait.
     _signal.setitimer(_signal.ITIMER_REAL, seconds, 1)
     try:

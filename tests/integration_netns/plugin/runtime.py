@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,19 @@ class Runtime:
         return [*enter, "/usr/bin/env", "-i", *variables, str(self.executable)]
 
     def call(
-        self, command: str, conf: Any, container: str = "pod1", ifname: str = "eth0", **env: str | None
+        self,
+        command: str,
+        conf: Any,
+        container: str = "pod1",
+        ifname: str = "eth0",
+        *,
+        through: Sequence[str] = (),
+        **env: str | None,
     ) -> Outcome:
         """Carry out one operation; *conf* is sent as JSON, or as it is if it is bytes.
 
         Further keyword arguments are environment variables: ``NETNS`` for CNI_NETNS and so on; None leaves one out.
+        *through* is a command that the plugin is executed by.
         """
         variables: dict[str, str | None] = {
             "CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_IFNAME": ifname,
@@ -94,7 +103,8 @@ class Runtime:
         variables.update({f"CNI_{key}": value for key, value in env.items()})
         environment = {key: value for key, value in variables.items() if value is not None}
         data = conf if isinstance(conf, bytes) else json.dumps(conf).encode()
-        done = subprocess.run(self.command(environment), input=data, capture_output=True, check=False)
+        *enter, executable = self.command(environment)
+        done = subprocess.run([*enter, *through, executable], input=data, capture_output=True, check=False)
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def add(

@@ -102,6 +102,18 @@ def test_s_059_s_137_routes_of_the_conf_are_set_and_reported(runtime: Runtime) -
     assert gateways["172.20.0.0/16"] == "10.9.0.77"
 
 
+@pytest.mark.parametrize(("dst", "gateway"), [("0.0.0.0/0", "fd00:9::1"), ("::/0", "10.9.0.1")])
+def test_s_059_a_gateway_of_the_other_family_is_refused(runtime: Runtime, dst: str, gateway: str) -> None:
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"))
+    conf["ipam"]["routes"] = [{"dst": dst, "gw": gateway}]
+    runtime.pod("pod1")
+
+    error = runtime.fail("ADD", conf)
+
+    assert error["code"] == 7
+    assert error["msg"].startswith(f'ipam.routes[0].gw: "{gateway}" is invalid: ')
+
+
 def test_hardware_addresses_are_pinned_and_follow_from_the_ip_address(runtime: Runtime) -> None:
     runtime.add(BLOG, "pod1")
     before = runtime.links()["humanz-cni0"]["address"]

@@ -121,6 +121,15 @@ def test_s_031_the_delegate_has_our_input_and_environment(runtime: Runtime, dele
     assert delegate.received("CHECK")[0] == {**asked, "prevResult": RESULT}
 
 
+def test_s_095_its_status_counts_where_children_are_ignored(runtime: Runtime, delegate: Delegate) -> None:
+    runtime.pod("pod1")
+    ignoring = ("/usr/bin/env", "--ignore-signal=CHLD")
+
+    assert runtime.call("ADD", conf(), PATH=delegate.path, through=ignoring).status == 0
+    delegate.answers("DEL", ERROR, status=1)
+    assert runtime.call("DEL", conf(), PATH=delegate.path, through=ignoring).document == ERROR
+
+
 def test_s_040_what_the_delegate_says_on_standard_error_is_passed_on(runtime: Runtime, delegate: Delegate) -> None:
     delegate.answers("ADD", RESULT, error="the pool is nearly empty\n" * 5000)
     runtime.pod("pod1")

@@ -141,6 +141,13 @@ def test_an_unknown_backend(runtime: Runtime) -> None:
     assert "ipMasqBackend" in runtime.fail("ADD", {**CONF, "ipMasqBackend": "ebtables"})["msg"]
 
 
+def test_s_024_rules_are_in_the_nodes_namespace(runtime: Runtime) -> None:
+    runtime.add({**CONF, "macspoofchk": True})
+
+    assert rules(runtime).count("masquerade fully-random") == 2
+    assert runtime.node.run("ip", "netns", "exec", "pod1", "nft", "list", "ruleset").stdout == ""
+
+
 @pytest.mark.parametrize(("key", "socket"), [("ipMasq", 3), ("macspoofchk", 2)])
 def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtime, key: str, socket: int) -> None:
     conf = {**nested(), key: True}

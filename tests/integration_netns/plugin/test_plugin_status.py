@@ -133,7 +133,10 @@ def test_s_100_a_full_disk(runtime: Runtime) -> None:
     assert "No space left on device" in error["msg"]
 
 
-def test_s_100_a_lock_that_somebody_holds(runtime: Runtime) -> None:
+@pytest.mark.parametrize(
+    "signals", [(), ("/usr/bin/env", "--block-signal"), ("/usr/bin/env", "--ignore-signal")], ids=" ".join
+)
+def test_s_100_a_lock_that_somebody_holds(runtime: Runtime, signals: tuple[str, ...]) -> None:
     runtime.add(CONF, "pod1")
     holder = subprocess.Popen(
         [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"],
@@ -143,11 +146,11 @@ def test_s_100_a_lock_that_somebody_holds(runtime: Runtime) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        error = runtime.fail("STATUS", CONF, **NOTHING)
+        outcome = runtime.call("STATUS", CONF, **NOTHING, through=signals)
     finally:
         holder.communicate()
-    assert error["code"] == 50
-    assert "/run/humanz-cni/net1/lock is locked" in error["msg"]
+    assert outcome.document["code"] == 50
+    assert "/run/humanz-cni/net1/lock is locked" in outcome.document["msg"]
 
 
 def test_s_100_a_link_that_is_no_bridge(runtime: Runtime) -> None:

@@ -82,9 +82,24 @@ def test_s_036_a_namespace_that_does_not_exist(runtime: Runtime) -> None:
     assert "/run/netns/gone" in error["msg"]
 
 
-def test_s_012_the_plugins_own_namespace(runtime: Runtime) -> None:
-    assert fail(runtime, nested(), NETNS="/proc/self/ns/net")["code"] == 8
-    assert runtime.call("ADD", nested(), NETNS="/proc/self/ns/net", NETNS_OVERRIDE="TRUE").status == 0
+@pytest.mark.parametrize("override", ["TRUE", "true", "True", "1"])
+def test_s_012_the_plugins_own_namespace(runtime: Runtime, override: str) -> None:
+    own = "/proc/self/ns/net"
+    for refused in (None, "", "0", "yes"):
+        assert fail(runtime, nested(), NETNS=own, NETNS_OVERRIDE=refused)["code"] == 8
+    assert runtime.call("ADD", nested(), NETNS=own, NETNS_OVERRIDE=override).status == 0
+
+
+REQUIRED = [("ADD", "CONTAINERID"), ("CHECK", "CONTAINERID"), ("DEL", "CONTAINERID"), ("ADD", "IFNAME"),
+            ("CHECK", "IFNAME"), ("DEL", "IFNAME"), ("ADD", "NETNS"), ("CHECK", "NETNS")]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
+@pytest.mark.parametrize(("command", "name"), REQUIRED, ids=[f"{ROWS[name]} {command}" for command, name in REQUIRED])
+def test_required(runtime: Runtime, command: str, name: str, value: str | None) -> None:
+    error = runtime.fail(command, nested(), **{name: value})
+
+    assert (error["code"], error["msg"]) == (4, f"required env variables [CNI_{name}] missing")
 
 
 def test_s_004_s_032_an_unknown_command(runtime: Runtime) -> None:
