@@ -34,13 +34,14 @@ find /etc/cni /etc/humanz-cni /etc/sysctl.d /etc/modules-load.d /etc/iproute2 /o
 
 
 class Cluster:
-    """The nodes n1 and n2, whose pods get addresses of *families*.
+    """The nodes n1 and n2, whose pods get addresses of ``families``, as of the next playbook.
 
     :param directory: an empty one, for inventory and Pythons.
     """
 
-    def __init__(self, directory: Path, families: list[int]) -> None:
-        self.directory, self.families = directory, families
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.families: list[int] = []
         self.outside = Node()
         self.outside.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         self.outside.ip("link add uplink type bridge")

@@ -22,24 +22,25 @@ while True:
     client.sendall(peer[0].replace("::ffff:", "").encode() + b"\\n")
     client.close()
 """
+RUNNING = "humanz-probe-running-%d"
 
 
-@pytest.fixture(scope="module", params=[[4, 6], [6]], ids=["dual stack", "IPv6 alone"])
-def before(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Bare nodes."""
-    made = Cluster(tmp_path_factory.mktemp("cluster"), request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def cluster(before: Cluster) -> Iterator[Cluster]:
-    """Converged nodes, which are as they were after a reset."""
-    state = before.state()
-    before.playbook("site")
-    yield before
-    before.playbook("reset", pod_network_reset_confirmation="yes")
-    assert before.state() == state
+@pytest.fixture(scope="module", params=[[[4], [4, 6]], [[6]]], ids=["IPv4, then dual stack", "IPv6 alone"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Converged nodes, with pods attached to the first of them; after a reset they are as they were."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        before = made.state()
+        for made.families in request.param:
+            made.playbook("site")
+            made.nodes["n1"].module("pod_probe", {"name": RUNNING % len(made.families), "lifetime": 900})
+        yield made
+        for families in request.param:
+            made.nodes["n1"].module("pod_probe", {"name": RUNNING % len(families), "state": "stopped"})
+        made.playbook("reset", pod_network_reset_confirmation="yes")
+        assert made.state() == before
+    finally:
+        made.close()
 
 
 def test_every_pair_and_the_outside_in_every_family(cluster: Cluster) -> None:
@@ -103,7 +104,8 @@ def test_what_a_node_has_is_told_for_each_family(cluster: Cluster) -> None:
     node.module("pod_probe", {"state": "stopped"})
     assert [route["dst"] for route in info["routes"]] == cluster.pod_cidrs(2)
     assert [one["subnets"] for one in info["pool"]["sets"]] == [[cidr] for cidr in cluster.pod_cidrs(1)]
-    assert [one["reserved"] for one in info["pool"]["sets"]] == [1] * len(cluster.families)
+    # This pod, the one that was attached before, and one that was attached with IPv4 alone.
+    assert [one["reserved"] for one in info["pool"]["sets"]] == [{4: 3, 6: 2}[family] for family in cluster.families]
     tools = {4: "iptables-save", 6: "ip6tables-save"}
     assert set(info["rules"]) == {tools[family] for family in cluster.families}
     assert len([address for address in info["bridge"]["addresses"] if "fe80" not in address]) == len(cluster.families)
