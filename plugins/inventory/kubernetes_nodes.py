@@ -136,16 +136,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory, loader, path, cache=True):
         """Add the cluster's nodes to *inventory*."""
         super().parse(inventory, loader, path, cache)
-        given = self._read_config_data(path)
-        group = self.inventory.add_group(self._checked_group(given))
         try:
-            nodes = self._nodes(given, path, cache)
-            for node in nodes:
-                self._add(node, group)
+            self._parse(path, cache)
         except AnsibleError:
             # The source's hosts are missing now, and with them others would lose their routes: the plan refuses.
+            group = self.inventory.add_group(self.get_option("group") or "k8s_cluster")
             self.inventory.set_variable(group, "kubernetes_nodes_unread", path)
             raise
+
+    def _parse(self, path, cache):
+        given = self._read_config_data(path)
+        group = self.inventory.add_group(self._checked_group(given))
+        nodes = self._nodes(given, path, cache)
+        for node in nodes:
+            self._add(node, group)
         self._warn(nodes, path)
 
     def _checked_group(self, given):
