@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts back what is missing of the pod network's routes and rules on this node.
 
-What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, and in rules.v4 and
-rules.v6, which humanz.cni.pod_firewall writes. What is there stays: nothing is removed but a jump to our own chain that
-stands in the wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing is
-missing, nothing is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
+What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, and in rules.*, which
+humanz.cni.pod_firewall writes. What is there stays: nothing is removed but a jump to our own chain, or a rule of ours,
+that stands in the wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing
+is missing, nothing is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
 
-Runs on Python 3.8 or later, with the standard library, ip, iptables and ip6tables.
+Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6tables and nft what those files are for.
 """
 
 from __future__ import annotations
@@ -17,14 +17,21 @@ import argparse
 import collections
 import contextlib
 import fcntl
+import glob
 import os
 import shlex
 import subprocess
 import sys
 import time
 
+# An isolated interpreter does not look beside the program, and what it compiled would stay behind.
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import heal_nft  # noqa: E402 - found by the line above
+
 ROUTES = "/etc/humanz-cni/routes"
-RULES = ("/etc/humanz-cni/rules.v4", "/etc/humanz-cni/rules.v6")
+RULES = "/etc/humanz-cni/rules.v[46]*"
+NFT_RULES = "/etc/humanz-cni/rules.nft"
 # The collection's modules lock this directory while they are at work: what one removes is not to be put back meanwhile.
 LOCK = "/run"
 PATIENCE = 0.5  # seconds for this program's other run; a module may be waiting for this one
@@ -59,7 +66,8 @@ class Outcome:
 def heal():
     """Put back what is missing and return the Outcome."""
     outcome = Outcome()
-    for path, put_back in [(ROUTES, put_back_routes), *((path, put_back_rules) for path in RULES)]:
+    kinds = ((ROUTES, put_back_routes), (RULES, put_back_rules), (NFT_RULES, put_back_nft_rules))
+    for path, put_back in [(path, put_back) for paths, put_back in kinds for path in sorted(glob.glob(paths))]:
         try:
             with open(path, encoding="utf-8") as stream:
                 put_back(stream.read().splitlines(), outcome)
@@ -246,6 +254,13 @@ def parse_rules(lines):
         elif line.startswith("-A "):
             tables[-1].chains[chain_of(line)].append(line)
     return command, tables
+
+
+def put_back_nft_rules(lines, outcome):
+    """Put back what is by nft."""
+    names = heal_nft.put_back(lines, run)
+    if names:
+        outcome.done.append("put back by nft: %s" % ", ".join(names))
 
 
 def chain_of(rule):

@@ -60,9 +60,15 @@ class Iptables:
         """Return whether there is *table*, without making it."""
         return self.backend == "nft" or table in (_files.read_text(LEGACY_TABLES[self._family]) or "").split()
 
+    def listing(self, table, chain):
+        """Return the policy and the rules of a chain that the kernel always has. Raises ConvergeError."""
+        output = self._output([self._command] + WAIT + ["-t", table, "-S", chain])
+        policy = re.search(r"^-P \S+ (\S+)", output, re.MULTILINE)
+        return policy.group(1) if policy else "ACCEPT", _rules(output)
+
     def builtin(self, table, chain):
         """Return the rules of a chain that the kernel always has. Raises ConvergeError."""
-        return _rules(self._output([self._command] + WAIT + ["-t", table, "-S", chain]))
+        return self.listing(table, chain)[1]
 
     def own(self, table, chain):
         """Return the rules of a user-defined chain, or None if there is none.

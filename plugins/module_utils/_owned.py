@@ -14,6 +14,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 MARK = "# Managed by humanz.cni"
+XML_MARK = "<!-- Managed by humanz.cni"
 OWN_DIRECTORY = "/etc/humanz-cni"
 
 
@@ -22,16 +23,16 @@ def compose(module, lines):
     return "\n".join(["%s.%s; changes here are overwritten." % (MARK, module)] + list(lines)) + "\n"
 
 
-def read(path):
+def read(path, mark=MARK):
     """Return the text of the file *path*, or None if there is none. Raises ConvergeError for somebody else's file."""
     try:
         text = _files.read_text(path)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
-    if text is not None and not text.startswith(MARK):
+    if text is not None and not text.startswith(mark):
         raise ConvergeError(
             "%s was not written by this collection, as its first line does not start with %r: move it away, or name "
-            "another file" % (path, MARK)
+            "another file" % (path, mark)
         )
     return text
 

@@ -18,6 +18,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
+PROGRAM_FILES = (LIBRARY_DIR + "/heal_nft.py", PROGRAM)
 CHECK = LIBRARY_DIR + "/check.py"
 STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
 UNIT_DIR = "/etc/systemd/system"
@@ -58,7 +59,7 @@ def wanted_files(files, interpreter, heal_interval):
     :param heal_interval: seconds between two repairs; 0 for none at all.
     """
     values = {"@interpreter@": interpreter, "@directory@": LIBRARY_DIR, "@interval@": str(heal_interval)}
-    texts = {PROGRAM: files["heal.py"]}
+    texts = {path: files[os.path.basename(path)] for path in PROGRAM_FILES}
     names = wanted_units(heal_interval)
     if heal_interval:
         texts[CHECK] = files["check.py"]
@@ -101,7 +102,7 @@ class Persistence(Resource):
         self._run = run
         self._systemctl = systemctl
         units = [*map(unit_path, (*BOOT, *HEALER, CHECK_SERVICE))]
-        paths = [PROGRAM, CHECK, *units, NETWORKD_CONF, NETWORKMANAGER_CONF]
+        paths = [*PROGRAM_FILES, CHECK, *units, NETWORKD_CONF, NETWORKMANAGER_CONF]
         self._files = {path: files.get(path) for path in paths}
         self._manager_runs = False
 
@@ -128,7 +129,7 @@ class Persistence(Resource):
             if words:
                 lines.append("# %s is %s" % (name, " and ".join(words)))
         for path, text in state["files"].items():
-            if path in (PROGRAM, CHECK) and text is not None:
+            if path in (*PROGRAM_FILES, CHECK) and text is not None:
                 lines.append("# %s is %s" % (path, "this version" if text == self._files[path] else "another version"))
             elif text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]

@@ -8,11 +8,13 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-from ansible_collections.humanz.cni.plugins.module_utils import _owned, _pod_rules
+from ansible_collections.humanz.cni.plugins.module_utils import _iptables, _owned, _pod_rules
 from ansible_collections.humanz.cni.plugins.module_utils._converge import Resource
 
 # Opened last and closed first: nothing is forwarded that is not yet, or no longer, masqueraded.
 HOOKS = (_pod_rules.NAT_HOOK, _pod_rules.FILTER_HOOK)
+# Who keeps the chains that FORWARD jumps to, by how their names start.
+KEEPERS = {"ufw-": "ufw", "ufw6-": "ufw", "DOCKER": "Docker", "FORWARD_": "firewalld"}
 
 
 class Firewall(Resource):
@@ -38,17 +40,19 @@ class Firewall(Resource):
         return "\n".join(filter(None, (part.render(each) for part, each in zip(self._parts, state))))
 
     def apply(self, actual, desired):
-        """Write the parts that differ."""
-        for part, before, after in zip(self._parts, actual, desired):
-            if before != after:
-                part.apply(before, after)
+        """Write the parts that differ: first those that get rules, so that there is no moment without any."""
+        changes = [change for change in zip(self._parts, actual, desired) if change[1] != change[2]]
+        changes.sort(key=lambda change: not change[0].rules(change[2]))
+        for part, before, after in changes:
+            part.apply(before, after)
 
     def result(self, actual, desired):
         """Return the return values."""
-        wanted = {part.command: part.rules(each) for part, each in zip(self._parts, desired)}
+        wanted = [(part, part.rules(each)) for part, each in zip(self._parts, desired)]
         return {
-            "rules": {command: lines for command, lines in wanted.items() if lines},
-            "backends": {part.command: part.backend for part in self._parts if wanted[part.command]},
+            "rules": {part.command: lines for part, lines in wanted if lines},
+            "backends": {part.command: part.backend for part, lines in wanted if lines},
+            "firewalls": [found for part in self._parts for found in part.firewalls()],
         }
 
 
@@ -62,7 +66,7 @@ class Ruleset:
         """Take what is wanted.
 
         :param iptables: an _iptables.Iptables, or None where there is none, to remove.
-        :param command: iptables or ip6tables.
+        :param command: iptables, ip6tables, or another backend's, such as iptables-legacy.
         :param rules: maps each table to its rules.
         """
         self._iptables = iptables
@@ -102,6 +106,19 @@ class Ruleset:
         if state["file"] is not None:
             lines += ["", "# %s" % self._state_file, state["file"].rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
+
+    def firewalls(self):
+        """Return who else decides in FORWARD, each as a dict of name, where and handled."""
+        hook = _pod_rules.FILTER_HOOK
+        if not self._rules[hook.table]:
+            return []
+        policy, rules = self._iptables.listing(hook.table, hook.base)
+        targets = [_iptables.target(rule) for rule in rules]
+        names = [name for start, name in KEEPERS.items() if any(target.startswith(start) for target in targets)]
+        if not names and (policy == "DROP" or {"DROP", "REJECT"} & set(targets)):
+            names = ["iptables"]
+        where = "%s FORWARD, policy %s" % (self._iptables.name, policy)
+        return [{"name": name, "where": where, "handled": "a jump ahead of it"} for name in names]
 
     def apply(self, actual, desired):
         """Write the tables that differ, then the file."""

@@ -20,6 +20,10 @@ description:
     the rules while they change. Rules of anybody else are neither changed nor moved.
   - The content of both chains is also kept in a file, from which C(iptables-restore --noflush) can replay it.
   - IPv4 and IPv6 are kept alike, each if the node has pods of it.
+  - What another firewall of the node drops is let pass where it is dropped. In tables of the other iptables, by
+    C(HUMANZ-FORWARD) there. In base chains of native nftables that drop what no rule accepts, by rules at their head,
+    each with a comment that begins with C(humanz-cni). In firewalld, by the policy C(humanz-cni). All of it goes with
+    O(state=absent).
 options:
   state:
     description:
@@ -75,21 +79,27 @@ options:
     description:
       - Which iptables to use. V(auto) is the node's C(iptables), V(nft) its C(iptables-nft) and V(legacy) its
         C(iptables-legacy); for IPv6 C(ip6tables), C(ip6tables-nft) and C(ip6tables-legacy).
+      - V(nftables) uses no iptables. It masquerades in the table C(inet humanz-cni), by C(nft).
+      - V(auto) does the same on nodes that have C(nft) but no iptables, and where firewalld runs, which may empty
+        what iptables has when it loads its configuration.
     type: str
-    choices: [auto, nft, legacy]
+    choices: [auto, nft, legacy, nftables]
     default: auto
   state_dir:
     description:
       - The directory of the files that hold the content of both chains, C(rules.v4) and C(rules.v6), in the syntax of
         C(iptables-restore) and C(ip6tables-restore).
+      - C(rules.v4-other) and C(rules.v6-other) are for the other iptables, C(rules.nft) is for C(nft).
     type: path
     default: /etc/humanz-cni
 extends_documentation_fragment:
   - humanz.cni._attributes
 notes:
   - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
+  - firewalld takes up a policy only when it loads its whole configuration anew, which ends what has been set at run
+    time alone. This is done when the policy changes, and only then.
 requirements:
-  - iptables
+  - iptables or nftables
 seealso:
   - module: humanz.cni.node_kernel
   - module: humanz.cni.node_routes
@@ -123,13 +133,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backends:
-  description: What is behind each command that was used, C(nft) or C(legacy).
+  description: What is behind each command that was used, C(nft), C(legacy), C(nftables) or C(firewalld).
   returned: success
   type: dict
   sample:
     iptables: nft
+firewalls:
+  description:
+    - Firewalls of others on this node that would drop or reject what pods send.
+    - Each with its C(name), C(where) it decides, and how it is C(handled).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: ufw
+      where: iptables FORWARD, policy DROP
+      handled: a jump ahead of it
+    - name: nftables
+      where: inet filter forward
+      handled: rules ahead of it
 rules:
-  description: The wanted chains and jumps by command, in the syntax of C(iptables-restore).
+  description: The wanted chains, jumps and rules by command, in the syntax that the command takes.
   returned: success
   type: dict
   sample:
@@ -142,71 +166,10 @@ rules:
       - COMMIT
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _iptables, _pod_rules
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
-from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Firewall, Ruleset
-
-FAMILIES = (4, 6)
-
-
-def _pods(params):
-    """Return the networks of this node's pods. Raises ConvergeError for a bad option."""
-    if params["plan"]:
-        raise ConvergeError(
-            "plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall"
-        )
-    if params["state"] == "absent":
-        return []
-    pods = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
-    if not pods:
-        raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
-    return pods
-
-
-def _rules(params, pods, family, random_fully):
-    """Return the rules of each table of one *family*. Raises ConvergeError for a bad option."""
-    if not pods:
-        return {"filter": [], "nat": []}
-    bridge = _checks.device("bridge", params["bridge"])
-    uplink = _checks.device("uplink", params["uplink"]) if params["uplink"] else ""
-    kept = _checks.networks("non_masquerade_cidrs", params["non_masquerade_cidrs"])
-    kept = _of_family(family, pods + kept + [_pod_rules.MULTICAST[family]])
-    masquerade = params["masquerade"]
-    if family == 6 and params["masquerade_ipv6"] is not None:
-        masquerade = params["masquerade_ipv6"]
-    nat = _pod_rules.masquerade_rules(pods, kept, uplink, random_fully) if masquerade else []
-    return {"filter": _pod_rules.forward_rules(pods, bridge), "nat": nat}
-
-
-def _of_family(family, cidrs):
-    return _pod_rules.without_subnets(cidr for cidr in cidrs if (":" in cidr) == (family == 6))
-
-
-def _ruleset(module, pods, family):
-    """Return the Ruleset of one *family*, or None if there is nothing of it to keep or to remove."""
-    params = module.params
-    state_file = os.path.join(params["state_dir"], "rules.v%d" % family)
-    if not pods and params["state"] == "present" and not os.path.exists(state_file):
-        return None
-    iptables = _iptables.locate(module, params["backend"], family)
-    if iptables is None and pods:
-        raise ConvergeError(
-            "%s is not on this node: install the package iptables (iptables-nft on RHEL and its kin)"
-            % (_iptables.COMMANDS[family] + _iptables.SUFFIXES[params["backend"]])
-        )
-    random_fully = params["random_fully"] and iptables is not None and iptables.random_fully
-    rules = _rules(params, pods, family, random_fully)
-    return Ruleset(iptables, _iptables.COMMANDS[family], rules, state_file)
-
-
-def _firewall(module):
-    pods = _pods(module.params)
-    rulesets = [_ruleset(module, _of_family(family, pods), family) for family in FAMILIES]
-    return Firewall([ruleset for ruleset in rulesets if ruleset])
+from ansible_collections.humanz.cni.plugins.module_utils import _firewall_parts
+from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
 
 
 def main():
@@ -222,12 +185,12 @@ def main():
             "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
             "uplink": {"type": "str", "default": ""},
             "random_fully": {"type": "bool", "default": True},
-            "backend": {"type": "str", "choices": ["auto", "nft", "legacy"], "default": "auto"},
+            "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "state_dir": {"type": "path", "default": "/etc/humanz-cni"},
         },
         supports_check_mode=True,
     )
-    converge(module, _firewall)
+    converge(module, _firewall_parts.firewall)
 
 
 if __name__ == "__main__":

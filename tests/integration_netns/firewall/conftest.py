@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from lan import Lan
 from node import Node
+from site_under_test import Site
 
 ARGS = {"pod_cidrs": ["100.100.0.0/24"], "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24"]}
 
@@ -66,3 +69,9 @@ def firewall(request: pytest.FixtureRequest, node: Node) -> Firewall:
     rules = Firewall(node, request.param)
     rules.load(EMPTY)
     return rules
+
+
+@pytest.fixture
+def site(node: Node, make_node: Callable[[], Node]) -> Site:
+    """A node, its surroundings, and no rule anywhere."""
+    return Site(Lan(node, make_node))

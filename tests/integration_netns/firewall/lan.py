@@ -26,7 +26,7 @@ connection.close()
 CALL = """
 import socket, sys
 try:
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1) as connection:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as connection:
         print(connection.recv(64).decode())
 except OSError:
     pass
@@ -111,13 +111,16 @@ def enter(node: Node, *command: str) -> list[str]:
     return ["nsenter", f"--target={node.pid}", "--net", "--", *command]
 
 
-def source_seen(client: Node, server: Node, address: str) -> str:
-    """Return which address *server* is called from when *client* connects to its *address*; empty if it cannot."""
+def source_seen(client: Node, server: Node, address: str, timeout: float = 1) -> str:
+    """Return which address *server* is called from when *client* connects to its *address*; empty if it cannot.
+
+    It is tried for *timeout* seconds.
+    """
     listening = subprocess.Popen(enter(server, "python3", "-c", SERVE, PORT), stdout=subprocess.PIPE, text=True)
     try:
         assert listening.stdout is not None
         assert listening.stdout.readline() == "ready\n"
-        return client.run("python3", "-c", CALL, address, PORT).stdout.strip()
+        return client.run("python3", "-c", CALL, address, PORT, str(timeout)).stdout.strip()
     finally:
         listening.terminate()
         listening.communicate()

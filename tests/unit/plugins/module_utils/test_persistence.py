@@ -26,7 +26,7 @@ def wanted(heal_interval: int = 30) -> dict[str, str]:
 def test_every_file_is_ours_and_whole() -> None:
     files = wanted(7)
     units = (*_persistence.BOOT, *_persistence.HEALER, _persistence.CHECK_SERVICE)
-    assert set(files) == {_persistence.PROGRAM, _persistence.CHECK, *map(_persistence.unit_path, units)}
+    assert set(files) == {*_persistence.PROGRAM_FILES, _persistence.CHECK, *map(_persistence.unit_path, units)}
     for text in files.values():
         assert text.startswith("# Managed by humanz.cni.node_persistence")
         assert not re.search(r"@[a-z]+@", text)
@@ -46,7 +46,7 @@ def test_boot_comes_before_whatever_starts_pods(runtime: str) -> None:
 
 
 def test_no_interval_is_boot_only() -> None:
-    assert set(wanted(0)) == {_persistence.PROGRAM, _persistence.unit_path("humanz-cni.service")}
+    assert set(wanted(0)) == {*_persistence.PROGRAM_FILES, _persistence.unit_path("humanz-cni.service")}
 
 
 def test_the_path_unit_watches_what_the_check_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:

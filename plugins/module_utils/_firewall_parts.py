@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tools a node's firewall is made of, and the parts of a Firewall that keep our rules in each of them.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _checks,
+    _firewalld,
+    _iptables,
+    _nft,
+    _nft_rules,
+    _pod_nft,
+    _pod_rules,
+)
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import HOOKS, Firewall, Ruleset
+
+FAMILIES = (4, 6)
+NO_RULES = {"filter": [], "nat": []}
+NFTABLES = "nftables"
+
+
+def firewall(module):
+    """Return the Firewall that the *module*'s options ask for. Raises ConvergeError for a bad option."""
+    return _Parts(module).firewall()
+
+
+class _Parts:
+    """Finds out what there is on the node, and builds the parts."""
+
+    def __init__(self, module):
+        self._module = module
+        self._params = module.params
+        self._present = module.params["state"] == "present"
+        self._pods = self._checked_pods()
+        self._bridge = _checks.device("bridge", self._params["bridge"])
+        self._uplink = _checks.device("uplink", self._params["uplink"]) if self._params["uplink"] else ""
+        self._firewalld = self._firewalld_part()
+        self._backend = self._resolved_backend()
+        # The chains (family, table, chain as nft calls them) that iptables looks after.
+        self._chains_of_iptables = set()
+
+    def firewall(self):
+        """Return the Firewall."""
+        parts = [self._firewalld] if self._firewalld else []
+        for family in FAMILIES:
+            parts += self._rulesets(family)
+        parts += self._nft()
+        return Firewall(parts)
+
+    def _checked_pods(self):
+        if self._params["plan"]:
+            raise ConvergeError(
+                "plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall"
+            )
+        if not self._present:
+            return []
+        pods = _checks.networks("pod_cidrs", self._params["pod_cidrs"] or [])
+        if not pods:
+            raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
+        return pods
+
+    def _resolved_backend(self):
+        """Return the option ``backend``.
+
+        auto becomes nftables where there is no iptables, and where firewalld runs: some releases of it empty all that
+        iptables has whenever they load their configuration.
+        """
+        needed = [_iptables.COMMANDS[family] for family in FAMILIES if self._pods_of(family)]
+        wiped = self._firewalld is not None and self._firewalld.running
+        if self._params["backend"] == "auto" and self._path("nft") and (wiped or not all(map(self._path, needed))):
+            return NFTABLES
+        return self._params["backend"]
+
+    def _path(self, command):
+        return self._module.get_bin_path(command)
+
+    def _state_file(self, name):
+        return os.path.join(self._params["state_dir"], name)
+
+    def _pods_of(self, family):
+        return _of_family(family, self._pods)
+
+    def _kept(self, family):
+        """Return the destinations that see the pods' own addresses."""
+        kept = _checks.networks("non_masquerade_cidrs", self._params["non_masquerade_cidrs"])
+        return _of_family(family, self._pods + kept + [_pod_rules.MULTICAST[family]])
+
+    def _masquerades(self, family):
+        given = self._params["masquerade_ipv6"]
+        return given if family == 6 and given is not None else self._params["masquerade"]
+
+    # firewalld
+
+    def _firewalld_part(self):
+        command = self._path("firewall-cmd")
+        if command is None and not os.path.exists(_firewalld.FILE):
+            return None
+        pods = [cidr for family in FAMILIES for cidr in self._pods_of(family)] if command else []
+        return _firewalld.Firewalld(self._module.run_command, command, pods)
+
+    # iptables
+
+    def _rulesets(self, family):
+        """Return the Rulesets of one *family*: by the node's iptables, and by the other one if its tables drop.
+
+        A family without pods has none, unless there is something of it to remove.
+        """
+        pods = self._pods_of(family)
+        state_file = self._state_file("rules.v%d" % family)
+        if not pods and self._present and not os.path.exists(state_file):
+            return []
+        by_iptables = bool(pods) and self._backend != NFTABLES
+        iptables = self._iptables(family, "auto" if self._backend == NFTABLES else self._backend, by_iptables)
+        if by_iptables:
+            rules = self._rules(family, iptables)
+            self._leave_to(iptables, family)
+        else:
+            rules = self._rules_where_dropped(family, iptables)
+        found = [self._ruleset(iptables, _iptables.COMMANDS[family], rules, state_file)]
+        if iptables:
+            backend = "legacy" if iptables.backend == "nft" else "nft"
+            other = _iptables.locate(self._module, backend, family)
+            rules = self._rules_where_dropped(family, other)
+            command = _iptables.COMMANDS[family] + _iptables.SUFFIXES[backend]
+            found.append(self._ruleset(other, command, rules, state_file + "-other"))
+        return [ruleset for ruleset in found if ruleset]
+
+    @staticmethod
+    def _ruleset(iptables, command, rules, state_file):
+        """Return the Ruleset, or None if there is nothing to keep or to remove."""
+        wanted = any(rules.values()) or os.path.exists(state_file)
+        if wanted or iptables and any(_has_ours(iptables, hook) for hook in HOOKS):
+            return Ruleset(iptables, command, rules, state_file)
+        return None
+
+    def _iptables(self, family, backend, needed):
+        iptables = _iptables.locate(self._module, backend, family)
+        if iptables is None and needed:
+            raise ConvergeError(
+                "%s is not on this node: install the package iptables (iptables-nft on RHEL and its kin), or nftables"
+                % (_iptables.COMMANDS[family] + _iptables.SUFFIXES[backend])
+            )
+        return iptables
+
+    def _rules(self, family, iptables):
+        pods = self._pods_of(family)
+        nat = []
+        if self._masquerades(family):
+            random_fully = self._params["random_fully"] and iptables.random_fully
+            nat = _pod_rules.masquerade_rules(pods, self._kept(family), self._uplink, random_fully)
+        return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": nat}
+
+    def _rules_where_dropped(self, family, iptables):
+        """Return the rules for tables that are not the ones we use, but are in the way if they hold anything."""
+        pods = self._pods_of(family)
+        if not pods or iptables is None or not iptables.has_table("filter"):
+            return NO_RULES
+        hook = _pod_rules.FILTER_HOOK
+        try:
+            policy, rules = iptables.listing(hook.table, hook.base)
+        except ConvergeError:
+            return NO_RULES  # made by nft, of what iptables does not know
+        self._leave_to(iptables, family)
+        if policy == "ACCEPT" and all(_iptables.target(rule) == hook.chain for rule in rules):
+            return NO_RULES
+        return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": []}
+
+    def _leave_to(self, iptables, family):
+        if iptables.backend == "nft":
+            hook = _pod_rules.FILTER_HOOK
+            self._chains_of_iptables.add((_nft_rules.PROTOCOLS[family], hook.table, hook.base))
+
+    # nftables
+
+    def _nft(self):
+        command, state_file = self._path("nft"), self._state_file("rules.nft")
+        if command is None and self._backend == NFTABLES and self._present:
+            raise ConvergeError("nft is not on this node: install the package nftables")
+        if command is None and not os.path.exists(state_file):
+            return []
+        nft = _nft.Nft(self._module.run_command, command) if command else None
+        table = self._table() if self._backend == NFTABLES else []
+        accepted = self._accepted if command else _nothing
+        return [_pod_nft.NftRules(nft, table, accepted, self._chains_of_iptables, state_file)]
+
+    def _accepted(self, chain_family):
+        return _nft_rules.accept_rules(chain_family, self._pods, self._bridge)
+
+    def _table(self):
+        pods, kept = [], []
+        for family in FAMILIES:
+            if self._pods_of(family) and self._masquerades(family):
+                pods += self._pods_of(family)
+                kept += self._kept(family)
+        return _nft_rules.masquerade_table(pods, kept, self._uplink, self._params["random_fully"])
+
+
+def _nothing(_chain_family):
+    return []
+
+
+def _has_ours(iptables, hook):
+    return iptables.has_table(hook.table) and iptables.own(hook.table, hook.chain) is not None
+
+
+def _of_family(family, cidrs):
+    return _pod_rules.without_subnets(cidr for cidr in cidrs if (":" in cidr) == (family == 6))

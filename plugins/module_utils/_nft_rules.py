@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pod network's rules in nft's own syntax. Pure.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+FAMILY, TABLE = "inet", "humanz-cni"
+OURS = 'comment "humanz-cni: '
+PROTOCOLS = {4: "ip", 6: "ip6"}
+
+
+def _protocol(cidr):
+    return PROTOCOLS[ipaddress.ip_network(cidr).version]
+
+
+def _address(cidr):
+    """Return *cidr* as nft lists it: without the length of a single address."""
+    network = ipaddress.ip_network(cidr)
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+
+def accept_rules(family, pods, bridge):
+    """Return the rules that accept this node's pods' traffic in a chain of *family*: ip, ip6 or inet."""
+    lines = []
+    for cidr in pods:
+        protocol = _protocol(cidr)
+        if family in (protocol, "inet"):
+            for device, match, word in (("iifname", "saddr", "src"), ("oifname", "daddr", "dst")):
+                lines.append(
+                    '%s "%s" %s %s %s accept %sACCEPT %s pods network"'
+                    % (device, bridge, protocol, match, _address(cidr), OURS, word)
+                )
+    return lines
+
+
+def masquerade_table(pods, kept, uplink, random_fully):
+    """Return our own table as nft lists it, without indentation; no pods, no table.
+
+    :param kept: destinations, in CIDR notation, that see the pods' own addresses.
+    :param uplink: the only interface out of which is masqueraded, or an empty text for any.
+    """
+    if not pods:
+        return []
+    out = 'oifname "%s" ' % uplink if uplink else ""
+    how = "masquerade fully-random" if random_fully else "masquerade"
+    lines = ["%s daddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in kept]
+    for cidr in pods:
+        lines.append('%s saddr %s %s%s comment "Nat from pods to outside"' % (_protocol(cidr), cidr, out, how))
+    hook = "type nat hook postrouting priority srcnat; policy accept;"
+    return ["table %s %s {" % (FAMILY, TABLE), "chain postrouting {", hook] + lines + ["}", "}"]
+
+
+def replacement(table):
+    """Return the lines for ``nft -f`` that make *table*, or nothing, our own table in one transaction."""
+    name = "%s %s" % (FAMILY, TABLE)
+    # To delete a table that is not there is an error; to add one that is there is none.
+    return ["table %s" % name, "delete table %s" % name] + table
+
+
+def seen(rules):
+    """Return the texts of our rules among *rules*, of _nft.Rule; one that stands behind others' is said to."""
+    lines = []
+    for place, rule in enumerate(rules):
+        if OURS in rule.text:
+            if place > len([line for line in lines if not line.startswith("#")]):
+                lines.append("# it stands behind: %s" % rules[place - 1].text)
+            lines.append(rule.text)
+    return lines
+
+
+def transaction(chain, rules, wanted):
+    """Return the lines for ``nft -f`` that make *wanted* our rules of *chain*, ahead of everybody else's.
+
+    :param chain: family, table and name, as one text.
+    :param rules: the chain's rules, of _nft.Rule.
+    """
+    if seen(rules) == wanted:
+        return []
+    lines = ["delete rule %s handle %d" % (chain, rule.handle) for rule in rules if OURS in rule.text]
+    return lines + ["insert rule %s %s" % (chain, text) for text in reversed(wanted)]
+
+
+def replay_text(table, chains):
+    """Return the lines of the state file: our own table, and in comments our rules in others' chains.
+
+    A rule in somebody's chain would be added once more by every replay: it is for files/host_network.
+    """
+    lines = ["# insert: %s: %s" % (chain, text) for chain in sorted(chains) for text in chains[chain]]
+    return lines + (replacement(table) if table else [])

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pod network's rules in nf_tables: our own table, and what must be accepted in chains of others.
+
+A packet that one chain of the hook forward accepts is still dropped by another one: where somebody's chain drops what
+no rule of it accepts, our rules stand in that very chain.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.humanz.cni.plugins.module_utils import _nft_rules, _owned
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+# Its rules are firewalld's own business: see _firewalld.
+FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
+
+
+class NftRules:
+    """Our table, our rules in others' chains, and the state file.
+
+    The state is a dict of ``table`` (lines), ``chains`` (family, table and name as one text to lines as of
+    _nft_rules.seen; chains without any are left out) and ``file`` (text or None).
+    """
+
+    command = "nft"
+    backend = "nftables"
+
+    def __init__(self, nft, table, accepted, left_alone, state_file):
+        """Take what is wanted.
+
+        :param nft: an _nft.Nft, or None where there is none, to remove.
+        :param table: the lines of our own table, or none.
+        :param accepted: called with ip, ip6 or inet, returns the rules for chains of that family.
+        :param left_alone: (family, table, chain) of chains that iptables looks after.
+        """
+        self._nft = nft
+        self._table = table
+        self._accepted = accepted
+        self._left_alone = left_alone
+        self._state_file = state_file
+        self._dropping = []
+
+    def read(self):
+        """Return the state."""
+        state = {"table": [], "chains": {}, "file": _owned.read(self._state_file)}
+        if self._nft is None:
+            return state
+        # Others' tables may have the same name in another family.
+        state["table"] = self._nft.table(_nft_rules.FAMILY, _nft_rules.TABLE)
+        self._dropping = []
+        for chain in self._chains():
+            ours = _nft_rules.seen(self._nft.rules(chain))
+            if ours:
+                state["chains"][_key(chain)] = ours
+            if self._nft.drops(chain):
+                self._dropping.append(chain)
+        return state
+
+    def desired(self):
+        """Return the state wanted, given what was read last."""
+        chains = {_key(chain): self._accepted(chain.family) for chain in self._dropping}
+        chains = {key: lines for key, lines in chains.items() if lines}
+        lines = _nft_rules.replay_text(self._table, chains)
+        text = _owned.compose("pod_firewall", lines) if lines else None
+        return {"table": self._table, "chains": chains, "file": text}
+
+    def rules(self, state):
+        """Return the state in nft's syntax."""
+        return [
+            "insert rule %s %s" % (key, text) for key in sorted(state["chains"]) for text in state["chains"][key]
+        ] + (state["table"])
+
+    def render(self, state):
+        """Return the state in nft's syntax, followed by the file."""
+        lines = self.rules(state)
+        if lines:
+            lines.insert(0, "# nft")
+        if state["file"] is not None:
+            lines += ["", "# %s" % self._state_file, state["file"].rstrip("\n")]
+        return "\n".join(lines) + "\n" if lines else ""
+
+    def apply(self, actual, desired):
+        """Write rules in one transaction, then the file."""
+        lines = []
+        if actual["table"] != desired["table"]:
+            lines += _nft_rules.replacement(desired["table"])
+        for chain in self._chains() if self._nft else []:
+            wanted = desired["chains"].get(_key(chain), [])
+            lines += _nft_rules.transaction(_key(chain), self._nft.rules(chain), wanted)
+        if lines:
+            self._write(lines, desired)
+        if actual["file"] != desired["file"]:
+            _owned.write(self._state_file, desired["file"])
+
+    def firewalls(self):
+        """Return what was found, each as a dict of name, where and handled."""
+        return [
+            {"name": "nftables", "where": _key(chain), "handled": "rules ahead of it"}
+            for chain in self._dropping
+            if self._accepted(chain.family)
+        ]
+
+    def _write(self, lines, desired):
+        try:
+            self._nft.apply(lines)
+        except ConvergeError as exc:
+            by_hand = [
+                "nft insert rule %s %s" % (key, text) for key, texts in desired["chains"].items() for text in texts
+            ]
+            if not by_hand:
+                raise
+            raise ConvergeError(
+                "%s. Pods are cut off by chains that drop: %s. Have the program that keeps them accept this: %s"
+                % (exc, ", ".join(desired["chains"]), "; ".join(by_hand)),
+                **exc.facts,
+            ) from exc
+
+    def _chains(self):
+        return [
+            chain
+            for chain in self._nft.forward_chains()
+            if chain[:3] not in self._left_alone and chain.table not in FIREWALLD_TABLES
+        ]
+
+
+def _key(chain):
+    return " ".join(chain[:3])

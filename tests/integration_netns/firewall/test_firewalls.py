@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods get through each firewall that a node may have, nobody else does, and what was there is there afterwards."""
+
+from __future__ import annotations
+
+import pytest
+from lan import IPV4, IPV6, source_seen
+from site_under_test import Site, through
+
+# As in Debian's examples for /etc/nftables.conf, with a policy, or a last rule, that drops.
+POLICY = """\
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy accept;
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		ip saddr { 203.0.113.7, 203.0.113.9 } drop
+	}
+}
+"""
+LAST_RULE = """\
+table inet filter {
+	chain forward {
+		type filter hook forward priority filter + 10; policy accept;
+		ct state established,related accept
+		iifname vmap { "lo" : accept }
+		goto refuse
+	}
+	chain refuse {
+		counter log prefix "refused: " reject with icmpx admin-prohibited
+	}
+}
+"""
+BY_FAMILY = """\
+table ip gate {
+	chain way {
+		type filter hook forward priority -150; policy drop;
+	}
+}
+table ip6 gate {
+	chain way {
+		type filter hook forward priority -150; policy drop;
+	}
+}
+"""
+# What decides on single pods, as a network policy does, is asked after all.
+POLICIES = """\
+table inet kube-network-policies {
+	chain forward {
+		type filter hook forward priority filter - 1; policy accept;
+		ip daddr 100.100.1.2 drop
+		ip6 daddr fd00:100:0:1::2 drop
+	}
+}
+"""
+
+
+@pytest.mark.parametrize("rules", [POLICY, LAST_RULE, BY_FAMILY], ids=["policy", "last rule", "by family"])
+def test_native_nftables(site: Site, rules: str) -> None:
+    site.node.run("nft", "-f", "-", input=rules)
+    before = site.ruleset()
+    assert site.is_cut_off()
+
+    predicted = site.converge(check=True, diff=True)
+    assert site.ruleset() == before
+    done = site.converge(diff=True)
+    assert [done[key] for key in ("diff", "rules")] == [predicted[key] for key in ("diff", "rules")]
+    chains = {"inet filter forward"} if "inet" in rules else {"ip gate way", "ip6 gate way"}
+    assert {found["where"] for found in done["firewalls"] if found["name"] == "nftables"} == chains
+    for address in (IPV4, IPV6):
+        assert site.sources(address) == through(address)
+        assert not site.is_router_for_others(address)
+    assert not site.converge()["changed"]
+    assert site.heal() == ""
+
+    assert site.remove()["changed"]
+    assert site.ruleset().startswith(before)
+    assert "humanz" not in site.ruleset().lower()
+    assert not site.remove()["changed"]
+    site.node.run("test", "!", "-e", "/etc/humanz-cni")
+
+
+def test_native_nftables_that_are_loaded_anew_are_healed(site: Site) -> None:
+    site.node.run("nft", "-f", "-", input=POLICY)
+    site.converge()
+    converged = sorted(site.ruleset().splitlines())
+    for damage in (
+        "flush ruleset\n" + POLICY,
+        "insert rule inet filter forward ip saddr 100.100.0.0/16 drop",
+        "flush chain inet filter forward",
+    ):
+        site.node.run("nft", "-f", "-", input=damage)
+        assert "put back by nft: rules in chain inet filter forward\n" in site.heal()
+        assert site.heal() == ""
+        assert site.sources(IPV4) == through(IPV4)
+        assert not site.converge()["changed"]
+        site.node.run("nft", "-f", "-", input="flush ruleset\n" + POLICY)
+        site.heal()
+        assert sorted(site.ruleset().splitlines()) == converged
+    # A chain that has gone drops nothing.
+    site.node.run("nft", "delete", "table", "inet", "filter")
+    assert site.heal() == ""
+    assert site.converge()["changed"]
+    site.node.run("test", "!", "-e", "/etc/humanz-cni/rules.nft")
+
+
+def test_network_policies_in_nftables_still_decide(site: Site) -> None:
+    site.node.run("nft", "-f", "-", input=POLICIES + POLICY)
+    done = site.converge()
+    assert {found["where"] for found in done["firewalls"]} == {"inet filter forward"}
+    for address in (IPV4, IPV6):
+        assert site.sources(address) == [address.pod, "", address.node_outside, address.peer]
+
+
+def test_without_iptables(site: Site) -> None:
+    """Nothing but nft: masquerading is in a table of its own."""
+    site.node.run("sh", "-c", "mkdir /run/sbin; cp /usr/sbin/nft /run/sbin; mount --bind /run/sbin /usr/sbin")
+    site.node.run("nft", "-f", "-", input=POLICY)
+    before = site.ruleset()
+    predicted = site.converge(check=True, diff=True)
+    assert site.ruleset() == before
+    done = site.converge(diff=True)
+    assert [done[key] for key in ("diff", "rules")] == [predicted[key] for key in ("diff", "rules")]
+    assert done["backends"] == {"nft": "nftables"}
+    assert not site.converge()["changed"]
+    for address in (IPV4, IPV6):
+        assert site.sources(address) == through(address)
+        assert not site.is_router_for_others(address)
+    converged = sorted(site.ruleset().splitlines())
+    assert site.heal() == ""
+    for damage in ("flush ruleset\n" + POLICY, "flush table inet humanz-cni"):
+        site.node.run("nft", "-f", "-", input=damage)
+        assert "table inet humanz-cni" in site.heal()
+        assert sorted(site.ruleset().splitlines()) == converged
+        assert not site.converge()["changed"]
+    site.node.run("nft", "-f", "/etc/humanz-cni/rules.nft")
+    assert sorted(site.ruleset().splitlines()) == converged
+
+    site.args["masquerade_ipv6"] = False
+    assert site.converge()["changed"]
+    assert source_seen(site.lan.pod, site.lan.outside, IPV6.outside) == IPV6.pod
+    assert site.remove()["changed"]
+    assert site.ruleset() == before
+    site.node.run("test", "!", "-e", "/etc/humanz-cni")
+
+
+def test_from_iptables_to_nftables_and_back(site: Site) -> None:
+    site.converge()
+    by_iptables = site.ruleset()
+    site.args["backend"] = "nftables"
+    assert site.converge()["changed"]
+    assert not site.converge()["changed"]
+    assert "HUMANZ" not in site.ruleset()
+    assert site.node.run("ls", "/etc/humanz-cni").stdout.split() == ["rules.nft"]
+    assert site.sources(IPV4) == through(IPV4)
+    site.args["backend"] = "auto"
+    assert site.converge()["changed"]
+    assert sorted(site.ruleset().splitlines()) == sorted(by_iptables.splitlines())
+
+
+@pytest.mark.parametrize(("backend", "other"), [("nft", "legacy"), ("legacy", "nft")])
+def test_the_other_iptables_drops(site: Site, backend: str, other: str) -> None:
+    """Rules that one iptables makes are not seen by the other one, but hold."""
+    site.args["backend"] = backend
+    for command in ("iptables", "ip6tables"):
+        site.node.run(f"{command}-{other}", "-P", "FORWARD", "DROP")
+        site.node.run(f"{command}-{other}", "-A", "FORWARD", "-s", "203.0.113.7" if command == "iptables" else "::7")
+    assert site.is_cut_off()
+    saved = [site.node.run(f"{command}-{other}", "-S").stdout for command in ("iptables", "ip6tables")]
+
+    predicted = site.converge(check=True, diff=True)
+    done = site.converge(diff=True)
+    assert [done[key] for key in ("diff", "rules")] == [predicted[key] for key in ("diff", "rules")]
+    assert done["backends"][f"ip6tables-{other}"] == other
+    assert {"name": "iptables", "where": f"iptables-{other} FORWARD, policy DROP", "handled": "a jump ahead of it"} in (
+        done["firewalls"]
+    )
+    for address in (IPV4, IPV6):
+        assert site.sources(address) == through(address)
+        assert not site.is_router_for_others(address)
+    assert not site.converge()["changed"]
+    site.node.run(f"iptables-{other}", "-F", "HUMANZ-FORWARD")
+    assert site.heal() == f"put back in table filter of iptables-{other}: chain HUMANZ-FORWARD\n"
+    assert not site.converge()["changed"]
+
+    assert site.remove()["changed"]
+    assert [site.node.run(f"{command}-{other}", "-S").stdout for command in ("iptables", "ip6tables")] == saved
+    site.node.run("test", "!", "-e", "/etc/humanz-cni")
+
+
+def test_another_default_iptables_takes_the_rules_along(site: Site) -> None:
+    """As after ``update-alternatives --set iptables /usr/sbin/iptables-legacy``."""
+    site.args["backend"] = "nft"
+    site.converge()
+    site.args["backend"] = "legacy"
+    assert site.converge()["changed"]
+    assert not site.converge()["changed"]
+    assert "HUMANZ" not in site.ruleset()
+    assert site.sources(IPV4) == through(IPV4)

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nft lists, as chains and rules, and which of them drop whatever is not accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils import _nft, _nft_rules
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._nft import BaseChain, Nft, Rule
+
+CHAINS = """\
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+	}
+	chain other {
+	}
+}
+table bridge filter {
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+table ip old {
+	chain way {
+		type filter hook forward priority filter - 5;
+	}
+}
+"""
+FORWARD = BaseChain("inet", "filter", "forward", "accept")
+
+
+def test_forward_chains() -> None:
+    assert _nft.forward_chains(CHAINS) == [
+        BaseChain("inet", "filter", "forward", "drop"),
+        BaseChain("ip", "old", "way", "accept"),
+    ]
+
+
+def listing(*rules: str, name: str = "forward") -> str:
+    hook = ["\t\ttype filter hook forward priority filter; policy accept;"] if name == "forward" else []
+    body = ["\t\t%s # handle %d" % (rule, number) for number, rule in enumerate(rules, 5)]
+    return "\n".join(["table inet filter {", "\tchain %s { # handle 2" % name, *hook, *body, "\t}", "}"]) + "\n"
+
+
+def test_rules() -> None:
+    long = "ip saddr { 192.0.2.1,\n\t\t\t     192.0.2.2 } accept"
+    assert _nft.rules(listing("ct state established accept", long)) == [
+        Rule("ct state established accept", 5),
+        Rule("ip saddr { 192.0.2.1, 192.0.2.2 } accept", 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("drop", "drop"),
+        ("counter packets 3 bytes 180 drop", "drop"),
+        ('log prefix "no drop: " level info counter packets 0 bytes 0 drop comment "accept"', "drop"),
+        ("reject with icmpx admin-prohibited", "reject with icmpx admin-prohibited"),
+        ("jump other", "jump other"),
+        ('iifname vmap { "eth0" : drop }', None),
+        ("ct state invalid drop", None),
+        ('log prefix "seen"', None),
+        ("counter packets 0 bytes 0", None),
+        ("limit rate 5/second accept", None),
+    ],
+)
+def test_for_every_packet(rule: str, verdict: str | None) -> None:
+    assert _nft.for_every_packet(rule) == verdict
+
+
+@pytest.mark.parametrize(
+    ("chains", "drops"),
+    [
+        ({}, False),
+        ({"forward": ["ct state invalid drop", "drop"]}, True),
+        ({"forward": ["accept", "drop"]}, False),
+        ({"forward": ["jump other"], "other": ["ip saddr 192.0.2.1 accept", "reject"]}, True),
+        ({"forward": ["jump other", "accept"], "other": ["return", "drop"]}, False),
+        ({"forward": ["goto other", "drop"], "other": ["return"]}, False),
+        ({"forward": ["jump other", "drop"], "other": ["jump forward"]}, True),
+    ],
+)
+def test_drops(chains: dict[str, list[str]], drops: bool) -> None:
+    def run(command: list[str]) -> tuple[int, str, str]:
+        name = command[-1]
+        return (0, listing(*chains[name], name=name), "") if name in chains else (1, "", "No such file or directory")
+
+    assert Nft(run, "nft").drops(FORWARD) is drops
+    assert Nft(run, "nft").drops(FORWARD._replace(policy="drop"))
+
+
+def test_a_kernel_without_nf_tables_has_no_chains_and_takes_no_rules() -> None:
+    nft = Nft(lambda command, data="": (1, "", "Protocol not supported"), "nft")
+    assert nft.forward_chains() == nft.rules(FORWARD) == nft.table("inet", "humanz-cni") == []
+    with pytest.raises(ConvergeError, match="nft refused the rules: Protocol not supported"):
+        nft.apply(["add table inet x"])
+
+
+PODS = ["100.100.0.0/24", "fd00:100::/64"]
+SOURCE = 'iifname "humanz-cni0" ip saddr 100.100.0.0/24 accept comment "humanz-cni: ACCEPT src pods network"'
+DESTINATION = 'oifname "humanz-cni0" ip daddr 100.100.0.0/24 accept comment "humanz-cni: ACCEPT dst pods network"'
+
+
+def test_each_family_of_chains_gets_the_rules_that_it_can_have() -> None:
+    assert _nft_rules.accept_rules("ip", PODS, "humanz-cni0") == [SOURCE, DESTINATION]
+    assert len(_nft_rules.accept_rules("ip6", PODS, "humanz-cni0")) == 2
+    assert len(_nft_rules.accept_rules("inet", PODS, "humanz-cni0")) == 4
+
+
+@pytest.mark.parametrize(
+    ("rules", "lines"),
+    [
+        ([Rule(SOURCE, 7), Rule(DESTINATION, 8), Rule("drop", 3)], []),
+        ([Rule("drop", 3)], ["insert rule c " + DESTINATION, "insert rule c " + SOURCE]),
+        (
+            [Rule("drop", 3), Rule(SOURCE, 7), Rule(DESTINATION, 8)],
+            [
+                "delete rule c handle 7",
+                "delete rule c handle 8",
+                "insert rule c " + DESTINATION,
+                "insert rule c " + SOURCE,
+            ],
+        ),
+    ],
+)
+def test_transaction(rules: list[Rule], lines: list[str]) -> None:
+    assert _nft_rules.transaction("c", rules, [SOURCE, DESTINATION]) == lines
+
+
+def test_a_rule_behind_others_is_said_to_be() -> None:
+    rules = [Rule(SOURCE, 7), Rule("drop", 3), Rule(DESTINATION, 8)]
+    assert _nft_rules.seen(rules) == [SOURCE, "# it stands behind: drop", DESTINATION]
+
+
+def test_masquerade_table() -> None:
+    table = _nft_rules.masquerade_table(["100.100.0.0/24"], ["192.0.2.1/32", "fd00::1/128"], "enp1s0", False)
+    assert table[3:-2] == [
+        "ip daddr 192.0.2.1 return",
+        "ip6 daddr fd00::1 return",
+        'ip saddr 100.100.0.0/24 oifname "enp1s0" masquerade comment "Nat from pods to outside"',
+    ]
+    assert _nft_rules.masquerade_table([], ["192.0.2.1/32"], "", True) == []
