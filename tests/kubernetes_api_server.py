@@ -145,8 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") == f"Bearer {TOKEN}":
             return "token"
         assert isinstance(self.connection, ssl.SSLSocket)
-        subject = (self.connection.getpeercert() or {}).get("subject", ())
-        return dict(pair for part in subject for pair in part).get("commonName", "")
+        subject: Any = (self.connection.getpeercert() or {}).get("subject", ())
+        return str(dict(pair for part in subject for pair in part).get("commonName", ""))
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
         nodes = self.server.nodes
