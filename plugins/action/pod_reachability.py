@@ -22,6 +22,7 @@ OPTIONS = {
     "stage": {"type": "str", "choices": ["targets", "failures", "table"], "required": True},
     "results": {"type": "str", "required": True},
     "file": {"type": "path"},
+    "nodes": {"type": "list", "elements": "str"},
     "outside": {"type": "list", "elements": "str", "default": []},
     "sample": {"type": "int", "default": 50},
     "masquerade": {"type": "bool", "default": True},
@@ -61,7 +62,8 @@ class _Results:
 
 def _targets(args, results):
     """Write the cluster of probe pods to a file."""
-    nodes = {host: _node(results.of(host)) for host in results.hosts}
+    hosts = results.hosts if args["nodes"] is None else args["nodes"]
+    nodes = {host: _node(results.of(host)) for host in hosts}
     families = _reachability.families_of(nodes)
     cluster = {
         "nodes": nodes,

@@ -106,7 +106,7 @@ class Plugin(Resource):
             staged = [stack.enter_context(one.staged()) for key, one in scripts if actual[key] != desired[key]]
             for put in staged:
                 put()
-        _cni_library.remove(directory, keep=(self._library.path, before))
+        _cni_library.remove(directory, keep=(self._library.path, before, *_cni_library.running(directory)))
 
     def undo(self, before):
         """Take away the library if nothing names it: both scripts were proven before either was put into its place."""

@@ -233,6 +233,19 @@ def remove(directory, keep=()):
     _remove_leftovers(directory)
 
 
+def running(directory):
+    """Return the paths of those versions of the library in *directory* that a process was started from."""
+    found, paths = set(), versions(directory)
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as stream:
+                words = os.fsdecode(stream.read()).split("\0")
+        except OSError:  # it has ended
+            continue
+        found.update(path for path in paths if any(word.startswith(path + "/") for word in words))
+    return sorted(found)
+
+
 def versions(directory):
     """Return the paths of all versions of the library in *directory*."""
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []

@@ -31,6 +31,12 @@ options:
   file:
     description: The RV(file) of the stage before.
     type: path
+  nodes:
+    description:
+      - With O(stage=targets), the nodes to verify. One that failed or could not be reached before counts as failed.
+      - By default all hosts of the play.
+    type: list
+    elements: str
   outside:
     description:
       - With O(stage=targets), what every pod must reach outside the cluster. C(HOST) is tried by ICMP echo,

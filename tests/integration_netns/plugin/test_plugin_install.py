@@ -132,6 +132,28 @@ def test_an_upgrade_keeps_the_version_before_and_no_older_one(node: Node) -> Non
     assert digests[2] in node.run("cat", EXECUTABLE).stdout
 
 
+def test_an_upgrade_keeps_a_version_that_still_runs(node: Node) -> None:
+    def install(number: int) -> str:
+        source = json.dumps({**_sources(), "extra.py": f"# version {number}\n"})
+        return str(node.module("cni_plugin", {"source": _packed(source)})["library"])
+
+    oldest = install(0)
+    enter = ["nsenter", f"--target={node.pid}", "--mount", "--net", "--"]
+    sleeper = ["-ISc", "import time; print(flush=True); time.sleep(60)", f"{oldest}/humanz_cni"]
+    with subprocess.Popen([*enter, "/usr/bin/python3", *sleeper], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        others = [install(1), install(2)]
+        assert sorted(_libraries(node)) == sorted([oldest, *others])
+        running.kill()
+    last = install(3)
+    assert sorted(_libraries(node)) == sorted([others[1], last])
+
+
+def _libraries(node: Node) -> list[str]:
+    return [f"{LIBRARY}/{name}" for name in node.run("ls", LIBRARY).stdout.split()]
+
+
 def test_what_an_interrupted_run_left_is_removed(node: Node) -> None:
     present(node)
     whole = tree(node)

@@ -15,7 +15,7 @@ from typing import Any
 
 from node import Node
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {4: "192.168.122.1", 6: "fd00:122::1"}
 CLUSTER = {
     4: {"cluster_cidr": "100.100.0.0/16", "service_cidr": "10.96.0.0/12", "node_cidrs": "200.0.0.0/24"},
@@ -56,9 +56,15 @@ class Cluster:
         for number, node in enumerate(self.nodes.values(), 1):
             node.ip(f"addr add 200.0.0.{number}0/24 dev enp8s0")
             node.ip(f"addr add fd00:200::{number}0/64 dev enp8s0")
-        collections = directory / "ansible_collections" / "humanz"
-        collections.mkdir(parents=True)
-        (collections / "cni").symlink_to(ROOT)
+        self.further: dict[str, dict[str, Any]] = {}  # hosts of the inventory, beside the nodes
+        (directory / "ansible_collections" / "humanz").mkdir(parents=True)
+        self.use(ROOT)
+
+    def use(self, collection: Path) -> None:
+        """From now on, have humanz.cni be what lies in the directory *collection*."""
+        link = self.directory / "ansible_collections" / "humanz" / "cni"
+        link.unlink(missing_ok=True)
+        link.symlink_to(collection)
 
     def _uplink(self, node: Node, number: int) -> None:
         node.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv4.ip_forward=0")
@@ -96,7 +102,7 @@ class Cluster:
             "pod_network_" + name: [CLUSTER[one][name] for one in self.families] for name in CLUSTER[4]
         }
         variables.update(ansible_connection="local", pod_network_persistence=False)  # systemd does not run there
-        return {"k8s_cluster": {"hosts": hosts, "vars": variables}}
+        return {"k8s_cluster": {"hosts": {**hosts, **self.further}, "vars": variables}}
 
     def playbook(self, name: str, status: int = 0, **variables: Any) -> str:
         """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""upgrade.yml: a newer plugin while pods keep talking, a node that cannot be reached, and a batch that fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import ROOT, Cluster
+from node import Node
+
+CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
+LIBRARIES = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'"
+LAUNCHER = "grep '^library = ' /opt/cni/bin/humanz-cni"
+SERVER = """
+import socket
+with socket.create_server(("", 9000)) as listener:
+    print(flush=True)
+    connection, _peer = listener.accept()
+    while True:
+        data = connection.recv(64)
+        if not data:
+            break
+        connection.sendall(data)
+"""
+# Sends a line every 10 ms over one connection and waits for it to come back, until its standard input is closed.
+CLIENT = """
+import select, socket, sys, time
+sent, slowest = 0, 0.0
+with socket.create_connection((sys.argv[1], 9000), 5) as connection:
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
+        started = time.monotonic()
+        connection.sendall(b"%d\\n" % sent)
+        if connection.recv(64) != b"%d\\n" % sent:
+            sys.exit("the connection ended after %d lines" % sent)
+        sent, slowest = sent + 1, max(slowest, time.monotonic() - started)
+        if sent == 1:
+            print("connected", flush=True)
+print(sent, slowest)
+"""
+
+
+def attach(node: Node) -> str:
+    """Have the plugin attach a pod by the configuration that is there; return the pod's address."""
+    node.ip("netns add pod1")
+    conf = json.loads(node.run("cat", CONF).stdout)
+    request = {**conf["plugins"][0], "name": conf["name"], "cniVersion": conf["cniVersion"]}
+    environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod1", "CNI_NETNS": "/run/netns/pod1"}
+    environment.update(CNI_IFNAME="eth0", CNI_PATH="/opt/cni/bin", PATH="/usr/sbin:/usr/bin")
+    done = node.run("/opt/cni/bin/humanz-cni", input=json.dumps(request), env=environment)
+    address = json.loads(done.stdout)["ips"][0]["address"]
+    assert isinstance(address, str)
+    return address.partition("/")[0]
+
+
+def in_pod(node: Node, script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a Python script in the node's pod, and wait for its first line."""
+    enter = ["nsenter", f"--target={node.pid}", "--mount", "--net", "--", "ip", "netns", "exec", "pod1"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen([*enter, sys.executable, "-c", script, *arguments], text=True, **pipes)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two converged nodes with a pod each, and a third that cannot be reached."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"), [4])
+    try:
+        made.playbook("site")
+        made.further["n3"] = {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": "/bin/false",
+            "pod_network_pod_cidr": "100.100.2.0/24",
+            "pod_network_node_ip": "200.0.0.30",
+        }
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This collection with one more file in its plugin."""
+    directory = tmp_path_factory.mktemp("newer") / "cni"
+    directory.mkdir()
+    for name in ("galaxy.yml", "meta", "playbooks", "plugins", "roles", "files"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / name)
+    (directory / "files" / "humanz_cni" / "newer.py").write_text('"""What is new."""\n')
+    return directory
+
+
+def test_pods_keep_their_connections_and_a_node_that_is_off_stops_nobody(cluster: Cluster, newer: Path) -> None:
+    one, other = cluster.nodes.values()
+    address, _own = attach(other), attach(one)
+    server = in_pod(other, SERVER)
+    client = in_pod(one, CLIENT, address)
+    before = {name: node.run("sh", "-c", LAUNCHER).stdout for name, node in cluster.nodes.items()}
+
+    cluster.use(newer)
+    output = cluster.playbook("upgrade", status=4, pod_network_serial=1)
+    said, _errors = client.communicate("that is all")
+    server.wait()
+    assert client.returncode == 0, said
+    sent, slowest = said.split()
+    assert int(sent) > 100
+    assert float(slowest) < 1
+    for name, node in cluster.nodes.items():
+        launcher = node.run("sh", "-c", LAUNCHER).stdout
+        assert launcher != before[name]
+        assert len(node.run("sh", "-c", LIBRARIES).stdout.split()) == 2
+    assert "Left out, as they failed or could not be reached: n3. Run this again for them: --limit n3" in output
+    assert "every failed check is to or from n3" in output
+
+
+def test_a_batch_that_fails_ends_the_upgrade(cluster: Cluster) -> None:
+    """The first node's pods do not reach the outside."""
+    cluster.further.clear()
+    confs = {name: node.run("cat", CONF).stdout for name, node in cluster.nodes.items()}
+    cluster.outside.run("iptables", "-A", "INPUT", "-s", "192.168.122.11", "-p", "icmp", "-j", "DROP")
+    output = cluster.playbook("upgrade", status=2, pod_network_mtu=1400)
+    assert "1 of 2 checks failed" in output
+    assert "PLAY [Verify the pod network]" not in output
+    changed = {name for name, node in cluster.nodes.items() if node.run("cat", CONF).stdout != confs[name]}
+    assert changed == {"n1"}
