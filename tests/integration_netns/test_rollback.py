@@ -73,6 +73,20 @@ def test_rules_are_put_back_when_their_file_cannot_be_written(old: Node, state: 
     fails(old, "pod_firewall", {**FIREWALL, "state": state}, "/etc/humanz-cni/rules.v4 cannot be written")
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_rules_of_nftables_alone_are_put_back_when_their_file_cannot_be_written(node: Node, state: str) -> None:
+    node.run("nft", "add table inet local")
+    node.run("nft", "add chain inet local forward { type filter hook forward priority 0; policy drop; }")
+    node.module("pod_firewall", {**FIREWALL, "backend": "nftables", "pod_cidrs": ["100.100.9.0/24"]})
+    read_only(node, "/etc/humanz-cni")
+    before = node.run("nft", "list", "ruleset").stdout
+    assert "100.100.9.0/24" in before
+    result = node.module("pod_firewall", {**FIREWALL, "backend": "nftables", "state": state})
+    assert "/etc/humanz-cni/rules.nft cannot be written" in result["msg"]
+    assert result["msg"].endswith(UNDONE)
+    assert node.run("nft", "list", "ruleset").stdout == before
+
+
 def test_new_rules_go_again_when_their_file_cannot_be_written(node: Node) -> None:
     node.run("sh", "-c", "mkdir -p /etc/humanz-cni && touch /etc/humanz-cni/other")
     read_only(node, "/etc/humanz-cni")
