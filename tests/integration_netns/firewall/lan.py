@@ -116,11 +116,11 @@ def source_seen(client: Node, server: Node, address: str, timeout: float = 1) ->
 
     It is tried for *timeout* seconds.
     """
-    listening = subprocess.Popen(enter(server, "python3", "-c", SERVE, PORT), stdout=subprocess.PIPE, text=True)
+    listening = subprocess.Popen(enter(server, "python3", "-IS", "-c", SERVE, PORT), stdout=subprocess.PIPE, text=True)
     try:
         assert listening.stdout is not None
         assert listening.stdout.readline() == "ready\n"
-        return client.run("python3", "-c", CALL, address, PORT, str(timeout)).stdout.strip()
+        return client.run("python3", "-IS", "-c", CALL, address, PORT, str(timeout)).stdout.strip()
     finally:
         listening.terminate()
         listening.communicate()

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from lan import IPV4, IPV6, Addresses, Lan, source_seen
 
-HEAL = Path(__file__).resolve().parents[3] / "files" / "host_network" / "heal.py"
+ROOT = Path(__file__).resolve().parents[3]
+HEAL = ROOT / "files" / "host_network" / "heal.py"
+PAGE = (ROOT / "docs" / "firewalls.md").read_text(encoding="utf-8")
 ARGS = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
     "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24", "fd00:100::/48", "fd00:200::/64"],
@@ -68,3 +71,10 @@ class Site:
 
 def through(address: Addresses) -> list[str]:
     return [address.pod, address.pod, address.node_outside, address.peer]
+
+
+def page_blocks(heading: str) -> list[list[str]]:
+    """The commands of each block below *heading* on the page about firewalls."""
+    section = re.split(r"^##+ ", PAGE.split(f"# {heading}\n", 1)[1], flags=re.MULTILINE)[0]
+    blocks = re.findall(r"^```console\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return [[line[len("# ") :] for line in block.splitlines()] for block in blocks]

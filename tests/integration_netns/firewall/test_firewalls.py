@@ -5,56 +5,58 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from lan import IPV4, IPV6, source_seen
-from site_under_test import Site, through
+from site_under_test import PAGE, Site, page_blocks, through
 
 # As in Debian's examples for /etc/nftables.conf, with a policy, or a last rule, that drops.
 POLICY = """\
 table inet filter {
-	chain input {
-		type filter hook input priority filter; policy accept;
-	}
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-		ip saddr { 203.0.113.7, 203.0.113.9 } drop
-	}
+    chain input {
+        type filter hook input priority filter; policy accept;
+    }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+        ip saddr { 203.0.113.7, 203.0.113.9 } drop
+    }
 }
 """
 LAST_RULE = """\
 table inet filter {
-	chain forward {
-		type filter hook forward priority filter + 10; policy accept;
-		ct state established,related accept
-		iifname vmap { "lo" : accept }
-		goto refuse
-	}
-	chain refuse {
-		counter log prefix "refused: " reject with icmpx admin-prohibited
-	}
+    chain forward {
+        type filter hook forward priority filter + 10; policy accept;
+        ct state established,related accept
+        iifname vmap { "lo" : accept }
+        goto refuse
+    }
+    chain refuse {
+        counter log prefix "refused: " reject with icmpx admin-prohibited
+    }
 }
 """
 BY_FAMILY = """\
 table ip gate {
-	chain way {
-		type filter hook forward priority -150; policy drop;
-	}
+    chain way {
+        type filter hook forward priority -150; policy drop;
+    }
 }
 table ip6 gate {
-	chain way {
-		type filter hook forward priority -150; policy drop;
-	}
+    chain way {
+        type filter hook forward priority -150; policy drop;
+    }
 }
 """
 # What decides on single pods, as a network policy does, is asked after all.
 POLICIES = """\
 table inet kube-network-policies {
-	chain forward {
-		type filter hook forward priority filter - 1; policy accept;
-		ip daddr 100.100.1.2 drop
-		ip6 daddr fd00:100:0:1::2 drop
-	}
+    chain forward {
+        type filter hook forward priority filter - 1; policy accept;
+        ip daddr 100.100.1.2 drop
+        ip6 daddr fd00:100:0:1::2 drop
+    }
 }
 """
 
@@ -201,3 +203,52 @@ def test_another_default_iptables_takes_the_rules_along(site: Site) -> None:
     assert not site.converge()["changed"]
     assert "HUMANZ" not in site.ruleset()
     assert site.sources(IPV4) == through(IPV4)
+
+
+def test_a_table_that_its_owner_alone_may_change_is_named(site: Site) -> None:
+    """As firewalld's may be, and any other program's: nft refuses, and nothing is left half done."""
+    before = site.ruleset()
+    owner = subprocess.Popen(
+        ["nsenter", f"--target={site.node.pid}", "--net", "--", "nft", "-i"], stdin=subprocess.PIPE, text=True
+    )
+    assert owner.stdin is not None
+    try:
+        owner.stdin.write("add table inet theirs { flags owner; }\n")
+        owner.stdin.write("add chain inet theirs forward { type filter hook forward priority 0; policy drop; }\n")
+        owner.stdin.flush()
+        while "policy drop" not in site.ruleset():
+            assert owner.poll() is None
+        failed = site.node.module("pod_firewall", site.args)
+        assert failed["failed"]
+        assert "Pods are cut off by chains that drop: inet theirs forward. " in failed["msg"]
+        assert "accept this: nft insert rule inet theirs forward iifname" in failed["msg"]
+        assert "everything is as it was before this task" in failed["msg"]
+        site.node.run("test", "!", "-e", "/etc/humanz-cni")
+    finally:
+        owner.communicate("quit\n")
+    assert "HUMANZ" not in site.ruleset()
+    assert "inet theirs" not in site.ruleset()
+    assert site.ruleset().startswith(before)
+
+
+def test_the_pages_commands_show_what_it_says(site: Site) -> None:
+    site.node.run("nft", "-f", "-", input=POLICY)
+    site.converge()
+    said = ["\n".join(_outputs(site, commands)) for commands in page_blocks("The rules")]
+    for comment in ("ACCEPT src pods network", "ACCEPT dst pods network", "Nat from pods to outside"):
+        assert comment in said[0]
+    assert "-s fd00:100::/64" in said[0]
+    native, alone = page_blocks("nftables")
+    shown = [line for line in PAGE.splitlines() if line.startswith(("iifname", "oifname"))]
+    assert len(shown) == 2
+    assert all(line in output for line in shown for output in _outputs(site, native))
+    site.args["backend"] = "nftables"
+    site.converge()
+    assert "Nat from pods to outside" in _outputs(site, alone)[0]
+    assert "hook forward" in _outputs(site, page_blocks("What you read when it goes wrong")[0])[0]
+    # firewalld's are run where it runs.
+    assert PAGE.count("```console") == 5
+
+
+def _outputs(site: Site, commands: list[str]) -> list[str]:
+    return [site.node.run(*command.split()).stdout for command in commands]

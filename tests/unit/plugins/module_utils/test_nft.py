@@ -13,24 +13,24 @@ from ansible_collections.humanz.cni.plugins.module_utils._nft import BaseChain, 
 
 CHAINS = """\
 table inet filter {
-	chain input {
-		type filter hook input priority filter; policy drop;
-	}
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-	}
-	chain other {
-	}
+    chain input {
+        type filter hook input priority filter; policy drop;
+    }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+    }
+    chain other {
+    }
 }
 table bridge filter {
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-	}
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+    }
 }
 table ip old {
-	chain way {
-		type filter hook forward priority filter - 5;
-	}
+    chain way {
+        type filter hook forward priority filter - 5;
+    }
 }
 """
 FORWARD = BaseChain("inet", "filter", "forward", "accept")
