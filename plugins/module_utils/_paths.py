@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_rules
 
 FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
@@ -36,7 +36,8 @@ class Tables:
         ``route`` and ``back`` are the routes to the destination and back to the source, see :meth:`route_to`;
         ``forwarding`` whether the kernel forwards at all; ``drop`` the rule that drops the packet or its answer, or
         None; ``nat`` the rule that translates its source, or None; ``undecided`` rules that a reader of tables cannot
-        decide on; ``drop_hooks`` nftables base chains, other than iptables' own, whose policy drops what is forwarded.
+        decide on; ``drop_hooks`` nftables base chains, other than iptables' own, whose policy drops what is forwarded
+        and that have no rule of ours.
         """
         family = 6 if ":" in destination else 4
         route, back = self.route_to(destination), self.route_to(source)
@@ -120,12 +121,16 @@ class Tables:
         if self._hooks is None:
             status, output, _error = self._run(["nft", "-j", "list", "chains"])
             chains = json.loads(output).get("nftables", []) if status == 0 and output.strip() else []
-            self._hooks = sorted(
+            names = [
                 "%(family)s %(table)s %(name)s" % chain["chain"]
                 for chain in chains
                 if _drops_forwarded(chain.get("chain", {}))
-            )
+            ]
+            self._hooks = sorted(name for name in names if not self._lets_pods_pass(name))
         return self._hooks
+
+    def _lets_pods_pass(self, chain):
+        return _nft_rules.OURS in self._run(["nft", "list", "chain", *chain.split()])[1]
 
 
 def _device(route):

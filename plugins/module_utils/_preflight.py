@@ -101,7 +101,8 @@ def _python():
 
 def _commands(find_command, families):
     packages = {"ip": "iproute2"}
-    packages.update((name, "iptables") for family in families for name in COMMANDS[family])
+    if not find_command("nft"):
+        packages.update((name, "iptables, or nftables") for family in families for name in COMMANDS[family])
     return [
         "command %s: is not on this node: install its package, %s" % (name, package)
         for name, package in sorted(packages.items())

@@ -108,9 +108,11 @@ def test_all_that_is_wrong_is_said_at_once(nested: Node) -> None:
 def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
     nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
     assert problems(nested, path="/usr/bin")[:2] == [
-        "n1: command iptables: is not on this node: install its package, iptables",
-        "n1: command iptables-restore: is not on this node: install its package, iptables",
+        "n1: command iptables: is not on this node: install its package, iptables, or nftables",
+        "n1: command iptables-restore: is not on this node: install its package, iptables, or nftables",
     ]
+    nested.run("sh", "-c", "echo > /usr/local/bin/nft; chmod +x /usr/local/bin/nft")
+    assert problems(nested, path="/usr/bin:/usr/local/bin") == []
 
 
 DUAL = {
@@ -214,8 +216,8 @@ def test_an_ipv6_address_of_another_machine_is_named(make_node: Callable[[], Nod
 def test_missing_commands_for_ipv6(nested: Node) -> None:
     nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
     assert problems(nested, path="/usr/bin", **IPV6)[:2] == [
-        "n1: command ip6tables: is not on this node: install its package, iptables",
-        "n1: command ip6tables-restore: is not on this node: install its package, iptables",
+        "n1: command ip6tables: is not on this node: install its package, iptables, or nftables",
+        "n1: command ip6tables-restore: is not on this node: install its package, iptables, or nftables",
     ]
 
 
