@@ -187,7 +187,7 @@ class _Parts:
         if command is None and not os.path.exists(state_file):
             return []
         nft = _nft.Nft(self._module.run_command, command) if command else None
-        table = self._table() if self._backend == NFTABLES else []
+        table = self._table() if command else []
         accepted = self._accepted if command else _nothing
         return [_pod_nft.NftRules(nft, table, accepted, self._chains_of_iptables, state_file)]
 
@@ -195,12 +195,20 @@ class _Parts:
         return _nft_rules.accept_rules(chain_family, self._pods, self._bridge)
 
     def _table(self):
+        chains = []
+        if self._backend == NFTABLES:
+            chains.append(self._masquerade_chain())
+        if self._firewalld and self._pods:
+            chains.append(_nft_rules.guard_chain(self._firewalld.pods, self._bridge))
+        return _nft_rules.own_table(chains)
+
+    def _masquerade_chain(self):
         pods, kept = [], []
         for family in FAMILIES:
             if self._pods_of(family) and self._masquerades(family):
                 pods += self._pods_of(family)
                 kept += self._kept(family)
-        return _nft_rules.masquerade_table(pods, kept, self._uplink, self._params["random_fully"])
+        return _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"])
 
 
 def _nothing(_chain_family):

@@ -39,7 +39,7 @@ class Firewalld:
         """
         self._run = run
         self._command = command
-        self._pods = pods
+        self.pods = pods
         self._running = None
 
     @property
@@ -55,8 +55,8 @@ class Firewalld:
 
     def desired(self):
         """Return the state wanted."""
-        rules = sorted(rich_rule(*match) for match in _matches(self._pods))
-        return {"file": policy_text(self._pods), "rules": rules if self.running else None}
+        rules = sorted(rich_rule(*match) for match in _matches(self.pods))
+        return {"file": policy_text(self.pods), "rules": rules if self.running else None}
 
     def rules(self, state):
         """Return the policy's rich rules."""
@@ -79,7 +79,7 @@ class Firewalld:
 
     def firewalls(self):
         """Return what was found, each as a dict of name, where and handled."""
-        if not self._pods or not self.running:
+        if not self.pods or not self.running:
             return []
         return [{"name": "firewalld", "where": "inet firewalld", "handled": "the policy %s" % POLICY}]
 
@@ -91,7 +91,7 @@ class Firewalld:
         if status in NOT_RUNNING:
             return None
         self._running = True
-        if status == UNKNOWN_OPTION and self._pods:
+        if status == UNKNOWN_OPTION and self.pods:
             raise ConvergeError(
                 "firewalld on this node is older than 0.9 and has no policies, so that it would reject what pods send: "
                 "upgrade it, or turn it off with `systemctl disable --now firewalld`: %s" % error.strip()

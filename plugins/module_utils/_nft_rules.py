@@ -39,8 +39,8 @@ def accept_rules(family, pods, bridge):
     return lines
 
 
-def masquerade_table(pods, kept, uplink, random_fully):
-    """Return our own table as nft lists it, without indentation; no pods, no table.
+def masquerade_chain(pods, kept, uplink, random_fully):
+    """Return the chain of our own table that masquerades, as nft lists it, without indentation; no pods, no chain.
 
     :param kept: destinations, in CIDR notation, that see the pods' own addresses.
     :param uplink: the only interface out of which is masqueraded, or an empty text for any.
@@ -52,8 +52,22 @@ def masquerade_table(pods, kept, uplink, random_fully):
     lines = ["%s daddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in kept]
     for cidr in pods:
         lines.append('%s saddr %s %s%s comment "Nat from pods to outside"' % (_protocol(cidr), cidr, out, how))
-    hook = "type nat hook postrouting priority srcnat; policy accept;"
-    return ["table %s %s {" % (FAMILY, TABLE), "chain postrouting {", hook] + lines + ["}", "}"]
+    return ["chain postrouting {", "type nat hook postrouting priority srcnat; policy accept;"] + lines + ["}"]
+
+
+def guard_chain(pods, bridge):
+    """Return the chain of our own table that drops what claims to be from pods but does not come by their bridge.
+
+    It stands where somebody else accepts pods by their addresses alone.
+    """
+    lines = ['iifname != "%s" %s saddr %s drop' % (bridge, _protocol(cidr), cidr) for cidr in pods]
+    return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
+
+
+def own_table(chains):
+    """Return our own table of *chains*, each a list of lines; no chain, no table."""
+    lines = [line for chain in chains for line in chain]
+    return ["table %s %s {" % (FAMILY, TABLE)] + lines + ["}"] if lines else []
 
 
 def replacement(table):

@@ -33,6 +33,26 @@ except OSError:
 """
 
 
+RECEIVE = """
+import socket, sys
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as stream:
+    stream.bind((sys.argv[1], int(sys.argv[2])))
+    print("ready", flush=True)
+    stream.settimeout(1)
+    try:
+        print(stream.recvfrom(16)[1][0])
+    except OSError:
+        pass
+"""
+
+SEND = """
+import socket, sys
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as stream:
+    stream.bind((sys.argv[1], 0))
+    stream.sendto(b"x", (sys.argv[2], int(sys.argv[3])))
+"""
+
+
 class Addresses(NamedTuple):
     """Who has which address in one family; ``node_outside`` is the node's own on the uplink."""
 
@@ -124,3 +144,15 @@ def source_seen(client: Node, server: Node, address: str, timeout: float = 1) ->
     finally:
         listening.terminate()
         listening.communicate()
+
+
+def forged_source_seen(client: Node, source: str, server: Node, address: str) -> str:
+    """Return the source of a datagram that *client* sends as *source* to *address* of *server*; empty if it is lost."""
+    client.run("ip", "address", "replace", source, "dev", "lo")
+    receiving = subprocess.Popen(
+        enter(server, "python3", "-IS", "-c", RECEIVE, address, PORT), stdout=subprocess.PIPE, text=True
+    )
+    assert receiving.stdout is not None
+    assert receiving.stdout.readline() == "ready\n"
+    client.run("python3", "-IS", "-c", SEND, source, address, PORT)
+    return receiving.communicate()[0].strip()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lan import IPV4, IPV6
+from lan import IPV4, IPV6, forged_source_seen
 from packages import firewalld, install
 from site_under_test import Site, page_blocks, through
 
@@ -115,6 +115,16 @@ def test_firewalld(site: Site) -> None:
         policy, table = (site.node.run(*command.split()).stdout for command in page_blocks("firewalld")[0])
         assert 'rule family="ipv6" source address="fd00:100::/64" accept' in policy
         assert "Nat from pods to outside" in table
+        # The policy knows addresses alone.
+        forged = [
+            (site.lan.outside, source, site.lan.peer, peer)
+            for source, peer in (("100.100.0.77", IPV4.peer), ("fd00:100::77", IPV6.peer))
+        ]
+        assert [forged_source_seen(*each) for each in forged] == ["", ""]
+        site.node.run("nft", "delete", "table", "inet", "humanz-cni")
+        # IPv6 is looked after by firewalld's IPv6_rpfilter too.
+        assert [forged_source_seen(*each) for each in forged] == ["100.100.0.77", ""]
+
         assert site.remove()["changed"]
         assert site.is_cut_off()
         assert "humanz" not in site.ruleset().lower()

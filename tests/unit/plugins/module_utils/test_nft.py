@@ -140,11 +140,17 @@ def test_a_rule_behind_others_is_said_to_be() -> None:
     assert _nft_rules.seen(rules) == [SOURCE, "# it stands behind: drop", DESTINATION]
 
 
-def test_masquerade_table() -> None:
-    table = _nft_rules.masquerade_table(["100.100.0.0/24"], ["192.0.2.1/32", "fd00::1/128"], "enp1s0", False)
-    assert table[3:-2] == [
+def test_own_table() -> None:
+    chain = _nft_rules.masquerade_chain(["100.100.0.0/24"], ["192.0.2.1/32", "fd00::1/128"], "enp1s0", False)
+    assert chain[2:-1] == [
         "ip daddr 192.0.2.1 return",
         "ip6 daddr fd00::1 return",
         'ip saddr 100.100.0.0/24 oifname "enp1s0" masquerade comment "Nat from pods to outside"',
     ]
-    assert _nft_rules.masquerade_table([], ["192.0.2.1/32"], "", True) == []
+    guard = _nft_rules.guard_chain(PODS, "humanz-cni0")
+    assert guard[2:-1] == [
+        'iifname != "humanz-cni0" ip saddr 100.100.0.0/24 drop',
+        'iifname != "humanz-cni0" ip6 saddr fd00:100::/64 drop',
+    ]
+    assert _nft_rules.own_table([chain, guard]) == ["table inet humanz-cni {", *chain, *guard, "}"]
+    assert _nft_rules.own_table([_nft_rules.masquerade_chain([], ["192.0.2.1/32"], "", True)]) == []
