@@ -102,6 +102,17 @@ def test_s_059_s_137_routes_of_the_conf_are_set_and_reported(runtime: Runtime) -
     assert gateways["172.20.0.0/16"] == "10.9.0.77"
 
 
+def test_s_137_default_routes_of_is_default_gateway_are_reported(runtime: Runtime) -> None:
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
+    conf["ipam"]["routes"] = [{"dst": "172.20.0.0/16"}, {"dst": "::/0", "gw": "fd00:9::77"}]
+
+    assert runtime.add(conf)["routes"] == [
+        {"dst": "172.20.0.0/16"}, {"dst": "::/0", "gw": "fd00:9::77"}, {"dst": "0.0.0.0/0", "gw": "10.9.0.1"},
+    ]  # fmt: skip
+    (route,) = [route for route in runtime.routes("pod1", "-6") if route["dst"] == "default"]
+    assert route["gateway"] == "fd00:9::77"
+
+
 @pytest.mark.parametrize(("dst", "gateway"), [("0.0.0.0/0", "fd00:9::1"), ("::/0", "10.9.0.1")])
 def test_s_059_a_gateway_of_the_other_family_is_refused(runtime: Runtime, dst: str, gateway: str) -> None:
     conf = nested(("10.9.0.0/24", "fd00:9::/64"))

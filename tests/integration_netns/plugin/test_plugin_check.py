@@ -13,40 +13,50 @@ from runtime import Outcome, Runtime, nested
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 
 
-def check(runtime: Runtime, previous: dict[str, Any]) -> Outcome:
+def check(runtime: Runtime, previous: dict[str, Any], conf: dict[str, Any] = CONF) -> Outcome:
     """Carry out a CHECK and make sure that it changes nothing."""
     before = runtime.state()
-    outcome = runtime.call("CHECK", {**CONF, "prevResult": previous})
+    outcome = runtime.call("CHECK", {**conf, "prevResult": previous})
     assert runtime.state() == before
     return outcome
 
 
 @pytest.mark.parametrize("version", ["0.4.0", "1.0.0", "1.1.0"])
-def test_s_094_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
+def test_s_094_s_097_right_after_add_all_is_well(runtime: Runtime, version: str) -> None:
     conf = {**CONF, "cniVersion": version}
-    result = runtime.add(conf)
 
-    assert runtime.call("CHECK", {**conf, "prevResult": result}) == Outcome(0, "", "")
+    assert check(runtime, runtime.add(conf), conf) == Outcome(0, "", "")
 
 
+POD = "interface eth0 in /run/netns/pod1"
 DAMAGE = {
-    "pod's link": ("ip -n pod1 link delete eth0", "eth0"),
-    "pod's link is down": ("ip -n pod1 link set eth0 down", "eth0"),
-    "pod's address": ("ip -n pod1 addr delete 10.9.0.2/24 dev eth0", "10.9.0.2/24"),
-    "pod's IPv6 address": ("ip -n pod1 addr delete fd00:9::2/64 dev eth0", "fd00:9::2/64"),
-    "default route": ("ip -n pod1 route delete default", "0.0.0.0/0"),
-    "IPv6 default route": ("ip -n pod1 -6 route delete default", "::/0"),
-    "pod's hardware address": ("ip -n pod1 link set eth0 address 0a:00:00:00:00:01", "0a:00:00:00:00:01"),
-    "port": ("ip link set HOST nomaster", "br1"),
-    "port is down": ("ip link set HOST down", "HOST"),
-    "host end is another's": ("ip link set HOST alias other", "HOST"),
-    "bridge": ("ip link delete br1", "br1"),
-    "bridge is down": ("ip link set br1 down", "br1"),
-    "bridge's address": ("ip addr delete 10.9.0.1/24 dev br1", "10.9.0.1/24"),
-    "bridge's IPv6 address": ("ip addr delete fd00:9::1/64 dev br1", "fd00:9::1/64"),
-    "bridge's hardware address": ("ip link set br1 address 0a:00:00:00:00:01", "br1"),
-    "reservation": ("rm -r /run/humanz-cni", "pod1"),
-}
+    "pod's link": ("ip -n pod1 link delete eth0", f"{POD} is missing"),
+    "pod's link is down": ("ip -n pod1 link set eth0 down", f"{POD} is down"),
+    "pod's link is no veth": (
+        "ip -n pod1 link delete eth0; ip -n pod1 link add eth0 type bridge", f"{POD} is no veth",
+    ),
+    "pod's address": ("ip -n pod1 addr delete 10.9.0.2/24 dev eth0", "does not have address 10.9.0.2/24"),
+    "pod's IPv6 address": ("ip -n pod1 addr delete fd00:9::2/64 dev eth0", "does not have address fd00:9::2/64"),
+    "default route": ("ip -n pod1 route delete default", "no route to 0.0.0.0/0 via 10.9.0.1"),
+    "IPv6 default route": ("ip -n pod1 -6 route delete default", "no route to ::/0 via fd00:9::1"),
+    "pod's hardware address": (
+        "ip -n pod1 link set eth0 address 0a:00:00:00:00:01", "eth0 has hardware address 0a:00:00:00:00:01",
+    ),
+    "port": ("ip link set HOST nomaster", "host interface HOST is no port of bridge br1"),
+    "port is down": ("ip link set HOST down", "host interface HOST is down"),
+    "host end is another's": ("ip link set HOST alias other", "host interface HOST is missing"),
+    "bridge": ("ip link delete br1", "bridge br1 is missing"),
+    "bridge is another kind of link": (
+        "ip link delete br1; ip link add br1 type veth peer name other", "interface br1 is no bridge",
+    ),
+    "bridge is down": ("ip link set br1 down", "bridge br1 is down"),
+    "bridge's address": ("ip addr delete 10.9.0.1/24 dev br1", "br1 does not have address 10.9.0.1/24"),
+    "bridge's IPv6 address": ("ip addr delete fd00:9::1/64 dev br1", "br1 does not have address fd00:9::1/64"),
+    "bridge's hardware address": (
+        "ip link set br1 address 0a:00:00:00:00:01", "br1 has hardware address 0a:00:00:00:00:01",
+    ),
+    "reservation": ("rm -r /run/humanz-cni", "Failed to find address added by container pod1"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("missing", DAMAGE)

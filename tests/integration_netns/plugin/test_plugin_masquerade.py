@@ -91,7 +91,7 @@ FLUSHED = {
 
 
 @pytest.mark.parametrize("command", FLUSHED.values(), ids=FLUSHED)
-def test_flushed_rules_are_put_back_by_the_next_add_and_missed_by_check(runtime: Runtime, command: str) -> None:
+def test_s_092_flushed_rules_are_put_back_by_the_next_add_and_missed_by_check(runtime: Runtime, command: str) -> None:
     result = runtime.add(CONF, "pod1")
     first = rules(runtime)
     assert runtime.call("CHECK", {**CONF, "prevResult": result}) == Outcome(0, "", "")
