@@ -175,7 +175,11 @@ def test_kernel_parameters_of_the_pod_and_the_bridge(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("further", "args", "wanted"),
     [
-        ({"runtimeConfig": {"mac": "0a:00:00:00:00:01"}}, "MAC=0a:00:00:00:00:03", "0a:00:00:00:00:01"),
+        (
+            {"runtimeConfig": {"mac": "0a:00:00:00:00:01"}, "args": {"cni": {"mac": "0a:00:00:00:00:02"}}},
+            "MAC=0a:00:00:00:00:03",
+            "0a:00:00:00:00:01",
+        ),  # fmt: skip
         ({"args": {"cni": {"mac": "0a:00:00:00:00:02"}}}, "MAC=0a:00:00:00:00:03", "0a:00:00:00:00:02"),
         ({}, "MAC=0a:00:00:00:00:03", "0a:00:00:00:00:03"),
     ],
