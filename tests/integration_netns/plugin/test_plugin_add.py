@@ -63,6 +63,9 @@ def test_s_121_s_130_s_132_s_133_s_135_s_141_each_version_has_its_own_shape_of_r
 
     assert result_shape.problems(result, version) == []
     assert [("version" in ip) for ip in result["ips"]] == [version < "1"] * 2
+    for ip in result["ips"]:
+        of_ip = result["interfaces"][ip["interface"]]
+        assert (of_ip["name"], of_ip["sandbox"]) == ("eth0", "/run/netns/pod1")
 
 
 def test_the_references_defaults_give_no_gateway_no_default_route_and_no_hairpin(runtime: Runtime) -> None:

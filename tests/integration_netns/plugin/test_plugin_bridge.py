@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from runtime import BLOG, Runtime, nested
+from system_calls import traced
 
 
 def test_a_missing_address_is_put_back(runtime: Runtime) -> None:
@@ -101,3 +104,24 @@ def test_read_only_kernel_parameters_that_are_right_are_fine(runtime: Runtime) -
     runtime.node.run("sh", "-c", "mount -o remount,bind,ro /proc/sys/net/ipv4/ip_forward")
 
     runtime.add(BLOG, "pod2")
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_s_057_another_pod_comes_while_the_bridge_is_made(runtime: Runtime, step: int) -> None:
+    """The first pod's ADD pauses ahead of one message to the kernel, and meanwhile another one is carried out whole."""
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"))
+    for pod in ("pod1", "pod2"):
+        runtime.pod(pod)
+    pause = ["-o", "/run/trace", "-e", "trace=sendto", "-e", f"inject=sendto:delay_enter=600000:when={step}"]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(traced, runtime, "ADD", conf, pause)
+        runtime.node.run(
+            "sh", "-c", f"until grep -c sendto /run/trace | grep -qx {step}; do sleep 0.01; done", timeout=20
+        )
+        second = runtime.add(conf, "pod2")
+
+    assert first.result().error == ""
+    assert first.result().status == 0
+    assert first.result().document["interfaces"][0] == second["interfaces"][0]
+    assert runtime.addresses("br1") == {"10.9.0.1/24", "fd00:9::1/64"}
+    assert runtime.links()["br1"]["address"] == second["interfaces"][0]["mac"]
