@@ -7,46 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import signal
 import subprocess
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
 
 import installed_plugin
 import pytest
+from installation import COMMAND, EXECUTABLE, LIBRARY, absent, present, tree
 from node import DRIVER, Node
-from runtime import BLOG, NSENTER, Runtime, nested
+from runtime import BLOG, NSENTER, Runtime
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
-
-EXECUTABLE = "/opt/cni/bin/humanz-cni"
-COMMAND = "/usr/local/sbin/humanz-cni-ctl"
-LIBRARY = "/usr/local/lib/humanz-cni"
-
-
-def present(node: Node, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:
-    """Run the module with state=present, which must succeed."""
-    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), **args}, check=check, diff=diff)
-    assert not result.get("failed"), result
-    return result
-
-
-def absent(node: Node, **args: Any) -> dict[str, Any]:
-    """Run the module with state=absent."""
-    return node.module("cni_plugin", {"state": "absent", **args})
-
-
-def tree(node: Node) -> str:
-    """Return all files and directories that an installation may touch, with permissions and digests."""
-    places = f"/opt/cni {LIBRARY} {COMMAND}"
-    shell = (
-        f"find {places} -printf '%M %u %p\\n' 2>/dev/null | sort;"
-        f"find {places} -type f -exec sha256sum {{}} + 2>/dev/null | sort; true"
-    )
-    return node.run("sh", "-c", shell).stdout
 
 
 def test_s_001_it_is_installed_once_and_answers(node: Node) -> None:
@@ -250,70 +223,6 @@ def test_s_026_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: 
     assert ".tmp" not in tree(node)
 
 
-def test_absent_refuses_while_pods_are_attached_and_names_them(node: Node) -> None:
-    present(node)
-    runtime = Runtime(node, Path(EXECUTABLE))
-    result = runtime.add(BLOG)
-    before = (tree(node), runtime.state())
-
-    refused = absent(node)
-
-    assert refused["failed"] is True
-    assert result["interfaces"][1]["name"] in refused["msg"]
-    assert "100.100.1.2" in refused["msg"]
-    assert "humanz-cni-ctl reclaim" in refused["msg"]
-    assert (tree(node), runtime.state()) == before
-
-
-def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -> None:
-    node.run("sh", "-c", "ip link add theirs type bridge; ip link add v0 type veth peer name v1; mkdir -p /opt/cni/bin")
-    before = (tree(node), sorted(node.ip("-br link").split()))
-    present(node)
-    runtime = Runtime(node, Path(EXECUTABLE))
-    runtime.add(BLOG, "pod1")
-    runtime.add(nested(ipMasq=True, macspoofchk=True), "pod2")
-    node.ip("link add br1.100 alias humanz-cni type veth peer name veth100")  # what vlan 100 makes
-    node.ip("link set veth100 alias humanz-cni master br1")
-    node.run("nft", "add table ip theirs")
-
-    result = absent(node, force=True)
-
-    assert result["changed"] is True
-    links = sorted(node.ip("-br link").split())
-    assert re.findall(r"veth\w+|humanz-cni0|br1", " ".join(links)) == []
-    assert (tree(node), links) == before
-    assert node.run("nft", "list", "tables").stdout == "table ip theirs\n"
-    assert node.run("ls", "/run/humanz-cni", check=False).returncode != 0
-    assert absent(node)["changed"] is False
-
-
-def test_absent_takes_the_directories_that_were_missing_and_no_others(node: Node) -> None:
-    node.run("mkdir", "/opt/theirs")
-    directories = {"cni_bin_dir": "/opt/theirs/cni/bin", "sbin_dir": "/opt/sbin", "library_dir": "/opt/lib/humanz-cni"}
-    before = node.run("find", "/opt").stdout
-
-    present(node, **directories)
-    assert node.run("/opt/sbin/humanz-cni-ctl", "--version").stdout.startswith("humanz-cni-ctl ")
-    predicted = node.module("cni_plugin", {"state": "absent", **directories}, check=True, diff=True)
-    assert "directories: /opt/theirs/cni\n" in predicted["diff"]["before"]
-    assert absent(node, **directories)["changed"] is True
-
-    assert node.run("find", "/opt").stdout == before
-    assert absent(node, **directories)["changed"] is False
-
-
-def test_absent_leaves_a_directory_that_was_missing_to_others_who_use_it_now(node: Node) -> None:
-    directories = {"cni_bin_dir": "/opt/theirs/cni/bin"}
-    present(node, **directories)
-    present(node, **directories)
-    node.run("touch", "/opt/theirs/cni/bin/loopback")
-
-    assert absent(node, **directories)["changed"] is True
-
-    assert node.run("find", "/opt/theirs", "-type", "f").stdout == "/opt/theirs/cni/bin/loopback\n"
-    assert absent(node, **directories)["changed"] is False
-
-
 def test_the_command_has_a_directory_of_its_own(node: Node) -> None:
     result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), "sbin_dir": "/opt/cni/bin/"})
 
@@ -339,78 +248,6 @@ def test_the_command_names_a_library_that_is_gone(node: Node) -> None:
     assert done.returncode == 1
     assert "is damaged: run humanz.cni.cni_plugin" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def configured(node: Node, conf: dict[str, Any], name: str = "10-x.conf") -> None:
-    """Make *conf* one of the node's CNI configurations."""
-    node.run("sh", "-c", f"mkdir -p /etc/cni/net.d; cat > /etc/cni/net.d/{name}", input=json.dumps(conf))
-
-
-@pytest.mark.parametrize("form", ["nested", "blog", "list"])
-def test_absent_finds_what_a_configuration_keeps_elsewhere(node: Node, form: str) -> None:
-    conf = {**BLOG, "dataDir": "/var/lib/pods"}
-    if form != "blog":
-        conf = nested()
-        conf["ipam"]["dataDir"] = "/var/lib/pods"
-    listed = {"name": conf["name"], "cniVersion": conf["cniVersion"], "plugins": [conf]}
-    configured(node, listed if form == "list" else conf)
-    node.run("sh", "-c", "echo '{' > /etc/cni/net.d/00-broken.conf")
-    present(node)
-    runtime = Runtime(node, Path(EXECUTABLE))
-    runtime.add(conf)
-
-    refused = absent(node)
-    assert refused["failed"] is True
-    assert f"addresses {runtime.add(conf, 'pod2')['ips'][0]['address'].rpartition('.')[0]}" in refused["msg"]
-    assert absent(node, force=True)["changed"] is True
-
-    assert node.run("ls", "/var/lib/pods", check=False).returncode != 0
-    assert absent(node)["changed"] is False
-
-
-def test_absent_finds_what_a_former_configuration_keeps_elsewhere(node: Node) -> None:
-    conf = {**BLOG, "dataDir": "/var/lib/pods"}
-    present(node)
-    runtime = Runtime(node, Path(EXECUTABLE))
-    runtime.add(conf)
-    node.run("sh", "-c", "mkdir /var/lib/pods/theirs; touch /var/lib/pods/theirs/lock")
-
-    assert absent(node)["failed"] is True
-    assert absent(node, force=True)["changed"] is True
-
-    assert node.run("ls", "/var/lib/pods").stdout == "theirs\n"
-    assert node.run("ls", "/run/humanz-cni", check=False).returncode != 0
-    assert absent(node)["changed"] is False
-
-
-def test_absent_leaves_the_references_addresses_in_a_shared_directory(node: Node) -> None:
-    """host-local keeps its lock file empty; a network that was attached by it before may have the same name."""
-    conf = nested()
-    conf["ipam"]["dataDir"] = "/var/lib/cni/networks"
-    configured(node, conf)
-    theirs = "mkdir -p /var/lib/cni/networks/NAME; cd /var/lib/cni/networks/NAME; touch lock; echo x > 10.9.0.9"
-    for name in ("net1", "net2"):
-        node.run("sh", "-c", theirs.replace("NAME", name))
-    present(node)
-
-    assert absent(node)["changed"] is True
-
-    assert node.run("sh", "-c", "ls /var/lib/cni/networks/*/10.9.0.9 | wc -l").stdout == "2\n"
-
-
-def test_absent_leaves_a_bridge_that_somebody_else_uses(node: Node) -> None:
-    present(node)
-    runtime = Runtime(node, Path(EXECUTABLE))
-    runtime.add(BLOG)
-    runtime.delete(BLOG)
-    node.run("sh", "-c", "ip link add v0 type veth peer name v1; ip link set v0 master humanz-cni0")
-
-    absent(node)
-    assert "humanz-cni0" in runtime.links()
-
-    node.run("ip", "link", "delete", "v0")
-    assert absent(node)["changed"] is True
-    assert "humanz-cni0" not in runtime.links()
 
 
 def _sources() -> dict[str, str]:
