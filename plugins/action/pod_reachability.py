@@ -26,6 +26,7 @@ OPTIONS = {
     "outside": {"type": "list", "elements": "str", "default": []},
     "sample": {"type": "int", "default": 50},
     "masquerade": {"type": "bool", "default": True},
+    "masquerade_ipv6": {"type": "bool"},
     "report": {"type": "path"},
 }
 NO_PART = "it took no part in this run: it failed or was unreachable before"
@@ -72,9 +73,15 @@ def _targets(args, results):
             target for text in args["outside"] for target in _reachability.parse_outside(text, _resolve, families)
         ],
         "sample": args["sample"],
-        "masquerade": args["masquerade"],
+        "masquerade": _masqueraded(args),
     }
     return {"file": _reachability_files.write("targets", cluster)}
+
+
+def _masqueraded(args):
+    """Return the families in which pods are masqueraded."""
+    ipv6 = args["masquerade"] if args["masquerade_ipv6"] is None else args["masquerade_ipv6"]
+    return [family for family, true in ((4, args["masquerade"]), (6, ipv6)) if true]
 
 
 def _resolve(name):

@@ -56,6 +56,9 @@ options:
     description: With O(stage=targets), whether the outside must see an address of the node instead of the pod's own.
     type: bool
     default: true
+  masquerade_ipv6:
+    description: The same for IPv6. By default it is as O(masquerade).
+    type: bool
   report:
     description: With O(stage=table), a file on the controller to write everything to, as JSON.
     type: path

@@ -10,7 +10,7 @@ A *cluster* is what the probe pods of a run are::
      "families": [4 and 6, those that any pod has an address of, see :func:`families_of`],
      "outside": [{"name", "address", "port" (None: ICMP echo)} or {"name", "error"}], none: each node's own gateways,
      "sample": how many peers each node is tried against at most,
-     "masquerade": whether outside must not see pods' own addresses}
+     "masquerade": [families in which the outside must not see pods' own addresses]}
 
 A *check* is one connection: ``{"kind", "from", "to", "family", "address", "port"}``. Kinds are ``pod`` (pod to pod),
 ``node`` (node to pod) and ``outside`` (pod to outside). One that cannot be made has the address "" and a ``reason``. A
@@ -199,9 +199,10 @@ def _wrong_source(cluster, check, seen_as):
         if not is_address(seen_as):
             return None
         own = seen_as in found["pod"]
-        if own and cluster["masquerade"]:
+        masquerade = check["family"] in cluster["masquerade"]
+        if own and masquerade:
             return "seen as %s, the pod's own address, instead of one of the node's" % seen_as
-        if not own and not cluster["masquerade"]:
+        if not own and not masquerade:
             return "seen as %s instead of the pod's own address" % seen_as
         return None
     allowed = found["pod"] if check["kind"] == "pod" else found["own"]

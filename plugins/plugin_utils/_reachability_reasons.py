@@ -31,7 +31,7 @@ def explain(cluster, failure, evidence):
     if failure.get("seen_as"):
         return _translated(failure, near, far)
     if failure["kind"] == "outside":
-        reasons = _outside(failure, near, cluster["masquerade"])
+        reasons = _outside(failure, near, failure["family"] in cluster["masquerade"])
     else:
         reasons = _between_nodes(cluster, failure, near, far)
     return reasons or [_unexplained(failure, near, far)]

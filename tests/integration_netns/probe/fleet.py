@@ -90,7 +90,7 @@ class Fleet:
         started = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"lifetime": 600}))
         nodes = {name: cluster_entry(result) for name, result in started.items()}
         families = _reachability.families_of(nodes)
-        return {"nodes": nodes, "families": families, "outside": [], "sample": 50, "masquerade": True}
+        return {"nodes": nodes, "families": families, "outside": [], "sample": 50, "masquerade": [4, 6]}
 
     def stop(self) -> None:
         stopped = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"state": "stopped"}))

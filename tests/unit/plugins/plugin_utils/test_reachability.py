@@ -23,7 +23,7 @@ def cluster(nodes: int = 3, **changes: Any) -> dict[str, Any]:
         }
         for number in range(1, nodes + 1)
     }
-    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": True, **changes}
+    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": [4, 6], **changes}
 
 
 def result(check: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_a_node_may_be_seen_by_any_of_its_own_addresses_only() -> None:
 )
 def test_what_outside_may_see(masquerade: bool, seen_as: str | None, what: str | None) -> None:
     target = {"name": "198.51.100.1:80", "address": "198.51.100.1", "port": 80}
-    made = cluster(outside=[target], masquerade=masquerade)
+    made = cluster(outside=[target], masquerade=[4, 6] if masquerade else [6])
     results = good_results(made, "node-1")
     for found in results:
         if found["from"] == "pod" and found["port"] == 80:
@@ -289,3 +289,20 @@ def test_a_host_name_stands_for_an_address_of_each_family_that_pods_have() -> No
     assert _reachability.parse_outside("gateway.example", resolve, [6]) == [
         {"name": "gateway.example", "error": "the controller finds no IPv6 address of gateway.example"}
     ]
+
+
+@pytest.mark.parametrize(("masquerade", "seen_by"), [([4, 6], []), ([4], [6]), ([6], [4]), ([], [4, 6])])
+def test_families_may_be_masqueraded_apart(masquerade: list[int], seen_by: list[int]) -> None:
+    made = dual()
+    made["outside"] = [
+        {"name": "one", "address": "198.51.100.1", "port": 80},
+        {"name": "other", "address": "2001:db8::1", "port": 80},
+    ]
+    made["masquerade"] = masquerade
+    results = dual_results(made, "node-1")
+    for found in results:
+        if found["from"] == "pod" and found["port"] == 80:
+            found["seen_as"] = "fd00:122::1" if ":" in found["address"] else "192.168.122.11"
+    failures = _reachability.judge(made, "node-1", results)["failures"]
+    assert [failure["family"] for failure in failures] == seen_by
+    assert all(failure["what"].endswith("instead of the pod's own address") for failure in failures)

@@ -15,7 +15,7 @@ CLUSTER = {
     "nodes": {"a": {"own": ["200.0.0.10"]}, "b": {"own": ["200.0.0.20"]}},
     "outside": [],
     "sample": 50,
-    "masquerade": True,
+    "masquerade": [4, 6],
 }
 AWAY = {"type": "unicast", "dst": "100.0.2.0/24", "gateway": "200.0.0.20", "dev": "enp8s0", "neighbour": "REACHABLE"}
 BACK = {"type": "unicast", "dst": "100.0.1.0/24", "gateway": "200.0.0.10", "dev": "enp8s0", "neighbour": "REACHABLE"}

@@ -15,7 +15,7 @@ def cluster(nodes: int, **changes: Any) -> dict[str, Any]:
         f"n{number}": {"pod": [f"100.{number}.0.2"], "port": 7217, "own": [], "gateways": ["192.0.2.1"]}
         for number in range(1, nodes + 1)
     }
-    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": True, **changes}
+    return {"nodes": entries, "families": [4], "outside": [], "sample": 50, "masquerade": [4, 6], **changes}
 
 
 def failures_to(made: dict[str, Any], target: str, reason: str) -> list[dict[str, Any]]:
