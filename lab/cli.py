@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Callable
 
-from lab import inventory, lifecycle, nodes, podman, pods
+from lab import inventory, kubernetes, lifecycle, nodes, podman, pods
 from lab.settings import DEFAULT_NAME, DEFAULT_SUITE, Lab
 from lab.shell import LabError
 from lab.topology import node_named
@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (%(default)s)")
     up.add_argument("--suite", help="Debian release of the nodes (%s)" % DEFAULT_SUITE)
     _add_services(up)
+    up.add_argument("--kubernetes", action="store_true", help="with a real Kubernetes, built from source if needed")
+    kubectl = commands.add_parser("kubectl", help="run kubectl as the administrator of the lab's Kubernetes")
+    kubectl.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- ARGUMENTS")
     down = commands.add_parser("down", help="delete the lab; the node image stays")
     down.add_argument("--purge", action="store_true", help="delete the node images too")
     commands.add_parser("status", help="show the nodes")
@@ -75,7 +78,8 @@ def _image(_lab: Lab, options: argparse.Namespace) -> None:
 
 
 def _up(lab: Lab, options: argparse.Namespace) -> None:
-    lifecycle.up(lab, options.nodes, options.suite or lifecycle.default_suite(lab), options.services)
+    suite = options.suite or lifecycle.default_suite(lab)
+    lifecycle.up(lab, options.nodes, suite, options.services, options.kubernetes)
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> None:
@@ -95,6 +99,10 @@ def _reboot(lab: Lab, options: argparse.Namespace) -> None:
 
 def _exec(lab: Lab, options: argparse.Namespace) -> int:
     return nodes.execute(lab, node_named(options.node), _argv(options.argv))
+
+
+def _kubectl(lab: Lab, options: argparse.Namespace) -> int:
+    return nodes.execute(lab, kubernetes.CONTROL_PLANE, [*kubernetes.KUBECTL, *_argv(options.argv)])
 
 
 def _pod(lab: Lab, options: argparse.Namespace) -> int | None:
@@ -123,6 +131,7 @@ _COMMANDS: dict[str, Callable[[Lab, argparse.Namespace], int | None]] = {
     "remove": lambda lab, options: lifecycle.remove(lab, options.node),
     "reboot": _reboot,
     "exec": _exec,
+    "kubectl": _kubectl,
     "pod": _pod,
 }
 

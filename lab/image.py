@@ -65,16 +65,19 @@ _MASKED = [
     "e2scrub_reap.service",
     "fstrim.timer",
 ]
+# Units that do nothing on a node whose /opt/kubernetes is empty.
+_KUBERNETES = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]
 _HOOKS = (
     'tar -C "$1" -x -f %(files)s',
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/machine-id "$1"/etc/hosts "$1"/etc/hostname',
     'ln -s /etc/lab/hosts "$1"/etc/hosts',
     ': > "$1"/etc/machine-id',
     ': > "$1"/etc/resolv.conf',
-    'mkdir -p "$1"/opt/cni/bin "$1"/etc/cni/net.d',
+    'mkdir -p "$1"/opt/cni/bin "$1"/etc/cni/net.d "$1"/opt/kubernetes',
     'ln -s -t "$1"/opt/cni/bin $(cd "$1" && echo usr/lib/cni/* | sed "s,usr/,/usr/,g")',
     'for unit in %(masked)s; do ln -sf /dev/null "$1"/etc/systemd/system/"$unit"; done',
-    'chroot "$1" systemctl enable -q containerd.service ssh.service lab-boot-id.service lab-pod-image.service',
+    'chroot "$1" systemctl enable -q containerd.service ssh.service lab-boot-id.service lab-pod-image.service'
+    " lab-kernel-settings.service %(kubernetes)s",
     'chroot "$1" python3 -I /usr/local/lib/lab/pod_image.py /usr/local/lib/lab/pod.tar',
 )
 
@@ -92,7 +95,7 @@ def files_tar(tree: Path) -> bytes:
 
 def name(suite: str) -> str:
     """The image's name, with a digest of all that it is made from but the packages' versions."""
-    recipe = repr((suite, _PACKAGES, _EXCLUDED, _MASKED, _HOOKS)).encode() + files_tar(_FILES)
+    recipe = repr((suite, _PACKAGES, _EXCLUDED, _MASKED, _KUBERNETES, _HOOKS)).encode() + files_tar(_FILES)
     return "localhost/humanz-lab-%s:%s" % (suite, hashlib.sha256(recipe).hexdigest()[:12])
 
 
@@ -126,7 +129,7 @@ def scratch_directory() -> Iterator[str]:
 def _mmdebstrap(suite: str, scratch: str, rootfs: str) -> list[str]:
     files = os.path.join(scratch, "files.tar")
     Path(files).write_bytes(files_tar(_FILES))
-    values = {"files": files, "masked": " ".join(_MASKED)}
+    values = {"files": files, "masked": " ".join(_MASKED), "kubernetes": " ".join(_KUBERNETES)}
     return [
         "mmdebstrap",
         "--quiet",

@@ -5,9 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
-from lab import image, inventory, keys, network, nodes, podman, pods, services_image
+from lab import (
+    binaries,
+    image,
+    inventory,
+    keys,
+    kubernetes,
+    network,
+    nodes,
+    podman,
+    pods,
+    services_image,
+)
 from lab.settings import DEFAULT_SUITE, STATE, Lab
 from lab.shell import LabError, run, say
 from lab.topology import Node, node_named
@@ -37,7 +49,12 @@ def build_image(suite: str, services: bool, again: bool = False) -> str:
     return services_image.build(suite, again) if services else image.build(suite, again)
 
 
-def up(lab: Lab, count: int, suite: str, services: bool) -> None:
+def _programs(kind: dict[str, Any]) -> Path | None:
+    """The programs of Kubernetes in a lab of that kind, if it has it."""
+    return Path(kind["kubernetes"]) if kind["kubernetes"] else None
+
+
+def up(lab: Lab, count: int, suite: str, services: bool, with_kubernetes: bool) -> None:
     """Build what is missing of a lab of ``count`` nodes; what this call made is deleted again if it fails."""
     started = time.monotonic()
     wanted = first_nodes(count)
@@ -46,6 +63,9 @@ def up(lab: Lab, count: int, suite: str, services: bool) -> None:
         raise LabError("lab %s runs %s; take it down before --suite %s" % (lab.name, record(lab)["suite"], suite))
     if before is not None and services and not record(lab)["services"]:
         raise LabError("lab %s is up without services; take it down before --services" % lab.name)
+    if before is not None and with_kubernetes and not record(lab)["kubernetes"]:
+        raise LabError("lab %s is up without Kubernetes; take it down before --kubernetes" % lab.name)
+    programs = _programs(record(lab)) if before is not None else binaries.directory() if with_kubernetes else None
     _require_bridge_netfilter()
     services = services or (before is not None and record(lab)["services"])
     base = build_image(suite, services)
@@ -54,8 +74,9 @@ def up(lab: Lab, count: int, suite: str, services: bool) -> None:
             say("laying switches, router and outside of lab %s in network namespaces of their own" % lab.name)
             keys.make(lab)
         network.lay_switches(lab)
-        _start(lab, base, wanted)
-        _save(lab, {"suite": suite, "services": services}, list({*wanted, *(before or [])}))
+        _start(lab, base, programs, wanted)
+        kind = {"suite": suite, "services": services, "kubernetes": str(programs) if programs else None}
+        _save(lab, kind, list({*wanted, *(before or [])}))
     except BaseException:
         say("that failed; deleting what was made")
         if before is None:
@@ -67,17 +88,21 @@ def up(lab: Lab, count: int, suite: str, services: bool) -> None:
     say("lab %s is up after %.1f s" % (lab.name, time.monotonic() - started))
 
 
-def _start(lab: Lab, base: str, wanted: list[Node]) -> None:
+def _start(lab: Lab, base: str, programs: Path | None, wanted: list[Node]) -> None:
     """Create and boot those nodes that do not run; they boot side by side."""
+    if programs:
+        kubernetes.configure(lab, wanted)
     states = podman.containers()
     booting = [node for node in wanted if states.get(lab.container(node.name)) != "running"]
     for node in booting:
         say("starting %s: enp1s0 %s, %s %s" % (node.name, node.uplink_address, node.node_interface, node.node_address))
         network.plug_in(lab, node)
-        nodes.create(lab, node, base)
+        nodes.create(lab, node, base, programs)
         nodes.power_on(lab, node)
     for node in booting:
         nodes.wait_booted(lab, node)
+    if programs:
+        kubernetes.wait_for_nodes(lab, wanted)
 
 
 def _require_bridge_netfilter() -> None:
@@ -108,7 +133,7 @@ def add(lab: Lab, name: str) -> None:
     if node in members(lab):
         raise LabError("%s is there already" % node.name)
     try:
-        _start(lab, build_image(known["suite"], known["services"]), [node])
+        _start(lab, build_image(known["suite"], known["services"]), _programs(known), [node])
     except BaseException:
         nodes.delete(lab, node)
         raise

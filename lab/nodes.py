@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Sequence
 
 from lab import network
 from lab.podman import command, containers, environment, podman
 from lab.settings import CGROUP, Lab
-from lab.shell import LabError, say, wait_until
+from lab.shell import LabError, run, say, wait_until
 from lab.topology import Node
 
 BOOT_SECONDS = 60
@@ -28,15 +29,18 @@ def require_running(lab: Lab, node: Node) -> None:
         raise LabError("%s is %s; 'python3 lab up' starts it" % (node.name, now))
 
 
-def create(lab: Lab, node: Node, image: str) -> None:
+def create(lab: Lab, node: Node, image: str, kubernetes: Path | None) -> None:
     """Make the node's container, with its data on the machine's own file system, unless it is there.
 
-    The node's wires must lie.
+    The node's wires must lie. ``kubernetes`` is the directory of its programs, if it is to be one of its nodes.
     """
     if state(lab, node) != "absent":
         return
-    data = lab.data(node.name)
-    data.mkdir(parents=True, exist_ok=True)
+    volumes = ["%s:/etc/lab:ro" % lab.etc, *([] if kubernetes is None else ["%s:/opt/kubernetes:ro" % kubernetes])]
+    for program in ("containerd", *([] if kubernetes is None else ("kubelet", "etcd"))):
+        data = lab.data(node.name) / program
+        data.mkdir(parents=True, exist_ok=True)
+        volumes.append("%s:/var/lib/%s" % (data, program))
     podman(
         # Without a terminal, a privileged systemd container takes the machine's /dev/null for its console.
         "create",
@@ -58,10 +62,7 @@ def create(lab: Lab, node: Node, image: str) -> None:
         "--dns=none",
         "--tmpfs=/run",
         "--tmpfs=/tmp",
-        "--volume",
-        "%s:/var/lib/containerd" % data,
-        "--volume",
-        "%s:/etc/lab:ro" % lab.etc,
+        *("--volume=%s" % volume for volume in volumes),
         image,
         "/sbin/init",
     )
@@ -99,7 +100,7 @@ def delete(lab: Lab, node: Node) -> None:
     """Switch the node off and delete all of it, if it is there."""
     podman("rm", "--force", "--time", "0", "--ignore", lab.container(node.name))
     network.unplug(lab, node)
-    shutil.rmtree(lab.data(node.name).parent, ignore_errors=True)
+    shutil.rmtree(lab.data(node.name), ignore_errors=True)
 
 
 def execute(lab: Lab, node: Node, argv: Sequence[str]) -> int:
@@ -108,6 +109,11 @@ def execute(lab: Lab, node: Node, argv: Sequence[str]) -> int:
     options: list[str] = ["--interactive", *(["--tty"] if os.isatty(0) and os.isatty(1) else [])]
     argv = command("exec", *options, lab.container(node.name), *argv)
     return subprocess.run(argv, env=environment(), check=False).returncode
+
+
+def attempt(lab: Lab, node: Node, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What became of a command in the node, which may fail."""
+    return run(command("exec", lab.container(node.name), *argv), env=environment(), check=False)
 
 
 def output(lab: Lab, node: Node, argv: Sequence[str]) -> str:

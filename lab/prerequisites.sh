@@ -5,7 +5,7 @@ PREREQUISITES_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$PREREQUISITES_ROOT/.venv
 
 LAB_PACKAGES=(
-    conmon debian-archive-keyring iproute2 kmod mmdebstrap netcat-openbsd openssh-client podman procps python3
+    conmon debian-archive-keyring iproute2 kmod mmdebstrap netcat-openbsd openssh-client openssl podman procps python3
     python3-venv runc util-linux
 )
 TEST_PACKAGES=(git iptables iputils-ping nftables openssl shellcheck strace)

@@ -37,7 +37,7 @@ class Lab:
 
     @property
     def record(self) -> Path:
-        """JSON: {"suite": str, "services": bool, "nodes": [index, ...]}."""
+        """JSON: {"suite": str, "services": bool, "kubernetes": path of its programs or None, "nodes": [index, ...]}."""
         return self.state / "lab.json"
 
     @property
@@ -64,5 +64,5 @@ class Lab:
         return "%s.%s" % (self.name, place)
 
     def data(self, node: str) -> Path:
-        """A node's /var/lib/containerd, on the machine's own file system."""
-        return self.state / "nodes" / node / "containerd"
+        """What a node has in /var/lib of programs that need the machine's own file system, a directory each."""
+        return self.state / "nodes" / node

@@ -1,0 +1,12 @@
+// The data store of the lab's cluster: etcd, as it is.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() {
+	etcdmain.Main(os.Args)
+}

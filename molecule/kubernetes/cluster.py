@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster's user expects of its pod network, asked of a real Kubernetes by kubectl.
+
+Usage: python3 cluster.py CHECK ...    from the project's directory, with the lab up; the checks are the functions below
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from itertools import permutations
+
+PORT, HOST_PORT, SERVICE_PORT = "8080", "8088", "80"
+OUTSIDE = "203.0.113.10"
+CALL = ("/usr/bin/python3", "-I", "/usr/local/lib/lab/peer.py", "call")
+MANY = 60
+FOURTH = "ubuntu-nested-4"
+WAIT = "--timeout=180s"
+failures: list[str] = []
+
+
+def lab(*argv: str, stdin: str | None = None, check: bool = True) -> str:
+    """Run a command of the lab and return what it prints; what it says when it fails goes to our stderr."""
+    done = subprocess.run(("python3", "lab", *argv), check=check, stdout=subprocess.PIPE, text=True, input=stdin or "")
+    return done.stdout.strip()
+
+
+def kubectl(*argv: str, stdin: str | None = None) -> str:
+    """Run kubectl as the administrator."""
+    return lab("kubectl", "--", *argv, stdin=stdin)
+
+
+def items(*argv: str) -> list[dict]:
+    """Return the objects that kubectl lists."""
+    return json.loads(kubectl("get", "--output=json", *argv))["items"]
+
+
+def expect(what: str, seen: object, wanted: object) -> None:
+    """Print what was seen, and remember if it is not what was wanted."""
+    print("%s: %s: %r, expected %r" % ("ok" if seen == wanted else "FAILED", what, seen, wanted), flush=True)
+    if seen != wanted:
+        failures.append(what)
+
+
+def pods(app: str) -> list[dict]:
+    """Return the running pods of *app*: name, ip, node."""
+    found = [
+        {"name": pod["metadata"]["name"], "ip": pod["status"]["podIP"], "node": pod["spec"]["nodeName"]}
+        for pod in items("pods", "--selector=app=%s" % app, "--field-selector=status.phase=Running")
+        if "deletionTimestamp" not in pod["metadata"]
+    ]
+    return sorted(found, key=lambda pod: (pod["node"], pod["name"]))
+
+
+def nodes() -> dict[str, dict]:
+    """Return by name each node's address, pod CIDR, uplink address and whether it is ready."""
+    return {
+        node["metadata"]["name"]: {
+            "ip": next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"),
+            "cidr": node["spec"]["podCIDR"],
+            "uplink": "192.168.122.%d" % (10 + int(node["metadata"]["name"].rsplit("-", 1)[1])),
+            "ready": {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"],
+        }
+        for node in items("nodes")
+    }
+
+
+def from_pod(pod: dict, address: str, port: str) -> str:
+    """Return the address that the server at *address* saw *pod* call from."""
+    return kubectl("exec", pod["name"], "--", *CALL, address, port)
+
+
+def from_node(node: str, address: str, port: str) -> str:
+    """Return the address that the server at *address* saw *node* call from."""
+    return lab("exec", node, "--", *CALL, address, port)
+
+
+def wait_until_gone(app: str, left: int) -> None:
+    """Wait until *app* has no more than *left* pods, ending ones included."""
+    deadline = time.monotonic() + 180
+    while len(items("pods", "--selector=app=%s" % app)) > left:
+        if time.monotonic() > deadline:
+            sys.exit("pods of %s do not end" % app)
+        time.sleep(1)
+
+
+def one_per_node(app: str) -> list[dict]:
+    """Return a running pod of *app* on each node."""
+    return list({pod["node"]: pod for pod in pods(app)}.values())
+
+
+def not_ready() -> None:
+    """Every node has its pod CIDR and waits for a pod network."""
+    expect("nodes that are ready", [name for name, node in nodes().items() if node["ready"] == "True"], [])
+
+
+def ready() -> None:
+    """Every node is ready."""
+    kubectl("wait", "--for=condition=Ready", "nodes", "--all", WAIT)
+    expect("nodes that are ready", sorted({node["ready"] for node in nodes().values()}), ["True"])
+
+
+def deploy() -> None:
+    """The cluster's DNS and pods on every node come up."""
+    for manifest in ("coredns", "peers"):
+        with open("molecule/kubernetes/manifests/%s.yml" % manifest, encoding="utf-8") as stream:
+            kubectl("apply", "--filename=-", stdin=stream.read())
+    kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", WAIT)
+    for workload in ("deployment/peer", "deployment/alone", "daemonset/published"):
+        kubectl("rollout", "status", workload, WAIT)
+
+
+def talk() -> None:
+    """Pods reach each other by their own addresses, on a node and across nodes, and the outside; nodes reach pods."""
+    known, every = nodes(), pods("peer")
+    callers = one_per_node("peer")
+    expect("nodes with pods", [pod["node"] for pod in callers], sorted(known))
+    for one, other in permutations(callers, 2):
+        expect("pod to pod across nodes", from_pod(one, other["ip"], PORT), one["ip"])
+    neighbours = [(one, other) for one in callers for other in every if one != other and one["node"] == other["node"]]
+    expect("nodes with neighbours", len({one["node"] for one, _other in neighbours}) > 0, True)
+    for one, other in neighbours:
+        expect("pod to pod on a node", from_pod(one, other["ip"], PORT), one["ip"])
+    for pod in callers:
+        for name, node in known.items():
+            if name != pod["node"]:
+                expect("node to pod", from_node(name, pod["ip"], PORT), node["ip"])
+        expect("pod to the outside", from_pod(pod, OUTSIDE, PORT), known[pod["node"]]["uplink"])
+
+
+def services() -> None:
+    """Services, their names, published ports and a pod's call of itself by its service work."""
+    known, callers = nodes(), one_per_node("peer")
+    (service,) = (each for each in items("services") if each["metadata"]["name"] == "peer")
+    for pod in callers:
+        seen = {from_pod(pod, service["spec"]["clusterIP"], SERVICE_PORT) for _attempt in range(3)}
+        expect("pod to service", seen <= {pod["ip"], gateway(known[pod["node"]])}, True)
+        other = next(each for each in callers if each != pod)
+        expect("pod to service by name", from_pod(pod, "alone.default.svc.cluster.local", SERVICE_PORT), pod["ip"])
+        seen = from_node(other["node"], known[pod["node"]]["ip"], HOST_PORT)
+        expect("node to a published port", seen, known[other["node"]]["ip"])
+    (alone,) = pods("alone")
+    expect("pod to itself by its service", from_pod(alone, "alone", SERVICE_PORT), gateway(known[alone["node"]]))
+
+
+def gateway(node: dict) -> str:
+    """Return the first address of the node's pod CIDR, which is its bridge's."""
+    return node["cidr"].rsplit(".", 1)[0] + ".1"
+
+
+def reservations() -> list[str]:
+    """Return the addresses that the plugin holds reserved on all nodes."""
+    found = []
+    for name in nodes():
+        listed = json.loads(lab("exec", name, "--", "humanz-cni-ctl", "list", "--output", "json"))
+        found += [address for each in listed["reservations"] for address in each["addresses"]]
+    return sorted(found)
+
+
+def no_leaks() -> None:
+    """What is reserved is what the pods have."""
+    with_address = [pod for pod in items("pods", "--all-namespaces") if pod["status"].get("podIP")]
+    expect("reserved addresses", reservations(), sorted(pod["status"]["podIP"] for pod in with_address))
+
+
+def rolling_restart() -> None:
+    """Many pods are replaced by others; every address comes back."""
+    kubectl("scale", "deployment/peer", "--replicas=%d" % MANY)
+    kubectl("rollout", "status", "deployment/peer", WAIT)
+    before = {pod["name"] for pod in pods("peer")}
+    expect("pods", len(before), MANY)
+    kubectl("rollout", "restart", "deployment/peer")
+    kubectl("rollout", "status", "deployment/peer", WAIT)
+    kubectl("scale", "deployment/peer", "--replicas=6")
+    # What is left after scaling down may all be on one node.
+    kubectl("rollout", "restart", "deployment/peer")
+    kubectl("rollout", "status", "deployment/peer", WAIT)
+    wait_until_gone("peer", 6)
+    expect("pods that are still the same", [pod["name"] for pod in pods("peer") if pod["name"] in before], [])
+
+
+def nftables_proxy() -> None:
+    """kube-proxy works by nftables instead of iptables from now on."""
+    for name in nodes():
+        command = "echo PROXY_MODE=nftables > /etc/default/kube-proxy; systemctl restart kube-proxy"
+        lab("exec", name, "--", "sh", "-ec", command)
+    for name in nodes():
+        found = "until nft list table ip kube-proxy 2> /dev/null | grep -q service-ips; do sleep 0.2; done; echo yes"
+        expect("kube-proxy's table on %s" % name, lab("exec", name, "--", "timeout", "30", "sh", "-c", found), "yes")
+        left = lab("exec", name, "--", "sh", "-c", "iptables-save | grep -c '^-A KUBE-SERVICES' || true")
+        expect("kube-proxy's rules in iptables", left, "0")
+
+
+def drain_and_reboot() -> None:
+    """A node is emptied, restarted and used again."""
+    name = "ubuntu-nested-3"
+    kubectl("drain", name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", WAIT)
+    lab("reboot", name)
+    kubectl("uncordon", name)
+    ready()
+    spread()
+
+
+def spread() -> None:
+    """New pods take all nodes."""
+    kubectl("rollout", "restart", "deployment/peer")
+    kubectl("rollout", "status", "deployment/peer", WAIT)
+    kubectl("rollout", "status", "daemonset/published", WAIT)
+    wait_until_gone("peer", 6)
+
+
+def remove_fourth() -> None:
+    """A node leaves the cluster."""
+    kubectl("drain", FOURTH, "--ignore-daemonsets", "--delete-emptydir-data", "--force", WAIT)
+    kubectl("delete", "node", FOURTH)
+    kubectl("rollout", "status", "deployment/peer", WAIT)
+
+
+def no_route_to_fourth() -> None:
+    """Every other node has a route to each of the others, and no more."""
+    known = nodes()
+    for name in known:
+        routes = json.loads(lab("exec", name, "--", "ip", "-json", "route", "show", "proto", "217"))
+        others = sorted(node["cidr"] for other, node in known.items() if other != name)
+        expect("routes on %s" % name, sorted(route["dst"] for route in routes), others)
+
+
+def main(checks: list[str]) -> int:
+    for check in checks:
+        print("== %s" % check, flush=True)
+        globals()[check]()
+    for what in failures:
+        print("FAILED: %s" % what)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
