@@ -9,10 +9,13 @@ Usage: python3 cluster.py CHECK ...    from the project's directory, with the la
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import permutations
+from pathlib import Path
 
 PORT, HOST_PORT, SERVICE_PORT = "8080", "8088", "80"
 OUTSIDE = "203.0.113.10"
@@ -96,6 +99,27 @@ def one_per_node(app: str) -> list[dict]:
 def not_ready() -> None:
     """Every node has its pod CIDR and waits for a pod network."""
     expect("nodes that are ready", [name for name, node in nodes().items() if node["ready"] == "True"], [])
+
+
+def inventory() -> None:
+    """The inventory plugin reads the same from the API, by the administrator's kubeconfig, as from the saved nodes."""
+    state = "/var/lib/humanz-lab/%s" % os.environ["HUMANZ_LAB_NAME"]
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "kubernetes_nodes.yml")
+        source.write_text("plugin: humanz.cni.kubernetes_nodes\n")
+        network = "--net=/run/netns/%s.host" % os.environ["HUMANZ_LAB_NAME"]
+        read = subprocess.run(
+            ["nsenter", network, "ansible-inventory", "--list", "--inventory", str(source)],
+            env={**os.environ, "KUBECONFIG": state + "/etc/kubernetes/admin.kubeconfig"},
+            check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    # What comes from outside is marked as such.
+    hosts = json.loads(read.stdout, object_hook=lambda each: each.get("__ansible_unsafe", each))["_meta"]["hostvars"]
+    seen = {
+        name: {"ip": each["pod_network_node_ip"], "cidr": each["pod_network_pod_cidr"]} for name, each in hosts.items()
+    }
+    known = {name: {"ip": node["ip"], "cidr": node["cidr"]} for name, node in nodes().items()}
+    expect("inventory from the API", seen, known)
 
 
 def ready() -> None:
