@@ -22,7 +22,7 @@ OUTSIDE = "203.0.113.10"
 CALL = ("/usr/bin/python3", "-I", "/usr/local/lib/lab/peer.py", "call")
 MANY = 60
 FOURTH = "ubuntu-nested-4"
-WAIT = "--timeout=180s"
+WAIT = "--timeout=300s"
 failures: list[str] = []
 
 
@@ -84,7 +84,7 @@ def from_node(node: str, address: str, port: str) -> str:
 
 def wait_until_gone(app: str, left: int) -> None:
     """Wait until *app* has no more than *left* pods, ending ones included."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while len(items("pods", "--selector=app=%s" % app)) > left:
         if time.monotonic() > deadline:
             sys.exit("pods of %s do not end" % app)
