@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts back what is missing of the pod network's routes and rules on this node.
 
-What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, and in rules.*, which
-humanz.cni.pod_firewall writes. What is there stays: nothing is removed but a jump to our own chain, or a rule of ours,
-that stands in the wrong place, and a prefix that somebody else's route holds is reported and left to it. When nothing
-is missing, nothing is written and nothing is printed. Exits with 1 if something could not be put back, and says what.
+What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
+humanz.cni.pod_firewall writes, and in vxlan*, which humanz.cni.node_vxlan writes. What is there stays: nothing is
+removed but a jump to our own chain, or a rule of ours, that stands in the wrong place, and a prefix that somebody
+else's route holds is reported and left to it. When nothing is missing, nothing is written and nothing is printed.
+Exits with 1 if something could not be put back, and says what.
 
 Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6tables and nft what those files are for.
 """
@@ -28,7 +29,9 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import heal_nft  # noqa: E402 - found by the line above
+import heal_vxlan  # noqa: E402 - likewise
 
+VXLAN = "/etc/humanz-cni/vxlan*"
 ROUTES = "/etc/humanz-cni/routes"
 RULES = "/etc/humanz-cni/rules.v[46]*"
 NFT_RULES = "/etc/humanz-cni/rules.nft"
@@ -66,7 +69,12 @@ class Outcome:
 def heal():
     """Put back what is missing and return the Outcome."""
     outcome = Outcome()
-    kinds = ((ROUTES, put_back_routes), (RULES, put_back_rules), (NFT_RULES, put_back_nft_rules))
+    kinds = (
+        (VXLAN, put_back_vxlan),  # ahead of the routes that lead through it
+        (ROUTES, put_back_routes),
+        (RULES, put_back_rules),
+        (NFT_RULES, put_back_nft_rules),
+    )
     for path, put_back in [(path, put_back) for paths, put_back in kinds for path in sorted(glob.glob(paths))]:
         try:
             with open(path, encoding="utf-8") as stream:
@@ -95,7 +103,17 @@ def output_of(command):
     return output
 
 
-# Routes
+# Routes, and the interface to nodes behind a router
+
+
+def put_back_vxlan(lines, outcome):
+    """Make the interface again, or what is missing of it."""
+    command, device, missing = heal_vxlan.missing(lines, run)
+    if missing:
+        refused = refusals(run([command, "-force", "-batch", "-"], "\n".join(missing) + "\n"))
+        if len(refused) < len(missing):
+            outcome.done.append("put back %d settings of %s" % (len(missing) - len(refused), device))
+        outcome.later += ["cannot put back %s (%s)" % (device, reason) for reason in sorted(set(refused.values()))]
 
 
 def put_back_routes(lines, outcome):

@@ -22,6 +22,10 @@ ARGUMENTS = {
     "service_cidr": {"type": "list", "elements": "str", "default": []},
     "node_cidrs": {"type": "list", "elements": "str", "required": True},
     "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
+    "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
+    "vxlan_id": {"type": "int", "default": 217},
+    "vxlan_port": {"type": "int", "default": 4789},
     "defer_problems": {"type": "bool", "default": False},
 }
 
@@ -43,7 +47,7 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         cluster = {"pod_network_" + name: arguments[name] for name in ARGUMENTS if "cidr" in name}
         nodes = self._nodes(arguments["group"], task_vars)
-        plan, problems = _plan.make_plan(cluster, nodes)
+        plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments))
         problems += _agreement.disagreements(plan, nodes)
         result["warnings"] = _agreement.absences(nodes, task_vars["groups"])
         lines = [str(problem) for problem in problems]
@@ -74,6 +78,13 @@ class ActionModule(ActionBase):
         path = os.path.join(constants.DEFAULT_LOCAL_TMP, "humanz-cni-plan-%s.json" % digest)
         write_text(path, text, 0o600)
         return path
+
+
+def _vxlan(arguments):
+    """Return what the planner takes of the nodes' VXLAN interface, or None if there is to be none."""
+    if arguments["cross_subnet"] != "vxlan":
+        return None
+    return {"device": arguments["vxlan_device"], "vni": arguments["vxlan_id"], "port": arguments["vxlan_port"]}
 
 
 def _value(variables, name):

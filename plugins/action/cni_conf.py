@@ -18,4 +18,5 @@ class ActionModule(NodeAction):
             "pod_cidrs": part["pod_cidrs"],
             "node_ip": part["node_ips"],
             "cluster_cidr": part["cluster_cidrs"][0],
+            "mtu_overhead": part["vxlan"]["overhead"] if part["vxlan"] else 0,
         }

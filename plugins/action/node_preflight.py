@@ -16,11 +16,14 @@ class ActionModule(NodeAction):
     """Documented in modules/node_preflight.py."""
 
     module = "humanz.cni.node_preflight"
-    hidden = ("routes", "problems")
+    hidden = ("routes", "problems", "vxlan_peers")
     takes_problems = True
 
     def from_plan(self, part, task_vars):
         options = {name: part[name] for name in ("pod_cidrs", "node_ips")}
+        if part["vxlan"]:
+            options["vxlan_device"] = part["vxlan"]["device"]
+            options["vxlan_peers"] = [peer["node_ip"] for peer in part["vxlan"]["peers"]]
         # Of CIDRs that several nodes have, which the plan reports, one each.
         routes = {route["dst"]: route for route in part["routes"] if route["dst"] not in part["pod_cidrs"]}
         node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]

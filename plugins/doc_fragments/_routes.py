@@ -27,4 +27,10 @@ options:
         description: The address of the next hop, on a network that the node has an interface in, such as V(200.0.0.20).
         type: str
         required: true
+      dev:
+        description:
+          - The interface that the next hop is reached by, although no address of this node is on a network with it,
+            such as that of M(humanz.cni.node_vxlan).
+          - By default the kernel finds the interface.
+        type: str
 """

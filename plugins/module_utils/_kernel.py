@@ -74,9 +74,10 @@ Address = collections.namedtuple("Address", "device address prefixlen duplicate"
 Address.__doc__ = """A local address, as text, on the device of that name. *duplicate* is whether another machine was
 found to have it, which the kernel looks for with IPv6 only; it is of no use then."""
 
-Route = collections.namedtuple("Route", "dst via device protocol type table metric tos")
+Route = collections.namedtuple("Route", "dst via device protocol type table metric tos onlink", defaults=[False])
 Route.__doc__ = """A route. *dst* is CIDR notation or ``default``; *via* the next hop's address, "" for none, or several
-joined by commas; *device* likewise; *protocol*, *table*, *metric* and *tos* numbers; *type* a name of TYPES."""
+joined by commas; *device* likewise; *protocol*, *table*, *metric* and *tos* numbers; *type* a name of TYPES; *onlink*
+whether the next hop is taken to be on a network of the device although no address of it says so."""
 
 Lookup = collections.namedtuple("Lookup", "type via device source error")
 Lookup.__doc__ = """The kernel's answer to the question where a packet to an address goes. *type*, *via* and *device* as
@@ -179,6 +180,7 @@ class Kernel:
             table=message.get_attr("RTA_TABLE") or message["table"],
             metric=message.get_attr("RTA_PRIORITY") or 0,
             tos=message["tos"],
+            onlink=bool(message["flags"] & 0x4),  # RTNH_F_ONLINK
         )
 
 
@@ -204,6 +206,7 @@ def describe(route):
     for word, value in (("via", route.via), ("dev", route.device)):
         if value:
             words += [word, value]
+    words += ["onlink"] if route.onlink else []
     words += ["proto", PROTOCOLS.get(route.protocol, str(route.protocol))]
     for word, value, usual in (
         ("table", route.table, MAIN_TABLE),

@@ -21,6 +21,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _kept_ways,
     _routes,
     _sysctl,
+    _vxlan,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
@@ -29,7 +30,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldN
 COMMANDS = {4: ("iptables", "iptables-restore"), 6: ("ip6tables", "ip6tables-restore")}
 OLDEST_PYTHON = (3, 8)
 
-Part = collections.namedtuple("Part", "pod_cidrs node_ips routes protocol table bridge")
+Part = collections.namedtuple("Part", "pod_cidrs node_ips routes protocol table bridge vxlan_device vxlan_peers")
 Part.__doc__ = (
     """A node's part of the plan: lists of texts, *routes* as of node_routes; and what is ours on the node."""
 )
@@ -43,15 +44,17 @@ def findings(part, find_command):
     """
     wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
     own = _forwarding.families_of(part.pod_cidrs)
-    found += _python() + _commands(find_command, own)
+    found += _python() + _commands(find_command, own, part.vxlan_peers)
     found += _without_ipv6(part) if 6 in own else []
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
         routes = [route for family in families for route in kernel.routes(family, part.table)]
-        foreign = [route for route in routes if route.protocol != part.protocol and route.device != part.bridge]
+        devices = {part.bridge, part.vxlan_device} - {""}
+        foreign = [route for route in routes if route.protocol != part.protocol and route.device not in devices]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
-        found += _taken(part.bridge, kernel.links())
+        found += _taken(part, kernel.links())
+        found += _unreachable(kernel, part.vxlan_peers)
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
         found += _moved(kernel, part, routes, foreign, wanted)
@@ -99,8 +102,10 @@ def _python():
     return ["Python %s: is too old: 3.8 or later is needed" % sys.version.split()[0]]
 
 
-def _commands(find_command, families):
+def _commands(find_command, families, vxlan_peers):
     packages = {"ip": "iproute2"}
+    if vxlan_peers:
+        packages["bridge"] = "iproute2"
     if not find_command("nft"):
         packages.update((name, "iptables, or nftables") for family in families for name in COMMANDS[family])
     return [
@@ -153,13 +158,29 @@ def _moved(kernel, part, routes, foreign, wanted):
     return _kept_ways.moved(kernel, _kept_ways.kept(foreign), before, after)
 
 
-def _taken(bridge, links):
-    """Find an interface of another kind that has the bridge's name."""
-    return [
-        "pod_network_bridge %s: is a %s interface of somebody else: remove that one, or name another bridge"
-        % (bridge, link.kind or "physical")
+def _taken(part, links):
+    """Find interfaces of somebody else that have the name of the bridge, or of the VXLAN interface."""
+    taken = [("bridge", link) for link in links if link.name == part.bridge and link.kind != "bridge"]
+    taken += [
+        ("vxlan_device", link)
         for link in links
-        if link.name == bridge and link.kind != "bridge"
+        if link.name == part.vxlan_device and not _vxlan.is_ours(link.kind, link.alias)
+    ]
+    return [
+        "pod_network_%s %s: is a %s interface of somebody else: remove that one, or name another"
+        % (variable, link.name, link.kind or "physical")
+        for variable, link in taken
+    ]
+
+
+def _unreachable(kernel, peers):
+    """Find nodes behind a router that this node has no route to."""
+    answers = [(peer, kernel.lookup(peer)) for peer in peers]
+    return [
+        "pod_network_node_ip %s: is unreachable (%s): this node must have a route to the nodes behind a router"
+        % (peer, answer.error or "is %s" % answer.type)
+        for peer, answer in answers
+        if answer.error or answer.type != "unicast"
     ]
 
 

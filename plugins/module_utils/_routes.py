@@ -26,12 +26,17 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TAB
 PROTOCOL_NAMES = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
 # So few routes may always go: a cluster of two to four nodes loses one without further ado.
 FREE_TO_PRUNE = 3
+ON_LINK = "it must be an address on a network that this node has an interface in"
 
 # The option of the doc fragment _routes.
 ROUTES = {
     "type": "list",
     "elements": "dict",
-    "options": {"dst": {"type": "str", "required": True}, "via": {"type": "str", "required": True}},
+    "options": {
+        "dst": {"type": "str", "required": True},
+        "via": {"type": "str", "required": True},
+        "dev": {"type": "str"},
+    },
 }
 
 State = collections.namedtuple("State", "routes files")
@@ -40,11 +45,11 @@ to the file's text, or None where there is none."""
 
 
 def parse_routes(routes, protocol, table):
-    """Return (``{key: Route}``, problems) for the list of ``{dst, via}``; problems is a list of texts."""
+    """Return (``{key: Route}``, problems) for the list of ``{dst, via, dev}``; problems is a list of texts."""
     parsed, problems = {}, []
     for given in routes:
         try:
-            route = parse_route(given["dst"], given["via"], protocol, table)
+            route = parse_route(given["dst"], given["via"], protocol, table, given.get("dev"))
         except ValueError as exc:
             problems.append("route %s via %s: %s" % (given["dst"], given["via"], exc))
             continue
@@ -54,13 +59,16 @@ def parse_routes(routes, protocol, table):
     return parsed, problems
 
 
-def parse_route(dst, via, protocol, table):
-    """Return the Route, its addresses written as the kernel writes them; raise ValueError that says what is wrong."""
+def parse_route(dst, via, protocol, table, device=None):
+    """Return the Route, its addresses written as the kernel writes them; raise ValueError that says what is wrong.
+
+    By a *device* that is given, the next hop need not be on a network of this node.
+    """
     network, hop = ipaddress.ip_network(dst), ipaddress.ip_address(via)
     if network.version != hop.version:
         raise ValueError("the prefix is IPv%d, its next hop IPv%d" % (network.version, hop.version))
     metric = 0 if network.version == 4 else 1024  # what the kernel makes of no metric
-    return Route(str(network), str(hop), "", protocol, "unicast", table, metric, 0)
+    return Route(str(network), str(hop), device or "", protocol, "unicast", table, metric, 0, bool(device))
 
 
 def key(route):
@@ -76,7 +84,7 @@ def order(route):
 
 def line(route):
     """Return *route* as people know it, without what all routes of ours have in common."""
-    return describe(route._replace(device="", table=MAIN_TABLE)).replace(" proto %s" % _name(route.protocol), "")
+    return describe(_own(route)._replace(table=MAIN_TABLE)).replace(" proto %s" % _name(route.protocol), "")
 
 
 def command(verb, route):
@@ -92,6 +100,8 @@ def command(verb, route):
         words += ["metric", str(route.metric)]
     if route.tos:
         words += ["tos", str(route.tos)]
+    if route.onlink and verb != "del":
+        words += ["dev", route.device, "onlink"]
     return " ".join(words)
 
 
@@ -132,16 +142,18 @@ def next_hop_problem(kernel, via):
         return "next hop %s: is an address of this node: give each node a node IP of its own" % via
     elif found.via:
         why = "is behind the router %s on %s" % (found.via, found.device)
+        return "next hop %s: %s: %s, or pod_network_cross_subnet be vxlan" % (via, why, ON_LINK)
     elif found.type != "unicast":
         why = "is a %s address on %s" % (found.type, found.device)
     else:
         return None
-    return "next hop %s: %s: it must be an address on a network that this node has an interface in" % (via, why)
+    return "next hop %s: %s: %s" % (via, why, ON_LINK)
 
 
 def next_hop_problems(kernel, routes):
-    """Return a line for each next hop of *routes* that cannot be one."""
-    lines = (next_hop_problem(kernel, via) for via in sorted({route.via for route in routes}))
+    """Return a line for each next hop of *routes* that cannot be one; those on a given device are no matter of ours."""
+    hops = sorted({route.via for route in routes if not route.onlink})
+    lines = (next_hop_problem(kernel, via) for via in hops)
     return [text for text in lines if text]
 
 
@@ -162,7 +174,7 @@ class Routes(Resource):
     def read(self):
         with Kernel() as kernel:
             found = [
-                route._replace(device="") if route.protocol == self.protocol else route
+                _own(route) if route.protocol == self.protocol else route
                 for family in (socket.AF_INET, socket.AF_INET6)
                 for route in kernel.routes(family, self.table)
             ]
@@ -293,6 +305,11 @@ class Routes(Resource):
             where = re.search(r"Command failed -:(\d+)", err)
             failed = lines[int(where.group(1)) - 1] if where else "ip -batch"
             raise ConvergeError("`%s`: %s" % (failed, err.splitlines()[0] if err else "exit code %d" % code))
+
+
+def _own(route):
+    """Return *route*, which is ours, without the device if that is the kernel's choice."""
+    return route if route.onlink else route._replace(device="")
 
 
 def _name(protocol):

@@ -45,6 +45,26 @@ options:
     type: list
     elements: str
     default: []
+  cross_subnet:
+    description:
+      - How nodes reach each other's pods if they are in different networks of O(node_cidrs), with a router in between.
+      - V(none) needs every node to be on one network with all others. V(vxlan) puts such packets into UDP packets
+        between the two nodes, see M(humanz.cni.node_vxlan).
+    type: str
+    choices: [none, vxlan]
+    default: none
+  vxlan_device:
+    description: The name of the nodes' VXLAN interface.
+    type: str
+    default: humanz-vxlan0
+  vxlan_id:
+    description: The number of the VXLAN network (VNI).
+    type: int
+    default: 217
+  vxlan_port:
+    description: The UDP port that the nodes send VXLAN packets to.
+    type: int
+    default: 4789
   defer_problems:
     description:
       - Whether to succeed with RV(problems), for M(humanz.cni.node_preflight) to report them with those of the nodes.
@@ -112,6 +132,10 @@ ARGUMENTS = {
     "service_cidr": {"type": "list", "elements": "str", "default": []},
     "node_cidrs": {"type": "list", "elements": "str", "required": True},
     "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
+    "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
+    "vxlan_id": {"type": "int", "default": 217},
+    "vxlan_port": {"type": "int", "default": 4789},
     "defer_problems": {"type": "bool", "default": False},
 }
 

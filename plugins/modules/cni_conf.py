@@ -90,6 +90,12 @@ options:
       - Where they are on several interfaces, the smallest MTU counts.
     type: list
     elements: str
+  mtu_overhead:
+    description:
+      - How many bytes less than the MTU found with O(mtu=0) the pods get, as M(humanz.cni.node_vxlan) adds them to
+        packets on their way.
+    type: int
+    default: 0
   hairpin:
     description: Whether a pod can reach itself through a service.
     type: bool
@@ -279,7 +285,7 @@ def _mtu(module, pod_cidrs):
                 "node_ip: no interface of this node has the address %s: it must be an address of the node, or mtu must "
                 "be given" % address
             )
-    return min(held[address] for address in wanted)
+    return min(held[address] for address in wanted) - module.params["mtu_overhead"]
 
 
 def _address(text):
@@ -313,6 +319,7 @@ def main():
             "cni_versions": {"type": "list", "elements": "str", "choices": VERSIONS, "default": []},
             "mtu": {"type": "int", "default": 0},
             "node_ip": {"type": "list", "elements": "str"},
+            "mtu_overhead": {"type": "int", "default": 0},
             "hairpin": {"type": "bool", "default": True},
             "chain": {
                 "type": "list",

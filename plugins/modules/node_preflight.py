@@ -50,6 +50,15 @@ options:
     description: The pods' bridge. Routes on it are ours.
     type: str
     default: humanz-cni0
+  vxlan_device:
+    description: The interface of M(humanz.cni.node_vxlan), if there is to be one. Routes on it are ours.
+    type: str
+    default: ""
+  vxlan_peers:
+    description: The addresses of the nodes behind a router. The node must have a route to each of them.
+    type: list
+    elements: str
+    default: []
   uplink:
     description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall).
     type: str
@@ -143,6 +152,8 @@ def main():
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
             "bridge": {"type": "str", "default": "humanz-cni0"},
+            "vxlan_device": {"type": "str", "default": ""},
+            "vxlan_peers": texts,
             "uplink": {"type": "str", "default": ""},
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},

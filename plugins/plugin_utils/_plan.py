@@ -15,6 +15,8 @@ try:
 except ImportError:
     netaddr = None
 
+from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
+
 CLUSTER_VARIABLES = (
     "pod_network_cluster_cidr",
     "pod_network_service_cidr",
@@ -45,15 +47,18 @@ class Unreadable(namedtuple("Unreadable", "reason")):
     __slots__ = ()
 
 
-def make_plan(cluster, nodes):
+def make_plan(cluster, nodes, vxlan=None):
     """Return (plan, problems) of a whole cluster.
 
     :param cluster: the values of CLUSTER_VARIABLES by name; a CIDR, a list of CIDRs or a comma-separated one each.
     :param nodes: the values of NODE_VARIABLES by name, for each node by inventory name; None or absent if not set,
         Unreadable if it has no value.
+    :param vxlan: ``{"device": name, "vni": number, "port": number}`` if nodes that are not on one network reach each
+        other by VXLAN; None if every node IP is to be a next hop.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
         "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr],
-        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``;
+        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; with *vxlan* also that, with the "family" of the
+        addresses that carry it, and for each node "segments", the network of each of its node_ips;
         problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
 
     Takes O(N log N) for N nodes.
@@ -85,6 +90,7 @@ def make_plan(cluster, nodes):
     problems += _duplicate_addresses(members)
     problems += _overlaps(members)
     problems += _covered_nodes(members)
+    problems += _tunnel_problems(vxlan, members) if vxlan else []
     rank = {name: number for number, name in enumerate(["cluster", *nodes])}
     problems.sort(key=lambda problem: rank[problem.node])
     plan = {key: [str(network) for network in networks] for key, networks in read.items()}
@@ -92,18 +98,55 @@ def make_plan(cluster, nodes):
         name: {key: [str(value) for value in values] for key, values in member.items()}
         for name, member in members.items()
     }
+    if vxlan:
+        _add_tunnels(plan, vxlan, members, read["node_cidrs"])
     return plan, problems
+
+
+def _add_tunnels(plan, vxlan, members, node_cidrs):
+    plan["vxlan"] = dict(vxlan, family=_tunnels.underlay(members)[0])
+    for name, member in members.items():
+        segments = [_tunnels.segment(address, node_cidrs) for address in member["node_ips"]]
+        plan["nodes"][name]["segments"] = [str(network) for network in segments if network]
+
+
+def _tunnel_problems(vxlan, members):
+    for value, remedy in _tunnels.device_problems(vxlan["device"], vxlan["vni"], vxlan["port"]):
+        yield Problem("cluster", value, remedy)
+    family, without = _tunnels.underlay(members)
+    for name in without:
+        value = "pod_network_node_ip %s" % ",".join(map(str, members[name]["node_ips"]))
+        yield Problem(name, value, "has none of IPv%d, by which the nodes reach each other with VXLAN" % family)
 
 
 def node_part(plan, name):
     """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
 
     ``{"pod_cidrs": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr, "via": ip}],
-    "non_masquerade_cidrs": [cidr]}``, where routes lead to every other node's pods, and non_masquerade_cidrs are all
-    destinations that see the pods' own addresses.
+    "non_masquerade_cidrs": [cidr], "vxlan": None}``, where routes lead to every other node's pods, and
+    non_masquerade_cidrs are all destinations that see the pods' own addresses. Routes to pods behind a router also have
+    "dev", the VXLAN interface, which "vxlan" then describes, see ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
-    routes = [
+    if "vxlan" in plan:
+        routes, peers = _tunnels.routes_and_peers(plan, name)
+        # A router that knows no pods could not bring back what nodes behind it answer to pods.
+        vxlan, node_cidrs = _tunnels.interface(plan, name, peers), own["segments"]
+    else:
+        routes, vxlan, node_cidrs = _direct_routes(plan, name), None, plan["node_cidrs"]
+    unmasqueraded = plan["cluster_cidrs"] + node_cidrs + plan["non_masquerade_cidrs"]
+    return {
+        "pod_cidrs": own["pod_cidrs"],
+        "node_ips": own["node_ips"],
+        "cluster_cidrs": plan["cluster_cidrs"],
+        "routes": routes,
+        "non_masquerade_cidrs": list(dict.fromkeys(unmasqueraded)),
+        "vxlan": vxlan,
+    }
+
+
+def _direct_routes(plan, name):
+    return [
         {"dst": cidr, "via": via}
         for other, member in plan["nodes"].items()
         if other != name
@@ -111,14 +154,6 @@ def node_part(plan, name):
         for via in member["node_ips"]
         if (":" in via) == (":" in cidr)
     ]
-    unmasqueraded = plan["cluster_cidrs"] + plan["node_cidrs"] + plan["non_masquerade_cidrs"]
-    return {
-        "pod_cidrs": own["pod_cidrs"],
-        "node_ips": own["node_ips"],
-        "cluster_cidrs": plan["cluster_cidrs"],
-        "routes": routes,
-        "non_masquerade_cidrs": list(dict.fromkeys(unmasqueraded)),
-    }
 
 
 def _values(value):

@@ -21,7 +21,7 @@ TAGS = {
     "pod_network_install": ["node_python", "cni_plugin"],
     "pod_network_kernel": ["node_kernel"],
     "pod_network_firewall": ["pod_firewall"],
-    "pod_network_routes": ["node_routes"],
+    "pod_network_routes": ["node_vxlan", "node_routes", "node_vxlan"],
     "pod_network_persistence": ["node_persistence"],
     "pod_network_conf": ["pod_bridge", "cni_conf"],
 }

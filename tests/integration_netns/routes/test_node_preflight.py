@@ -99,7 +99,7 @@ def test_all_that_is_wrong_is_said_at_once(nested: Node) -> None:
     assert sorted(found[1:]) == [
         "n1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own",
         "n1: next hop 201.0.0.30: is behind the router 192.168.122.1 on enp1s0: "
-        "it must be an address on a network that this node has an interface in",
+        "it must be an address on a network that this node has an interface in, or pod_network_cross_subnet be vxlan",
         "n1: pod_network_node_ip 200.0.0.11: is on no interface of this node, which has 200.0.0.10 on enp8s0, "
         "192.168.122.10 on enp1s0, fd00:200::10 on enp8s0: must be one of its addresses",
     ]
@@ -171,7 +171,7 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "ip -6 route add fd00:200::/64 via fd00:200::1 dev enp8s0 onlink",
             [
                 "next hop fd00:200::20: is behind the router fd00:200::1 on enp8s0: it must be an address on a network "
-                "that this node has an interface in"
+                "that this node has an interface in, or pod_network_cross_subnet be vxlan"
             ],
         ),
         (
@@ -262,6 +262,32 @@ def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> No
 def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type veth peer name other")
     assert problems(nested) == [
-        "n1: pod_network_bridge humanz-cni0: is a veth interface of somebody else: remove that one, or name another "
-        "bridge"
+        "n1: pod_network_bridge humanz-cni0: is a veth interface of somebody else: remove that one, or name another"
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("route add 200.0.1.0/24 via 200.0.0.1", []),
+        ("route add unreachable 200.0.1.0/24", ["200.0.1.20: is unreachable (No route to host)"]),
+        ("addr add 200.0.1.20/24 dev enp8s0", ["200.0.1.20: is unreachable (is local)"]),
+        ("link add humanz-vxlan0 type bridge", ["pod_network_vxlan_device humanz-vxlan0: is a bridge interface of"]),
+        ("link add humanz-vxlan0 type vxlan id 9 dstport 4789", ["pod_network_vxlan_device humanz-vxlan0: is a vxlan"]),
+    ],
+)
+def test_what_stands_against_nodes_behind_a_router(nested: Node, command: str, expected: list[str]) -> None:
+    nested.ip(command)
+    route = {"dst": "100.100.1.0/24", "via": "200.0.1.20", "dev": "humanz-vxlan0"}
+    found = problems(nested, routes=[route], vxlan_device="humanz-vxlan0", vxlan_peers=["200.0.1.20"])
+    assert len(found) == len(expected)
+    assert all(text in line for text, line in zip(expected, found, strict=True))
+
+
+def test_the_vxlan_interface_of_an_earlier_run_is_not_in_the_way(nested: Node) -> None:
+    nested.ip("link add humanz-vxlan0 type vxlan id 217 dstport 4789")
+    nested.ip("link set humanz-vxlan0 alias humanz-cni up")
+    nested.ip("addr add fd01::/128 dev humanz-vxlan0 nodad")
+    nested.ip("addr add 100.100.0.0/32 dev humanz-vxlan0")
+    options = {"vxlan_device": "humanz-vxlan0", "vxlan_peers": ["200.0.1.20"]}
+    assert problems(nested, pod_cidrs=["100.100.0.0/24", "fd01::/64"], node_ips=["200.0.0.10"], **options) == []

@@ -47,6 +47,7 @@ def test_every_node_gets_routes_to_all_others() -> None:
         "cluster_cidrs": ["100.100.0.0/16"],
         "routes": [{"dst": "100.100.0.0/24", "via": "200.0.0.10"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],
         "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24", "192.168.0.0/16"],
+        "vxlan": None,
     }
 
 

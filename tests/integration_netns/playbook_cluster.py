@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs this collection's own playbooks on several throw-away nodes at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from node import Node
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class PlaybookCluster:
+    """The cluster's *nodes* by name, each with its variables in *hosts*; *variables* are those of all.
+
+    :param directory: an empty one, for inventory and Pythons.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.nodes: dict[str, Node] = {}
+        self.hosts: dict[str, dict[str, Any]] = {}
+        # systemd does not run there.
+        self.variables: dict[str, Any] = {"ansible_connection": "local", "pod_network_persistence": False}
+        collections = directory / "ansible_collections" / "humanz"
+        collections.mkdir(parents=True)
+        (collections / "cni").symlink_to(ROOT)
+
+    def _inventory(self) -> dict[str, Any]:
+        """Modules run on a node because its Python is one that enters it."""
+        for name, node in self.nodes.items():
+            python = self.directory / f"python-{name}"
+            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')
+            python.chmod(0o755)
+            self.hosts[name]["ansible_python_interpreter"] = str(python)
+        return {"k8s_cluster": {"hosts": self.hosts, "vars": self.variables}}
+
+    def playbook(self, name: str, *options: str, status: int = 0, **variables: Any) -> str:
+        """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""
+        inventory = self.directory / "inventory.json"
+        inventory.write_text(json.dumps(self._inventory()))
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"humanz.cni.{name}", *options]
+        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(self.directory), ANSIBLE_NOCOLOR="1")
+        done = subprocess.run(
+            [*command, "-e", json.dumps(variables)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
