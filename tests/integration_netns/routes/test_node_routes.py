@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from node import Node
+from route_monitor import route_events
 
 STATE_FILE = "/etc/humanz-cni/routes"
 NAMES_FILE = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
@@ -48,6 +49,18 @@ def test_a_second_run_changes_nothing(nested: Node) -> None:
     result = routes(nested, PEERS)
     assert not result["changed"]
     assert everything(nested) == before
+
+
+def test_a_second_run_over_1000_routes_writes_nothing(nested: Node) -> None:
+    table = [{"dst": f"100.{64 + n // 250}.{n % 250}.0/24", "via": f"200.0.0.{20 + n % 200}"} for n in range(1000)]
+    stamps = f"stat --format '%n %i %z' {STATE_FILE} {NAMES_FILE}"
+    with route_events(nested) as first:
+        assert len(routes(nested, table)["added"]) == 1000
+    before = nested.run("sh", "-c", stamps).stdout
+    with route_events(nested) as second:
+        assert not routes(nested, table)["changed"]
+    assert (len(first), second) == (1000, [])
+    assert nested.run("sh", "-c", stamps).stdout == before
 
 
 def test_check_mode_predicts_and_writes_nothing(nested: Node) -> None:
