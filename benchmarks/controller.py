@@ -8,7 +8,8 @@
 Nothing is connected to: each module is answered at once. Planning the cluster and giving each node its routes, of which
 there are as many as nodes, is compared with one ``ansible.builtin.ping`` over the same hosts; with a quarter of the
 hosts too, for how both grow. With --role, the whole role is compared with as many pings as it has tasks, which takes a
-quarter of an hour. Times are medians of whole runs of ansible-playbook, memory is the largest process's.
+quarter of an hour. Figures are medians of whole runs of ansible-playbook: seconds that pass, seconds that processors
+work, which other programs on the machine change less, and the memory of the largest process.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"time": 1.5, "memory": 2.0, "growth": 5.0}
+TARGETS = {"time": 1.5, "processor time": 1.5, "memory": 2.0, "growth": 5.0}
 PLAN = {"humanz.cni.cluster_plan": {"cluster_cidr": "10.0.0.0/8", "node_cidrs": ["172.16.0.0/16"]}}
 PLAYS = {
     "ping": [{"ansible.builtin.ping": {}}],
@@ -52,8 +53,8 @@ class Controller:
         (directory / "ansible_collections" / "humanz").mkdir(parents=True)
         (directory / "ansible_collections" / "humanz" / "cni").symlink_to(ROOT)
 
-    def run(self, tasks: list[dict], hosts: int) -> tuple[float, float]:
-        """Return seconds and megabytes of a run over so many *hosts*."""
+    def run(self, tasks: list[dict], hosts: int) -> tuple[float, float, float]:
+        """Return seconds, seconds of processors and megabytes of a run over so many *hosts*."""
         nodes = {
             f"node-{number}": {
                 "pod_network_pod_cidr": "10.%d.%d.0/24" % (number // 250, number % 250),
@@ -80,7 +81,7 @@ class Controller:
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode or output.count("failed=0") != hosts:
             raise RuntimeError("ansible-playbook failed: " + output[-2000:])
-        return time.perf_counter() - started, usage.ru_maxrss / 1024
+        return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -93,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plays = {"ping": PLAYS["ping"] * ROLE_TASKS, "role": ROLE} if arguments.role else PLAYS
     sizes = (arguments.hosts // 4, arguments.hosts)
-    figures: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    figures: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     with tempfile.TemporaryDirectory() as directory:
         controller = Controller(Path(directory), arguments.forks)
         for number in range(arguments.count):
@@ -102,17 +103,16 @@ def main() -> None:
                     figures.setdefault((name, size), []).append(controller.run(tasks, size))
             print("round %d of %d" % (number + 1, arguments.count), file=sys.stderr, flush=True)
     medians = {key: [statistics.median(values) for values in zip(*runs, strict=True)] for key, runs in figures.items()}
-    for (name, size), (seconds, megabytes) in medians.items():
-        print("%-16s %5d hosts %8.2f s %8.0f MB" % (name, size, seconds, megabytes))
+    for (name, size), figure in medians.items():
+        print("%-16s %5d hosts %8.2f s %8.2f s of processors %6.0f MB" % (name, size, *figure))
     base, ours = plays
-    ratios = {
-        "time": medians[ours, arguments.hosts][0] / medians[base, arguments.hosts][0],
-        "memory": medians[ours, arguments.hosts][1] / medians[base, arguments.hosts][1],
-        "growth": medians[ours, sizes[1]][0] / medians[ours, sizes[0]][0],
-    }
+    kinds = ("time", "processor time", "memory")
+    pairs = zip(kinds, medians[ours, arguments.hosts], medians[base, arguments.hosts], strict=True)
+    ratios = {kind: figure / of_base for kind, figure, of_base in pairs}
+    ratios["growth"] = medians[ours, sizes[1]][0] / medians[ours, sizes[0]][0]
     print("%d forks, %s beside ping:" % (arguments.forks, ours))
     for name, ratio in ratios.items():
-        print("  %-7s %.2f x; the target is at most %.1f" % (name, ratio, TARGETS[name]))
+        print("  %-14s %.2f x; the target is at most %.1f" % (name, ratio, TARGETS[name]))
     sys.exit(any(ratio > TARGETS[name] for name, ratio in ratios.items()))
 
 
