@@ -168,9 +168,9 @@ class _Parts:
             policy, rules = iptables.listing(hook.table, hook.base)
         except ConvergeError:
             return NO_RULES  # made by nft, of what iptables does not know
-        self._leave_to(iptables, family)
         if policy == "ACCEPT" and all(_iptables.target(rule) == hook.chain for rule in rules):
             return NO_RULES
+        self._leave_to(iptables, family)
         return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": []}
 
     def _leave_to(self, iptables, family):

@@ -85,12 +85,14 @@ class Iptables:
         """Apply *text*, in the syntax of iptables-restore; each of its tables at once or not at all."""
         status, _output, error = self._run([self._restore, "--noflush"] + WAIT, data=text)
         if status:
-            raise ConvergeError("%s refused the rules: %s" % (self._restore, error.strip()), rules=text.splitlines())
+            raise ConvergeError(
+                "%s refused the rules: %s" % (self._restore, _explained(error)), rules=text.splitlines()
+            )
 
     def _output(self, command):
         status, output, error = self._run(command)
         if status:
-            raise ConvergeError("%s failed: %s" % (" ".join(command), error.strip()))
+            raise ConvergeError("%s failed: %s" % (" ".join(command), _explained(error)))
         return output
 
 
@@ -99,6 +101,13 @@ def locate(module, backend="auto", family=4):
     name = COMMANDS[family] + SUFFIXES[backend]
     command, restore = module.get_bin_path(name), module.get_bin_path(name + "-restore")
     return Iptables(module.run_command, command, restore, family) if command and restore else None
+
+
+def _explained(error):
+    """Return what iptables says, and what helps where nft has made chains by the names of iptables' own."""
+    if "use 'nft' tool" in error or "CHAIN_ADD failed" in error:
+        return "%s: set backend (pod_network_firewall_backend) to nftables" % error.strip()
+    return error.strip()
 
 
 def _rules(output):

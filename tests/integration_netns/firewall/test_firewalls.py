@@ -150,6 +150,27 @@ def test_without_iptables(site: Site) -> None:
     site.node.run("test", "!", "-e", "/etc/humanz-cni")
 
 
+@pytest.mark.parametrize(
+    ("priority", "why"), [("filter", "is incompatible, use 'nft' tool."), ("filter + 10", "CHAIN_ADD failed")]
+)
+def test_a_table_that_iptables_cannot_use(site: Site, priority: str, why: str) -> None:
+    """An administrator's own table by iptables' name, which holds what iptables has no words for."""
+    rules = LAST_RULE.replace("inet", "ip").replace("icmpx", "icmp").replace("chain forward", "chain FORWARD")
+    rules = rules.replace("filter + 10", priority)
+    site.node.run("nft", "-f", "-", input=rules)
+    failed = site.node.module("pod_firewall", site.args)
+    assert failed["failed"]
+    assert why in failed["msg"]
+    assert ": set backend (pod_network_firewall_backend) to nftables" in failed["msg"]
+    before = site.ruleset()
+    site.args["backend"] = "nftables"
+    assert site.converge()["changed"]
+    assert not site.converge()["changed"]
+    assert site.sources(IPV4) == through(IPV4)
+    assert site.remove()["changed"]
+    assert site.ruleset() == before
+
+
 def test_from_iptables_to_nftables_and_back(site: Site) -> None:
     site.converge()
     by_iptables = site.ruleset()
