@@ -7,9 +7,9 @@
 
 Nothing is connected to: each module is answered at once. Planning the cluster and giving each node its routes, of which
 there are as many as nodes, is compared with one ``ansible.builtin.ping`` over the same hosts; with a quarter of the
-hosts too, for how both grow. With --role, the whole role is compared with as many pings as it has tasks, which takes a
-quarter of an hour. Figures are medians of whole runs of ansible-playbook: seconds that pass, seconds that processors
-work, which other programs on the machine change less, and the memory of the largest process.
+hosts too, for how processor time grows. With --role, the whole role is compared with as many pings as it has tasks,
+which takes a quarter of an hour. Figures are medians of whole runs of ansible-playbook: seconds that pass, seconds that
+processors work, which other programs on the machine change less, and the memory of the largest process.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def main() -> None:
     kinds = ("time", "processor time", "memory")
     pairs = zip(kinds, medians[ours, arguments.hosts], medians[base, arguments.hosts], strict=True)
     ratios = {kind: figure / of_base for kind, figure, of_base in pairs}
-    ratios["growth"] = medians[ours, sizes[1]][0] / medians[ours, sizes[0]][0]
+    ratios["growth"] = medians[ours, sizes[1]][1] / medians[ours, sizes[0]][1]
     print("%d forks, %s beside ping:" % (arguments.forks, ours))
     for name, ratio in ratios.items():
         print("  %-14s %.2f x; the target is at most %.1f" % (name, ratio, TARGETS[name]))

@@ -103,7 +103,8 @@ class Vxlan(Resource):
     def __init__(self, module):
         self._module = module
         self._ip = module.get_bin_path("ip", required=True)
-        self._bridge = module.get_bin_path("bridge", required=True)
+        # To remove the interface takes its entries along.
+        self._bridge = module.get_bin_path("bridge", required=module.params["state"] == "present")
 
     def read(self):
         ip, bridge = [], []
@@ -127,7 +128,7 @@ class Vxlan(Resource):
         return lines + sorted(neighbour_line(device, entry["dst"], entry["lladdr"]) for entry in entries)
 
     def _bridge_lines(self, device):
-        entries = self._json(self._bridge, "fdb", "show", "dev", device)
+        entries = self._json(self._bridge, "fdb", "show", "dev", device) if self._bridge else []
         return sorted(fdb_line(device, entry["mac"], entry["dst"]) for entry in entries if "dst" in entry)
 
     def desired(self, actual):

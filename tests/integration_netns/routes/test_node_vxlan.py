@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import Any
 
@@ -103,6 +104,14 @@ def test_absent_leaves_no_trace(nested: Node) -> None:
     assert nested.module("node_vxlan", {"state": "absent"})["changed"]
     assert everything(nested) == before
     assert not nested.module("node_vxlan", {"state": "absent"})["changed"]
+
+
+def test_absent_needs_no_bridge_command(nested: Node) -> None:
+    converge(nested)
+    nested.run("mount", "--bind", "/etc/passwd", shutil.which("bridge") or "/sbin/bridge")
+    assert "bridge" in nested.module("node_vxlan", OPTIONS)["msg"]
+    assert nested.module("node_vxlan", {"state": "absent"})["changed"]
+    assert "humanz-vxlan0" not in nested.ip("link")
 
 
 @pytest.mark.parametrize(
