@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,14 +101,38 @@ def test_the_subnet_of_the_conf_counts_not_that_of_the_records(runtime: Runtime)
     assert runtime.addresses("br1") == {"10.77.0.1/24"}
 
 
-def test_records_of_an_earlier_boot_are_reclaimed(runtime: Runtime) -> None:
-    runtime.add(small(), "pod1")
-    for path, text in runtime.records().items():
-        assert "boot" in json.loads(text), path
+@pytest.mark.parametrize("last", ["10.9.0.2", "10.9.0.6", "10.9.0.1", "10.9.0.200", "fd00::1", "garbage"])
+def test_a_full_pool_is_searched_once_wherever_the_search_begins(runtime: Runtime, last: str) -> None:
+    for number in range(5):
+        runtime.add(small(29), f"pod{number}")
+    runtime.pod("pod5")
+    runtime.node.run("sed", "-i", f's/"0": "[^"]*"/"0": "{last}"/', "/run/humanz-cni/net1/lock")
+
+    outcome = runtime.call("ADD", small(29), "pod5", through=("/usr/bin/timeout", "20"))
+
+    assert (outcome.status, outcome.document["code"]) == (1, 11)
+
+
+def test_a_record_says_whose_it_is(runtime: Runtime) -> None:
+    runtime.add(nested(), ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0")
+
+    by_owner, by_address = map(json.loads, runtime.records().values())
+    assert by_owner == by_address
+    assert abs(by_owner.pop("time") - time.time()) < 60
+    assert by_owner == {
+        "network": "net1", "containerID": "pod1", "ifname": "eth0", "netns": "/run/netns/pod1", "pod": "shop/cart-0",
+        "addresses": ["10.9.0.2"], "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", [30, 24])
+def test_records_of_an_earlier_boot_are_reclaimed(runtime: Runtime, prefix: int) -> None:
+    """When the pool is exhausted, and likewise when it is not."""
+    runtime.add(small(prefix), "pod1")
     stale = 'sed -i -E \'s/"boot": "[^"]*"/"boot": "earlier"/\' /run/humanz-cni/net1/*'
     runtime.node.run("sh", "-c", stale)
 
-    assert address(runtime.add(small(), "pod2")) == "10.9.0.2/30"
+    assert address(runtime.add(small(prefix), "pod2")) == ("10.9.0.2/30" if prefix == 30 else "10.9.0.3/24")
     assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
 
 
