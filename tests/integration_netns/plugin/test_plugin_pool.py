@@ -108,7 +108,7 @@ def test_a_full_pool_is_searched_once_wherever_the_search_begins(runtime: Runtim
     runtime.pod("pod5")
     runtime.node.run("sed", "-i", f's/"0": "[^"]*"/"0": "{last}"/', "/run/humanz-cni/net1/lock")
 
-    outcome = runtime.call("ADD", small(29), "pod5", through=("/usr/bin/timeout", "20"))
+    outcome = runtime.call("ADD", small(29), "pod5", through=("/usr/bin/timeout", "--signal=KILL", "20"))
 
     assert (outcome.status, outcome.document["code"]) == (1, 11)
 
