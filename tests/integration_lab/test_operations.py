@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages in docs/operations from their first command to their last, while two pods talk over one TCP connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab_under_test import ROOT, LabUnderTest
+
+NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
+FOURTH = "ubuntu-nested-4"
+CONFIRMED = ("-e", "pod_network_reset_confirmation=yes")
+OURS = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'; grep '^library = ' /opt/cni/bin/humanz-cni"
+
+DAEMON = """
+import os, socket, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+for descriptor in range(3):
+    os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+"""
+SERVER = """
+with socket.create_server(("", 9000)) as listener:
+    open("/ready", "w").close()
+    connection, _peer = listener.accept()
+    while True:
+        data = connection.recv(64)
+        if not data:
+            break
+        connection.sendall(data)
+"""
+CLIENT = """
+sent, slowest = 0, 0.0
+connection = socket.create_connection((sys.argv[1], 9000), 10)
+try:
+    while True:
+        started = time.monotonic()
+        connection.sendall(b"%d\\n" % sent)
+        if connection.recv(64) != b"%d\\n" % sent:
+            raise OSError("the connection ended")
+        sent, slowest = sent + 1, max(slowest, time.monotonic() - started)
+        with open("/state.new", "w") as stream:
+            stream.write("%d %.3f" % (sent, slowest))
+        os.rename("/state.new", "/state")
+        time.sleep(0.02)
+except OSError as error:
+    with open("/state", "w") as stream:
+        stream.write("ended after %d: %s" % (sent, error))
+"""
+
+
+class Stream:
+    """One TCP connection between pods of two nodes, a line to and fro every 20 ms."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        self._lab = lab
+        address = lab.out("pod", "run", NODES[1], "server").strip()
+        lab.run("pod", "run", NODES[0], "client")
+        lab.run("pod", "exec", NODES[1], "server", "--", "python3", "-c", DAEMON + SERVER)
+        self._wait(NODES[1], "server", "/ready")
+        lab.run("pod", "exec", NODES[0], "client", "--", "python3", "-c", DAEMON + CLIENT, address)
+        self._wait(NODES[0], "client", "/state")
+
+    def _wait(self, node: str, pod: str, path: str) -> None:
+        script = "until [ -e %s ]; do sleep 0.1; done" % path
+        self._lab.run("pod", "exec", node, pod, "--", "timeout", "10", "sh", "-c", script)
+
+    def read(self) -> tuple[int, float]:
+        """How many lines came back so far, and the seconds that the slowest took; fails if the connection has ended."""
+        text = self._lab.out("pod", "exec", NODES[0], "client", "--", "cat", "/state")
+        assert not text.startswith("ended"), text
+        sent, slowest = text.split()
+        return int(sent), float(slowest)
+
+    def end(self) -> None:
+        """Take both pods away."""
+        self._lab.run("pod", "rm", NODES[0], "client")
+        self._lab.run("pod", "rm", NODES[1], "server")
+
+
+class Operator:
+    """Runs the pages' commands with this collection, or a newer one, and the lab's inventory."""
+
+    def __init__(self, lab: LabUnderTest, directory: Path) -> None:
+        self.lab = lab
+        self._directory = directory
+        self.use(ROOT)
+        self.changes: dict[str, dict[str, str]] = {}
+
+    def use(self, collection: Path) -> None:
+        """From now on, have humanz.cni be what lies in the directory *collection*."""
+        place = self._directory / "ansible_collections" / "humanz"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "cni").unlink(missing_ok=True)
+        (place / "cni").symlink_to(collection)
+
+    def change(self, node: str, **variables: str) -> None:
+        """Change *node* in the inventory."""
+        self.changes[node] = variables
+
+    def run(self, command: str, *further: str, status: int = 0) -> str:
+        """Run a page's command, ``ansible-playbook …``, which is to end with *status*, and return what it prints."""
+        changed = self._directory / "changed.json"
+        changed.write_text(json.dumps({"k8s_cluster": {"hosts": self.changes}}))
+        generated = self.lab.out("inventory", "--path").strip()
+        words = [str(ROOT / "inventory/ubuntu-nested") if word == "inventory.yml" else word for word in command.split()]
+        argv = [*words, "-i", generated, "-i", str(changed), *further]
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self._directory)}
+        done = subprocess.run(argv, cwd=self._directory, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+
+def commands(page: str, prompt: str = "$") -> list[str]:
+    """The commands of a page, in order: with the prompt ``$`` those of the controller, with ``#`` those of a node."""
+    text = (ROOT / "docs" / "operations" / page).read_text()
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip().partition(" ") for block in blocks for line in block.splitlines()]
+    return [command for mark, _blank, command in lines if mark == prompt]
+
+
+@pytest.fixture(scope="module")
+def operator(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    made = Operator(lab, tmp_path_factory.mktemp("operator"))
+    yield made
+    lab.run("remove", FOURTH, check=False)
+
+
+@pytest.fixture(scope="module")
+def stream(operator: Operator) -> Iterator[Stream]:
+    """The connection, over the network that the page on installing makes."""
+    for command in commands("install.md")[2:]:  # behind the installation, which tests/run does
+        operator.run(command)
+    stream = Stream(operator.lab)
+    yield stream
+    stream.end()
+    (reset,) = commands("reset.md")
+    operator.run(reset, *CONFIRMED)
+
+
+def routes(lab: LabUnderTest, node: str) -> list[str]:
+    """The node's routes of ours, as ``PREFIX via ADDRESS``."""
+    lines = lab.node(node, "ip", "-4", "route", "show", "proto", "217").splitlines()
+    return [line.partition(" dev ")[0] for line in lines]
+
+
+def test_a_node_is_added(operator: Operator, stream: Stream) -> None:
+    operator.lab.run("add", FOURTH)
+    for command in commands("add-a-node.md"):
+        operator.run(command)
+    assert "100.100.3.0/24 via 200.0.0.40" in routes(operator.lab, NODES[0])
+
+
+def test_addresses_are_changed(operator: Operator, stream: Stream) -> None:
+    """Under a pod of another node that talks to a third."""
+    operator.lab.node(
+        FOURTH, "sh", "-c", "ip address del 200.0.0.40/24 dev enp8s0; ip address add 200.0.0.44/24 dev enp8s0"
+    )
+    operator.change(FOURTH, pod_network_node_ip="200.0.0.44", pod_network_pod_cidr="100.100.9.0/24")
+    (site,) = commands("change-addresses.md")
+    operator.run(site)
+    for node in NODES:
+        assert [route for route in routes(operator.lab, node) if route.endswith((".40", ".44"))] == [
+            "100.100.9.0/24 via 200.0.0.44"
+        ]
+    assert operator.lab.out("pod", "run", FOURTH, "moved").strip() == "100.100.9.2"
+    operator.lab.run("pod", "rm", FOURTH, "moved")
+
+
+def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, tmp_path: Path) -> None:
+    newer = tmp_path / "cni"
+    newer.mkdir()
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    archive = ["tar", "--create", "--null", "--files-from=-"]
+    packed = subprocess.run(archive, cwd=ROOT, input=files, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", str(newer)], input=packed, check=True)
+    (newer / "files" / "humanz_cni" / "newer.py").write_text('"""What is new."""\n')
+    before = {node: operator.lab.node(node, "sh", "-c", OURS).splitlines() for node in NODES}
+    sent, _slowest = stream.read()
+    operator.use(newer)
+    (upgrade,) = commands("upgrade.md")
+    output = operator.run(upgrade, "-e", '{"pod_network_serial": [1, "100%"]}')
+    assert output.count("PLAY [Upgrade the pod network") == 2
+    for node in NODES:
+        old, new = before[node], operator.lab.node(node, "sh", "-c", OURS).splitlines()
+        assert (len(old), len(new)) == (2, 3)  # both libraries, and the one that the launcher names
+        assert set(old[:-1]) < set(new[:-1])
+        assert new[-1] != old[-1]
+    after, slowest = stream.read()
+    assert after > sent
+    assert slowest < 1.0
+    time.sleep(0.2)
+    assert stream.read()[0] > after
+
+
+def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
+    _verify, preview = commands("troubleshoot.md")
+    damage = "systemctl stop humanz-cni-heal.timer; ip route del 100.100.2.0/24; iptables -D HUMANZ-FORWARD 1"
+    operator.lab.node(NODES[0], "sh", "-c", damage)
+    shown = operator.run(preview, "--limit", NODES[0]).splitlines()
+    assert [line for line in shown if re.match(r"[+-][^+# -]|\+-A ", line)] == [
+        "+100.100.2.0/24 via 200.0.0.30",
+        '+-A HUMANZ-FORWARD -s 100.100.0.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
+    ][::-1]
+    operator.lab.node(NODES[0], "systemctl", "start", "humanz-cni-heal.service", "humanz-cni-heal.timer")
+    on_node = [*commands("troubleshoot.md", "#"), *commands("change-addresses.md", "#")]
+    said = {command: operator.lab.node(NODES[0], "sh", "-c", command) for command in on_node}
+    for command, words in (
+        ("ip route show proto humanz-cni", "100.100.2.0/24 via 200.0.0.30"),
+        ("iptables -t filter -S HUMANZ-FORWARD", "ACCEPT src pods network"),
+        ("iptables -t nat -S HUMANZ-POSTROUTING", "Nat from pods to outside"),
+        ("humanz-cni-ctl list", "live"),
+        ("journalctl --no-pager --identifier=humanz-cni -n 20", "ADD"),
+        ("journalctl --no-pager -u 'humanz-cni*' -n 20", ": 100.100.2.0/24 via 200.0.0.30"),
+        ("humanz-cni-ctl list --leaks -o wide", "HOST VETH"),
+        ("humanz-cni-ctl reclaim", "0 released"),
+    ):
+        assert words in said.pop(command)
+    assert not said
+
+
+def test_a_node_is_removed(operator: Operator, stream: Stream) -> None:
+    before = routes(operator.lab, NODES[0])
+    reset, site = commands("remove-a-node.md")
+    operator.run(reset.replace("ubuntu-nested-3", FOURTH), *CONFIRMED)
+    operator.lab.run("remove", FOURTH)
+    operator.changes.clear()
+    operator.run(site)
+    assert set(before) - set(routes(operator.lab, NODES[0])) == {"100.100.9.0/24 via 200.0.0.44"}
+
+
+def test_a_change_that_would_cut_the_connection_of_the_run_is_refused(operator: Operator, stream: Stream) -> None:
+    peer = operator.lab.node(NODES[0], "sh", "-c", "ip -4 route show default | cut -d' ' -f3").strip()
+    arguments = json.dumps({"routes": [{"dst": peer + "/32", "via": "200.0.0.20"}], "force": True})
+    command = "ansible %s -i inventory.yml --become --check -m humanz.cni.node_routes" % NODES[0]
+    said = operator.run(command, "-a", arguments, status=2)
+    assert "would take over the way to %s, the address that this SSH connection comes from" % peer in said
+    assert stream.read()[1] < 1.0
