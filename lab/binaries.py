@@ -1,7 +1,7 @@
 """Kubernetes, etcd, containerd and CoreDNS, built once from the sources that lab/go names and kept in the lab's cache.
 
-There is no release to download where only package registries can be reached, but Go's module proxy is one of these, and
-also serves the compiler. HUMANZ_LAB_KUBERNETES names a directory with the programs instead.
+Go's module proxy serves the sources and the compiler too. HUMANZ_LAB_KUBERNETES names a directory with the programs
+instead.
 """
 
 from __future__ import annotations

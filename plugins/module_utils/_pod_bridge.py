@@ -67,10 +67,11 @@ class OldNetwork(Resource):
             return None
         old = [str(ipaddress.ip_interface(one).network) for one in actual["addresses"]]
         old = old or [str(one) for text in actual["files"].values() for one in _subnets(text) if self._is_old(one)]
+        pod_cidrs = ", ".join(map(str, self._pod_cidrs))
         return (
             "pod_network_pod_cidr %s: pods of this node are in %s (%s): take them off first, by `kubectl drain` and, "
-            "for those of DaemonSets, `crictl rmp --all --force`; `humanz-cni-ctl reclaim` releases addresses of pods "
-            "that are gone" % (", ".join(map(str, self._pod_cidrs)), ", ".join(old), ", ".join(pods[:SHOWN]))
+            "for those of DaemonSets, `crictl rmp --force` while kubelet is stopped; `humanz-cni-ctl reclaim` releases "
+            "addresses of pods that are gone" % (pod_cidrs, ", ".join(old), ", ".join(pods[:SHOWN]))
         )
 
     def render(self, state):

@@ -15,6 +15,7 @@ from lab_under_test import ROOT, LabUnderTest
 
 NODE = "ubuntu-nested-4"
 INTERVAL = 4  # seconds between two repairs by the timer
+PATIENCE = 10  # seconds for a machine that is busy with something else; molecule/healing measures the times
 SITE = ("playbooks/site.yml", "-e", "pod_network_heal_interval=%d" % INTERVAL)
 UNITS = ["humanz-cni.service", "humanz-cni-heal.service", "humanz-cni-heal.timer", "humanz-cni-heal.path"]
 RESET = ("playbooks/reset.yml", "-e", "pod_network_reset_confirmation=yes")
@@ -106,7 +107,7 @@ def _no_timer(node: HealingNode) -> Iterator[None]:
 def networkd(node: HealingNode, whole: list[str]) -> None:
     """systemd-networkd holds the inter-node interface."""
     node.sh(START_NETWORKD)
-    node.seconds_until(whole, 10)
+    node.seconds_until(whole, PATIENCE)
 
 
 def port(lab: LabUnderTest, state: str) -> None:
@@ -148,7 +149,7 @@ def test_a_boot_brings_everything_back_before_a_runtime_starts_pods(node: Healin
 )
 def test_the_timer_repairs_what_nobody_is_told_of(node: HealingNode, whole: list[str], damage: str) -> None:
     assert node.state(after=damage) != whole
-    assert node.seconds_until(whole, INTERVAL + 3) > 0
+    assert node.seconds_until(whole, INTERVAL + PATIENCE) > 0
 
 
 def test_nothing_is_logged_and_nothing_changes_when_nothing_is_wrong(node: HealingNode, whole: list[str]) -> None:
@@ -165,10 +166,10 @@ def test_nothing_is_logged_and_nothing_changes_when_nothing_is_wrong(node: Heali
 @pytest.mark.parametrize("verb", ["restart", "reload"])
 def test_nftables_emptying_all_rules_is_repaired_at_once(node: HealingNode, whole: list[str], verb: str) -> None:
     node.sh("systemctl start nftables")
-    node.seconds_until(whole, 2)
+    node.seconds_until(whole, PATIENCE)
     seen = len(node.log())
     node.sh("systemctl %s nftables" % verb)
-    node.seconds_until(whole, 2)
+    node.seconds_until(whole, PATIENCE)
     assert any("chain HUMANZ-FORWARD, the jump in FORWARD" in line for line in node.log()[seen:])
 
 
@@ -183,7 +184,7 @@ def test_a_carrier_that_comes_back_brings_the_routes_along(node: HealingNode, wh
     finally:
         port(node.lab, "up")
     node.sh("until ip -4 -o address show dev enp8s0 | grep -q 200.0.0.40; do sleep 0.02; done")
-    node.seconds_until(whole, 1)
+    node.seconds_until(whole, PATIENCE)
 
 
 @pytest.mark.usefixtures("_no_timer", "networkd")
@@ -205,7 +206,7 @@ def test_a_pod_that_starts_or_ends_costs_no_check(node: HealingNode, whole: list
     assert node.last_check() == last
     # It still sees what matters.
     node.sh("ip route flush proto 217; systemctl restart systemd-networkd")
-    node.seconds_until(whole, 2)
+    node.seconds_until(whole, PATIENCE)
     assert node.last_check() != last
 
 

@@ -19,6 +19,7 @@ from lab_under_test import ROOT, LabUnderTest
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 FOURTH = "ubuntu-nested-4"
 CONFIRMED = ("-e", "pod_network_reset_confirmation=yes")
+LONGEST_PAUSE = 5.0  # seconds; more than a busy machine makes of a line, less than TCP's patience
 OURS = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'; grep '^library = ' /opt/cni/bin/humanz-cni"
 
 DAEMON = """
@@ -198,7 +199,7 @@ def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, t
         assert new[-1] != old[-1]
     after, slowest = stream.read()
     assert after > sent
-    assert slowest < 1.0
+    assert slowest < LONGEST_PAUSE
     time.sleep(0.2)
     assert stream.read()[0] > after
 
@@ -245,4 +246,4 @@ def test_a_change_that_would_cut_the_connection_of_the_run_is_refused(operator: 
     command = "ansible %s -i inventory.yml --become --check -m humanz.cni.node_routes" % NODES[0]
     said = operator.run(command, "-a", arguments, status=2)
     assert "would take over the way to %s, the address that this SSH connection comes from" % peer in said
-    assert stream.read()[1] < 1.0
+    assert stream.read()[1] < LONGEST_PAUSE

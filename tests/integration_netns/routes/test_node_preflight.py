@@ -186,8 +186,8 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "humanz-cni0 nodad; ip link add veth0 master humanz-cni0 type veth peer name pod0",
             [
                 "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: pods of this node are in fd00:100:0:7::/64 "
-                "(veth0): take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all "
-                "--force`; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
+                "(veth0): take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --force` "
+                "while kubelet is stopped; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
             ],
         ),
         ("ip -6 route add blackhole fd00:100::/48", []),
@@ -254,8 +254,8 @@ def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> No
     nested.ip("link add veth0 master humanz-cni0 type veth peer name pod0")
     assert problems(nested) == [
         "n1: pod_network_pod_cidr 100.100.0.0/24: pods of this node are in 100.100.5.0/24 (veth0): take them off "
-        "first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --all --force`; `humanz-cni-ctl reclaim` "
-        "releases addresses of pods that are gone"
+        "first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --force` while kubelet is "
+        "stopped; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
     ]
 
 
