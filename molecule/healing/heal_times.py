@@ -6,8 +6,8 @@
 Usage: python3 heal_times.py INTERVAL [SERVICE ...]    from the project's directory, with the lab up and converged
 
 INTERVAL is pod_network_heal_interval, in seconds. What counts is the longest time for which the interface to the other
-nodes had its address, but routes or rules were missing. Says "late" where that is more than is promised, as a busy machine
-may be, and exits with 1 if it does not heal at all, or if what is lost is not what is said.
+nodes had its address, but routes or rules were missing. Says "late" where that is more than is promised, as a busy
+machine may be, and exits with 1 if it does not heal at all, or if what is lost is not what is said.
 """
 
 from __future__ import annotations
