@@ -83,6 +83,8 @@ def heal():
             continue
         except (OSError, ValueError, Refused) as exc:
             outcome.wrong.append("%s: %s" % (path, exc))
+        except Exception as exc:  # whatever a file or a command's output makes of this program, the other files count
+            outcome.wrong.append("%s: %s: %s" % (path, type(exc).__name__, exc))
     return outcome
 
 

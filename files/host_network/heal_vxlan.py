@@ -10,9 +10,10 @@ from __future__ import annotations
 
 # What the entries that are listed on an interface are made by; the words of a line are numbered.
 LISTED = (
-    (["ip", "-o", "address"], "address add {3} dev {device}"),
-    (["ip", "neigh"], "neigh replace {0} lladdr {2} dev {device} nud permanent"),
-    (["bridge", "fdb"], "fdb replace {0} dev {device} dst {2} self permanent"),
+    (["ip", "-o", "address", "show"], "address add {3} dev {device}"),
+    # Others have no MAC address while the kernel looks for it.
+    (["ip", "neigh", "show", "nud", "permanent"], "neigh replace {0} lladdr {2} dev {device} nud permanent"),
+    (["bridge", "fdb", "show"], "fdb replace {0} dev {device} dst {2} self permanent"),
 )
 
 
@@ -23,6 +24,8 @@ def missing(lines, run):
     interface has the name.
     """
     lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        return "ip", "", []
     command, place = ("bridge", 4) if lines[0].startswith("fdb ") else ("ip", 2)
     device = lines[0].split()[place]
     status, shown, _error = run(["ip", "-o", "-d", "link", "show", "dev", device])
@@ -40,6 +43,6 @@ def made_by(device, words, run):
     if "UP" in words[2].strip("<>").split(","):
         lines.append("link set %s up" % device)
     for command, form in LISTED:
-        listed = run([*command, "show", "dev", device])[1]
+        listed = run([*command, "dev", device])[1]
         lines += [form.format(*line.split(), device=device) for line in listed.splitlines()]
     return lines

@@ -246,6 +246,8 @@ def test_a_file_without_jumps_heals_the_chains(healed: HealedNode) -> None:
             "# command: iptables-none\n*nat\n:HUMANZ-X - [0:0]",
             "iptables-none: No such file",
         ),
+        ("/etc/humanz-cni/rules.v4", "# jump: -A FORWARD -j HUMANZ-X", "/etc/humanz-cni/rules.v4: IndexError: "),
+        ("/etc/humanz-cni/vxlan", "link", "/etc/humanz-cni/vxlan: IndexError: "),
     ],
 )
 def test_a_file_that_cannot_be_replayed_is_named(healed: HealedNode, path: str, text: str, words: str) -> None:

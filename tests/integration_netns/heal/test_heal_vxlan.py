@@ -94,3 +94,18 @@ def test_an_interface_of_somebody_else_is_named_and_left_alone(crossing: HealedN
     assert "/etc/humanz-cni/vxlan: humanz-vxlan0 is an interface of somebody else" in done.stderr
     assert json.loads(crossing.node.ip("-j -d link show humanz-vxlan0")) == shown
     assert MAC not in crossing.node.run("bridge", "fdb").stdout
+
+
+def test_neighbours_that_the_kernel_looks_for_are_no_matter_of_ours(crossing: HealedNode) -> None:
+    crossing.node.ip("addr add 10.9.9.1/24 dev humanz-vxlan0")
+    crossing.node.run("ping", "-c1", "-W1", "10.9.9.2", check=False)
+    neighbours = crossing.node.ip("neigh show dev humanz-vxlan0")
+    assert "lladdr" not in next(line for line in neighbours.splitlines() if line.startswith("10.9.9.2 "))
+    done = crossing.heal()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_files_without_entries_are_no_matter_of_ours(crossing: HealedNode) -> None:
+    crossing.node.run("sed", "-i", "/^fdb/d", "/etc/humanz-cni/vxlan-fdb")
+    done = crossing.heal()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
