@@ -49,11 +49,13 @@ def findings(part, find_command):
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
         routes = [route for family in families for route in kernel.routes(family, part.table)]
-        devices = {part.bridge, part.vxlan_device} - {""}
+        links = kernel.links()
+        # Also an interface that there is to be no longer, or by another name.
+        devices = {part.bridge} | {link.name for link in links if _vxlan.is_ours(link.kind, link.alias)}
         foreign = [route for route in routes if route.protocol != part.protocol and route.device not in devices]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
-        found += _taken(part, kernel.links())
+        found += _taken(part, links)
         found += _unreachable(kernel, part.vxlan_peers)
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)

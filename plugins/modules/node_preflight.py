@@ -51,7 +51,7 @@ options:
     type: str
     default: humanz-cni0
   vxlan_device:
-    description: The interface of M(humanz.cni.node_vxlan), if there is to be one. Routes on it are ours.
+    description: The interface of M(humanz.cni.node_vxlan), if there is to be one.
     type: str
     default: ""
   vxlan_peers:

@@ -284,10 +284,19 @@ def test_what_stands_against_nodes_behind_a_router(nested: Node, command: str, e
     assert all(text in line for text, line in zip(expected, found, strict=True))
 
 
-def test_the_vxlan_interface_of_an_earlier_run_is_not_in_the_way(nested: Node) -> None:
+@pytest.mark.parametrize(("alias", "ours"), [("humanz-cni", True), ("somebody", False)])
+@pytest.mark.parametrize(
+    "options",
+    [{"vxlan_device": device, "vxlan_peers": ["200.0.1.20"]} for device in ("humanz-vxlan0", "other0")] + [{}],
+    ids=["as it is", "renamed", "no longer wanted"],
+)
+def test_the_vxlan_interface_of_an_earlier_run_is_not_in_the_way(
+    nested: Node, options: dict[str, Any], alias: str, ours: bool
+) -> None:
     nested.ip("link add humanz-vxlan0 type vxlan id 217 dstport 4789")
-    nested.ip("link set humanz-vxlan0 alias humanz-cni up")
+    nested.ip(f"link set humanz-vxlan0 alias {alias} up")
     nested.ip("addr add fd01::/128 dev humanz-vxlan0 nodad")
     nested.ip("addr add 100.100.0.0/32 dev humanz-vxlan0")
-    options = {"vxlan_device": "humanz-vxlan0", "vxlan_peers": ["200.0.1.20"]}
-    assert problems(nested, pod_cidrs=["100.100.0.0/24", "fd01::/64"], node_ips=["200.0.0.10"], **options) == []
+    found = problems(nested, pod_cidrs=["100.100.0.0/24", "fd01::/64"], node_ips=["200.0.0.10"], **options)
+    assert (found == []) == ours
+    assert ours or "overlaps the route `fd01::/128 dev humanz-vxlan0" in found[-1]
