@@ -198,7 +198,7 @@ class _Parts:
         chains = []
         if self._backend == NFTABLES:
             chains.append(self._masquerade_chain())
-        if self._firewalld and self._pods:
+        if self._firewalld:
             chains.append(_nft_rules.guard_chain(self._firewalld.pods, self._bridge))
         return _nft_rules.own_table(chains)
 

@@ -58,8 +58,10 @@ def masquerade_chain(pods, kept, uplink, random_fully):
 def guard_chain(pods, bridge):
     """Return the chain of our own table that drops what claims to be from pods but does not come by their bridge.
 
-    It stands where somebody else accepts pods by their addresses alone.
+    It stands where somebody else accepts pods by their addresses alone. No pods, no chain.
     """
+    if not pods:
+        return []
     lines = ['iifname != "%s" %s saddr %s drop' % (bridge, _protocol(cidr), cidr) for cidr in pods]
     return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
 

@@ -150,6 +150,17 @@ def test_firewalld_that_does_not_run_is_told_before_it_starts(site: Site) -> Non
     site.node.run("test", "!", "-e", POLICY_FILE)
 
 
+def test_a_firewalld_that_is_uninstalled_leaves_nothing_behind(site: Site) -> None:
+    install(site.node)
+    site.converge()
+    assert "chain forward" in site.node.run("nft", "list", "table", "inet", "humanz-cni").stdout
+    site.node.run("umount", "--lazy", "/usr")
+    assert site.converge()["changed"]
+    site.node.run("test", "!", "-e", POLICY_FILE)
+    assert "table inet humanz-cni" not in site.ruleset()
+    assert not site.converge()["changed"]
+
+
 def test_a_firewalld_without_policies_is_refused_in_words(site: Site) -> None:
     old = "#!/bin/sh\necho 'usage: see firewall-cmd man page' >&2\nexit 2\n"
     site.node.run("sh", "-c", "cat > /usr/local/bin/firewall-cmd; chmod +x /usr/local/bin/firewall-cmd", input=old)
