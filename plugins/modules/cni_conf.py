@@ -24,11 +24,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  plan:
-    description:
-      - The cluster's plan on the controller, as returned by M(humanz.cni.cluster_plan).
-      - The action plugin takes O(node_ip), O(pod_cidrs) and O(cluster_cidr) from it, for this node.
-    type: path
   conf_dir:
     description: The directory of CNI configurations. The first file in it by name is in force.
     type: path
@@ -138,6 +133,7 @@ options:
     default: fail
 extends_documentation_fragment:
   - humanz.cni._attributes
+  - humanz.cni._plan
 requirements:
   - pyroute2 >= 0.6, with O(mtu=0) and O(node_ip)
 seealso:
@@ -308,7 +304,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "plan": {"type": "path"},
+            "plan": {"type": "str"},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "name": {"type": "str", "default": "humanz-cni"},

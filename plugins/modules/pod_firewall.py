@@ -33,11 +33,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  plan:
-    description:
-      - The cluster's plan on the controller, as returned by M(humanz.cni.cluster_plan).
-      - The action plugin takes O(pod_cidrs) and O(non_masquerade_cidrs) from it, for this node.
-    type: path
   pod_cidrs:
     description:
       - The networks of this node's own pods in CIDR notation, IPv4, IPv6 or both.
@@ -94,6 +89,7 @@ options:
     default: /etc/humanz-cni
 extends_documentation_fragment:
   - humanz.cni._attributes
+  - humanz.cni._plan
 notes:
   - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
   - firewalld takes up a policy only when it loads its whole configuration anew, which ends what has been set at run
@@ -177,7 +173,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "plan": {"type": "path"},
+            "plan": {"type": "str"},
             "pod_cidrs": {"type": "list", "elements": "str"},
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "masquerade": {"type": "bool", "default": True},
