@@ -19,6 +19,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _cni_conf,
     _forwarding,
     _kept_ways,
+    _owned,
     _routes,
     _sysctl,
     _vxlan,
@@ -30,10 +31,13 @@ from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldN
 COMMANDS = {4: ("iptables", "iptables-restore"), 6: ("ip6tables", "ip6tables-restore")}
 OLDEST_PYTHON = (3, 8)
 
-Part = collections.namedtuple("Part", "pod_cidrs node_ips routes protocol table bridge vxlan_device vxlan_peers")
-Part.__doc__ = (
-    """A node's part of the plan: lists of texts, *routes* as of node_routes; and what is ours on the node."""
+Part = collections.namedtuple(
+    "Part",
+    "pod_cidrs node_ips routes problems protocol table bridge vxlan_device vxlan_peers"
+    " state_file force allow_empty max_prune",
 )
+Part.__doc__ = """A node's part of the plan: lists of texts, *routes* as of node_routes; what is ours on the node; and
+node_routes' options for routes that are to go."""
 
 
 def findings(part, find_command):
@@ -60,6 +64,7 @@ def findings(part, find_command):
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
         found += _moved(kernel, part, routes, foreign, wanted)
+    found += _pruned(part, _routes.ours(routes, part.protocol), wanted)
     found += _routes.conflicts(foreign, wanted)
     prefixes = {route.dst for route in wanted.values()}
     return found + _overlaps(
@@ -158,6 +163,17 @@ def _moved(kernel, part, routes, foreign, wanted):
     before, after = ({route.dst: route.via for route in some} for some in (routes, [*foreign, *wanted.values()]))
     after.update(dict.fromkeys(part.pod_cidrs, ""))
     return _kept_ways.moved(kernel, _kept_ways.kept(foreign), before, after)
+
+
+def _pruned(part, had, wanted):
+    """Find that too many routes would go. A plan with problems has not all of its routes."""
+    if part.problems or part.force:
+        return []
+    try:
+        recorded = _owned.read(part.state_file)
+    except ConvergeError as exc:
+        return [str(exc)]
+    return _routes.prune_problems(had, wanted, recorded, part._asdict())
 
 
 def _taken(part, links):

@@ -159,6 +159,47 @@ def next_hop_problems(kernel, routes):
     return [text for text in lines if text]
 
 
+def ours(routes, protocol):
+    """Return ``{key: Route}`` of those of the kernel's *routes* that carry *protocol*."""
+    return {key(route): _own(route) for route in routes if route.protocol == protocol}
+
+
+def prune_problems(had, wanted, recorded, options):
+    """Return why not so many routes may go at once, as lines, at most one for each family.
+
+    :param had: the node's routes of ours, and *wanted* those it is to have, each ``{key: Route}``.
+    :param recorded: the text of the state file, None if there is none.
+    :param options: a dict with node_routes' options protocol, state_file, force, allow_empty and max_prune.
+    """
+    removed = [had[name] for name in had if name not in wanted]
+    if not removed or options["force"]:
+        return []
+    if recorded is None:
+        return [
+            "protocol %d: has %d routes such as `%s`, but there is no %s: take a number that nobody else uses,"
+            " or say force if these routes may go"
+            % (options["protocol"], len(removed), describe(removed[0]), options["state_file"])
+        ]
+    sizes = [[len(_of_family(family, some)) for some in (had.values(), wanted.values(), removed)] for family in (4, 6)]
+    lines = [_too_many(options, family, *size) for family, size in zip((4, 6), sizes)]
+    return [text for text in lines if text]
+
+
+def _too_many(options, family, total, wanted, removed):
+    """Return why not *removed* of the node's *total* routes of one *family* may go at once, or None.
+
+    An inventory that has lost one family of its addresses is as wrong as one that has lost its nodes.
+    """
+    if removed and not wanted and total > 1:
+        text = "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go"
+        return None if options["allow_empty"] else text % (family, total)
+    most = max(FREE_TO_PRUNE, total * options["max_prune"] // 100)
+    if wanted and removed > most:
+        text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): say force if they may"
+        return text % (removed, total, family, most, options["max_prune"])
+    return None
+
+
 def _of_family(family, routes):
     return [route for route in routes if ipaddress.ip_network(route.dst).version == family]
 
@@ -175,14 +216,11 @@ class Routes(Resource):
 
     def read(self):
         with Kernel() as kernel:
-            found = [
-                _own(route) if route.protocol == self.protocol else route
-                for family in (socket.AF_INET, socket.AF_INET6)
-                for route in kernel.routes(family, self.table)
-            ]
+            families = (socket.AF_INET, socket.AF_INET6)
+            found = [route for family in families for route in kernel.routes(family, self.table)]
         self.foreign = [route for route in found if route.protocol != self.protocol and not self._is_about_to_go(route)]
         return State(
-            routes={key(route): route for route in found if route.protocol == self.protocol},
+            routes=ours(found, self.protocol),
             files={path: _owned.read(path) for path in (self.state_file, PROTOCOL_NAMES)},
         )
 
@@ -204,7 +242,8 @@ class Routes(Resource):
             new = [route for name, route in routes.items() if actual.routes.get(name) != route]
             problems += next_hop_problems(kernel, new)
             problems += self._moved(kernel, actual.routes, routes)
-        problems += [] if absent else self._guard(actual, routes)
+        if not absent:
+            problems += prune_problems(actual.routes, routes, actual.files[self.state_file], self.module.params)
         if problems:
             raise ConvergeError("\n".join(problems), problems=problems)
         if absent:
@@ -220,38 +259,6 @@ class Routes(Resource):
             {route.dst: route.via for route in [*self.foreign, *ours.values()]} for ours in (actual, routes)
         )
         return _kept_ways.moved(kernel, _kept_ways.kept(self.foreign), before, after)
-
-    def _guard(self, actual, routes):
-        """Return why not so many routes may go at once, as lines, at most one for each family."""
-        removed = [actual.routes[name] for name in actual.routes if name not in routes]
-        if not removed or self.module.params["force"]:
-            return []
-        if actual.files[self.state_file] is None:
-            return [
-                "protocol %d: has %d routes such as `%s`, but there is no %s: take a number that nobody else uses,"
-                " or say force if these routes may go"
-                % (self.protocol, len(removed), describe(removed[0]), self.state_file)
-            ]
-        sizes = (
-            (family, *(len(_of_family(family, some)) for some in (actual.routes.values(), routes.values(), removed)))
-            for family in (4, 6)
-        )
-        return [text for text in (self._too_many(*size) for size in sizes) if text]
-
-    def _too_many(self, family, total, wanted, removed):
-        """Return why not *removed* of the node's *total* routes of one *family* may go at once, or None.
-
-        An inventory that has lost one family of its addresses is as wrong as one that has lost its nodes.
-        """
-        params = self.module.params
-        if removed and not wanted and total > 1:
-            text = "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go"
-            return None if params["allow_empty"] else text % (family, total)
-        most = max(FREE_TO_PRUNE, total * params["max_prune"] // 100)
-        if wanted and removed > most:
-            text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): say force if"
-            return text % (removed, total, family, most, params["max_prune"]) + " they may"
-        return None
 
     def _text(self, routes):
         """Return the text of the state file: lines for ``ip -force -batch``, which adds what is missing."""

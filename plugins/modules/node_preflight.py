@@ -16,6 +16,8 @@ description:
     not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
     from, pods that are attached in a pod CIDR which is no longer the node's, and commands that are missing.
+  - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
+    away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
@@ -46,6 +48,22 @@ options:
     description: The number of the routing table.
     type: int
     default: 254
+  state_file:
+    description: The file that holds the routes, as in M(humanz.cni.node_routes).
+    type: path
+    default: /etc/humanz-cni/routes
+  force:
+    description: Whether any number of routes may be removed, as in M(humanz.cni.node_routes).
+    type: bool
+    default: false
+  allow_empty:
+    description: Whether all routes of an address family may be removed, as in M(humanz.cni.node_routes).
+    type: bool
+    default: false
+  max_prune:
+    description: The percentage of the routes that may be removed, as in M(humanz.cni.node_routes).
+    type: int
+    default: 50
   bridge:
     description: The pods' bridge. Routes on it are ours.
     type: str
@@ -151,6 +169,10 @@ def main():
             "plan": {"type": "str"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
+            "state_file": {"type": "path", "default": "/etc/humanz-cni/routes"},
+            "force": {"type": "bool", "default": False},
+            "allow_empty": {"type": "bool", "default": False},
+            "max_prune": {"type": "int", "default": 50},
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "vxlan_device": {"type": "str", "default": ""},
             "vxlan_peers": texts,

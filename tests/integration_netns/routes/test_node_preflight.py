@@ -300,3 +300,46 @@ def test_the_vxlan_interface_of_an_earlier_run_is_not_in_the_way(
     found = problems(nested, pod_cidrs=["100.100.0.0/24", "fd01::/64"], node_ips=["200.0.0.10"], **options)
     assert (found == []) == ours
     assert ours or "overlaps the route `fd01::/128 dev humanz-vxlan0" in found[-1]
+
+
+def many(count: int) -> list[dict[str, str]]:
+    return [{"dst": f"100.100.{number}.0/24", "via": f"200.0.0.{number + 20}"} for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("gets", "options", "refusal"),
+    [
+        (5, {}, None),
+        (4, {}, "routes: 6 of the node's 10 of IPv4 would go, more than 5 (max_prune is 50 %): say force if they may"),
+        (4, {"max_prune": 60}, None),
+        (4, {"force": True}, None),
+        (0, {}, "routes: the list has none of IPv4, but the node has 10: say allow_empty if all of them may go"),
+        (0, {"allow_empty": True}, None),
+        (
+            4,
+            {"state_file": "/etc/humanz-cni/none"},
+            "protocol 217: has 6 routes such as `100.100.5.0/24 via 200.0.0.25 proto 217`, but there is no "
+            "/etc/humanz-cni/none: take a number that nobody else uses, or say force if these routes may go",
+        ),
+        (
+            4,
+            {"state_file": "/etc/passwd"},
+            "/etc/passwd was not written by this collection, as its first line does not start with "
+            "'# Managed by humanz.cni': move it away, or name another file",
+        ),
+    ],
+)
+def test_that_too_many_routes_would_go_is_found(
+    nested: Node, gets: int, options: dict[str, Any], refusal: str | None
+) -> None:
+    nested.module("node_routes", {"routes": many(10)})
+    expected = ["n1: " + refusal] if refusal else []
+    assert problems(nested, routes=many(gets), **options) == expected
+    refused = nested.module("node_routes", {"routes": many(gets), **options}, check=True).get("msg")
+    assert refused == refusal
+
+
+def test_a_plan_with_problems_says_nothing_of_routes_that_go(nested: Node) -> None:
+    nested.module("node_routes", {"routes": many(10)})
+    said = ["n2: pod_network_node_ip is not set: must be"]
+    assert problems(nested, routes=[], problems=said) == said
