@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from lan import IPV4, IPV6, source_seen
-from site_under_test import PAGE, Site, page_blocks, through
+from site_under_test import PAGE, ROOT, Site, page_blocks, through
 
 # As in Debian's examples for /etc/nftables.conf, with a policy, or a last rule, that drops.
 POLICY = """\
@@ -209,6 +209,9 @@ def test_the_other_iptables_drops(site: Site, backend: str, other: str) -> None:
     site.node.run(f"iptables-{other}", "-F", "HUMANZ-FORWARD")
     assert site.heal() == f"put back in table filter of iptables-{other}: chain HUMANZ-FORWARD\n"
     assert not site.converge()["changed"]
+    page = (ROOT / "docs" / "persistence.md").read_text(encoding="utf-8")
+    kept = site.node.run("find", "/etc/humanz-cni", "-type", "f").stdout.split()
+    assert [path for path in kept if f"`{path}`" not in page] == []
 
     assert site.remove()["changed"]
     assert [site.node.run(f"{command}-{other}", "-S").stdout for command in ("iptables", "ip6tables")] == saved
