@@ -21,6 +21,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 ALIAS = "humanz-cni"
 # Replayed by `ip -force -batch` and `bridge -force -batch`, one after the other.
 FILES = {"ip": "/etc/humanz-cni/vxlan", "bridge": "/etc/humanz-cni/vxlan-fdb"}
+ROUTES = "/etc/humanz-cni/routes"  # of node_routes, which also name the interface
 
 State = collections.namedtuple("State", "ip bridge files")
 State.__doc__ = """*ip* and *bridge* are the lines that make what there is; *files* maps a path to a text or None."""
@@ -176,10 +177,18 @@ class Vxlan(Resource):
         for command, lines in zip((self._ip, self._bridge), changes(actual, desired)):
             self._batch(command, lines)
 
-    def _batch(self, command, lines):
+    def undo(self, before):
+        """Undo the change, and put back the routes that the kernel has dropped with an interface."""
+        actual = self.read()
+        self.apply(actual, before)
+        dropped = {line.split()[2] for line in before.ip if line.startswith("link add ") and line not in actual.ip}
+        routes = (_owned.read(ROUTES) or "").splitlines() if dropped else []
+        self._batch(self._ip, [line for line in routes if dropped & set(line.split())], "-force")
+
+    def _batch(self, command, lines, *options):
         if not lines:
             return
-        code, _out, err = self._module.run_command([command, "-batch", "-"], data="\n".join(lines) + "\n")
+        code, _out, err = self._module.run_command([command, *options, "-batch", "-"], data="\n".join(lines) + "\n")
         if code:
             raise ConvergeError("%s -batch: %s" % (os.path.basename(command), " ".join(err.split())))
 

@@ -25,6 +25,10 @@ OPTIONS: dict[str, Any] = {
     "addresses": ["100.100.0.0", "fd01::"],
     "peers": PEERS,
 }
+TUNNELLED = [
+    {"dst": "100.100.1.0/24", "via": "200.0.1.10", "dev": "humanz-vxlan0"},
+    {"dst": "fd01:0:0:1::/64", "via": "fe80::d9:c8ff:fe00:10a", "dev": "humanz-vxlan0"},
+]
 
 
 @pytest.fixture
@@ -38,9 +42,17 @@ def converge(node: Node, *, check: bool = False, diff: bool = False, **options: 
     """Run the module with OPTIONS and *options*; it must succeed. The addresses are in use when it returns."""
     result = node.module("node_vxlan", {**OPTIONS, **options}, check=check, diff=diff)
     assert not result.get("failed"), result
-    while not check and "local fd01::" not in node.ip("-6 route show table local"):
-        time.sleep(0.05)  # the kernel gives the address its route later
+    if not check:
+        wait_for_the_address(node)
     return result
+
+
+def wait_for_the_address(node: Node) -> None:
+    """The kernel gives the address of IPv6 its route later."""
+    deadline = time.monotonic() + 10
+    while "local fd01::" not in node.ip("-6 route show table local"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def everything(node: Node) -> list[str]:
@@ -197,18 +209,35 @@ def test_what_is_refused_changes_nothing(nested: Node, command: str, options: di
 def test_routes_by_the_interface_are_made_told_apart_and_removed(nested: Node) -> None:
     """The same next hop may be reached by the interface, or directly once nodes share a network."""
     converge(nested)
-    tunnelled = [
-        {"dst": "100.100.1.0/24", "via": "200.0.1.10", "dev": "humanz-vxlan0"},
-        {"dst": "fd01:0:0:1::/64", "via": "fe80::d9:c8ff:fe00:10a", "dev": "humanz-vxlan0"},
-    ]
-    result = nested.module("node_routes", {"routes": tunnelled})
+    result = nested.module("node_routes", {"routes": TUNNELLED})
     assert result["added"] == [
         "100.100.1.0/24 via 200.0.1.10 dev humanz-vxlan0 onlink",
         "fd01:0:0:1::/64 via fe80::d9:c8ff:fe00:10a dev humanz-vxlan0 onlink metric 1024",
     ]
-    assert not nested.module("node_routes", {"routes": tunnelled})["changed"]
+    assert not nested.module("node_routes", {"routes": TUNNELLED})["changed"]
     assert "via 200.0.1.10 dev humanz-vxlan0" in nested.ip("route get 100.100.1.2")
     nested.ip("addr add 200.0.1.99/24 dev enp8s0")
     direct = [{"dst": "100.100.1.0/24", "via": "200.0.1.10"}]
     assert nested.module("node_routes", {"routes": direct})["replaced"] == ["100.100.1.0/24 via 200.0.1.10"]
     assert "via 200.0.1.10 dev enp8s0" in nested.ip("route get 100.100.1.2")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vni": 300},
+        {"vni": 300, "device": "other0"},
+        {"peers": [*PEERS, {"node_ip": "nowhere", "mac": "02:d9:c8:00:01:1e", "neighbours": ["200.0.1.30"]}]},
+    ],
+    ids=["made anew", "of another name", "that stays"],
+)
+def test_routes_by_an_interface_outlast_a_refused_change_of_it(nested: Node, change: dict[str, Any]) -> None:
+    converge(nested)
+    direct = {"dst": "100.100.9.0/24", "via": "200.0.0.20"}
+    assert len(nested.module("node_routes", {"routes": [*TUNNELLED, direct]})["added"]) == 3
+    nested.ip("link add vxlan9 type vxlan id 300 dstport 4789 local 200.0.0.10")
+    before = sorted(everything(nested))
+    result = nested.module("node_vxlan", {**OPTIONS, **change})
+    assert "everything is as it was before" in result["msg"]
+    wait_for_the_address(nested)
+    assert sorted(everything(nested)) == before
