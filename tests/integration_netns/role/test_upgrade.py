@@ -73,7 +73,8 @@ def in_pod(node: Node, script: str, *arguments: str) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two converged nodes with a pod each, and a third that cannot be reached."""
-    made = Cluster(tmp_path_factory.mktemp("cluster"), [4])
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    made.families = [4]
     try:
         made.playbook("site")
         made.further["n3"] = {
