@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives pod_bridge the node's pod CIDRs."""
+"""Gives pod_bridge the node's pod CIDRs, and the networks that they are parts of."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class ActionModule(NodeAction):
     module = "humanz.cni.pod_bridge"
 
     def from_plan(self, part, task_vars):
-        return {"pod_cidrs": part["pod_cidrs"]}
+        return {name: part[name] for name in ("pod_cidrs", "cluster_cidrs")}

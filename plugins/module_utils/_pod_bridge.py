@@ -22,12 +22,15 @@ SHOWN = 10
 
 
 class OldNetwork(Resource):
-    """The bridge's addresses outside the pod CIDRs, and our CNI configurations that hand such addresses out.
+    """The bridge's addresses in pod CIDRs that the node had, and our CNI configurations that hand such addresses out.
+
+    Such a pod CIDR is in one of these configurations, or a part of the cluster's networks. An address that somebody
+    else gave the bridge is in neither, and stays.
 
     The state is a dict of ``addresses``, such as 100.100.0.1/24, and ``files``, path to text; nothing is wanted of it.
     """
 
-    def __init__(self, run, bridge, pod_cidrs, name, conf_dir):
+    def __init__(self, run, bridge, pod_cidrs, cluster_cidrs, name, conf_dir):
         """Take *pod_cidrs*, canonical, which the node has from now on, and the CNI network's *name*.
 
         :param run: AnsibleModule.run_command; without it nothing can be applied.
@@ -35,6 +38,7 @@ class OldNetwork(Resource):
         self._run = run
         self._bridge = bridge
         self._pod_cidrs = [ipaddress.ip_network(cidr) for cidr in pod_cidrs]
+        self._cluster_cidrs = [ipaddress.ip_network(cidr) for cidr in cluster_cidrs]
         self._name = name
         self._conf_dir = conf_dir
         self._conf = _cni_conf.CniConf(conf_dir)
@@ -48,9 +52,12 @@ class OldNetwork(Resource):
             for one in found
             if one.device == self._bridge
         ]
+        texts = self._conf.read()
+        ours = [network for text in texts.values() for network in _subnets(text)]
+        old = [one for one in interfaces if self._is_old(one.network)]
         return {
-            "addresses": sorted(str(one) for one in interfaces if not one.is_link_local and self._is_old(one.network)),
-            "files": {path: text for path, text in self._conf.read().items() if any(map(self._is_old, _subnets(text)))},
+            "addresses": sorted(str(one) for one in old if one.network in ours or self._is_of_cluster(one.network)),
+            "files": {path: text for path, text in texts.items() if any(map(self._is_old, _subnets(text)))},
         }
 
     def desired(self, actual):
@@ -101,6 +108,9 @@ class OldNetwork(Resource):
 
     def _is_old(self, network):
         return network not in self._pod_cidrs
+
+    def _is_of_cluster(self, network):
+        return any(network.version == cidr.version and network.subnet_of(cidr) for cidr in self._cluster_cidrs)
 
     def _pods(self):
         """Return what tells of attached pods: the bridge's ports, and the addresses reserved outside the CIDRs."""

@@ -89,7 +89,8 @@ def refused(options):
     conf = _cni_conf.CniConf(options["conf_dir"], options["format"], "", options["foreign"] == "keep")
     found.append(_refusal(lambda: conf.desired(conf.read())))
     if pod_cidrs:
-        old = OldNetwork(None, **{option: options[option] for option in ("bridge", "pod_cidrs", "name", "conf_dir")})
+        names = ("bridge", "pod_cidrs", "cluster_cidrs", "name", "conf_dir")
+        old = OldNetwork(None, **{name: options[name] for name in names})
         found.append(_refusal(lambda: old.desired(old.read())))
     return [text for text in found if text]
 

@@ -30,6 +30,11 @@ options:
     type: list
     elements: str
     default: []
+  cluster_cidrs:
+    description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
+    type: list
+    elements: str
+    default: []
   node_ips:
     description: The addresses by which the other nodes reach this one.
     type: list
@@ -163,6 +168,7 @@ def main():
         argument_spec={
             "node": {"type": "str"},
             "pod_cidrs": texts,
+            "cluster_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,
             "problems": texts,

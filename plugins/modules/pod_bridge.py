@@ -21,6 +21,14 @@ options:
     description: The networks of this node's own pods, in CIDR notation. Needed, unless O(plan) is given.
     type: list
     elements: str
+  cluster_cidrs:
+    description:
+      - The networks that the cluster's pod CIDRs are parts of, in CIDR notation.
+      - What the bridge has of them is of a pod CIDR, also where no CNI configuration of this collection says so. No
+        other address of the bridge is ever taken off.
+    type: list
+    elements: str
+    default: []
   bridge:
     description: The pods' bridge, as in M(humanz.cni.cni_conf).
     type: str
@@ -92,7 +100,8 @@ def _old_network(module):
         raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
     bridge = _checks.device("bridge", params["bridge"])
     name = _checks.network_name("name", params["name"])
-    return OldNetwork(module.run_command, bridge, pod_cidrs, name, params["conf_dir"])
+    cluster_cidrs = _checks.networks("cluster_cidrs", params["cluster_cidrs"])
+    return OldNetwork(module.run_command, bridge, pod_cidrs, cluster_cidrs, name, params["conf_dir"])
 
 
 def main():
@@ -100,6 +109,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "pod_cidrs": {"type": "list", "elements": "str"},
+            "cluster_cidrs": {"type": "list", "elements": "str", "default": []},
             "plan": {"type": "str"},
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "name": {"type": "str", "default": "humanz-cni"},

@@ -117,14 +117,34 @@ def test_a_family_may_be_added_under_running_pods_but_not_taken_away(nested: Nod
     nested.ip("link add humanz-cni0 type bridge")
     nested.ip("addr add 100.100.0.1/24 dev humanz-cni0")
     nested.ip("link add veth0 master humanz-cni0 type veth peer name other")
-    both = ["100.100.0.0/24", "fd00:100::/64"]
-    assert nested.module("pod_bridge", {"pod_cidrs": both})["changed"] is False
+    both, clusters = ["100.100.0.0/24", "fd00:100::/64"], ["100.100.0.0/16", "fd00:100::/56"]
+    assert nested.module("pod_bridge", {"pod_cidrs": both, "cluster_cidrs": clusters})["changed"] is False
     nested.ip("addr add fd00:100::1/64 dev humanz-cni0 nodad")
-    result = nested.module("pod_bridge", {"pod_cidrs": both[:1]})
+    result = nested.module("pod_bridge", {"pod_cidrs": both[:1], "cluster_cidrs": clusters})
     assert "pods of this node are in fd00:100::/64 (veth0)" in result["msg"]
     nested.ip("link del veth0")
-    assert nested.module("pod_bridge", {"pod_cidrs": both[:1]})["addresses"] == ["fd00:100::1/64"]
+    result = nested.module("pod_bridge", {"pod_cidrs": both[:1], "cluster_cidrs": clusters})
+    assert result["addresses"] == ["fd00:100::1/64"]
     assert "fd00:100::1" not in nested.ip("address show dev humanz-cni0")
+
+
+def test_addresses_that_somebody_else_gave_the_bridge_stay(cluster: Cluster) -> None:
+    extra = ["192.0.2.1/24", "198.51.100.7/32", "2001:db8::1/64"]
+    for address in extra:
+        cluster.node.ip(f"addr add {address} dev humanz-cni0")
+    # Pods are no reason to refuse: what they are in has not changed.
+    assert not cluster.finish()
+    cluster.call("DEL")
+    cluster.playbook.variables["pod_network_cluster_cidr"] = "100.101.0.0/16"
+    for number, variables in enumerate(cluster.nodes.values()):
+        variables["pod_network_pod_cidr"] = f"100.101.{number}.0/24"
+    cluster.playbook.variables["pod_network_force_prune"] = True
+    assert cluster.finish()
+    shown = cluster.node.ip("address show dev humanz-cni0")
+    assert all(address in shown for address in extra)
+    # Nor is it the cluster's any more, but the configuration said that it was this node's.
+    assert "100.100.0.1/24" not in shown
+    assert not cluster.finish()
 
 
 def test_a_half_done_change_is_undone(nested: Node) -> None:
@@ -138,6 +158,7 @@ def test_a_half_done_change_is_undone(nested: Node) -> None:
     script += 'exec /usr/sbin/ip "$@"\n'
     nested.run("sh", "-c", "cat > /usr/local/bin/ip; chmod 755 /usr/local/bin/ip", input=script)
     path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    result = nested.module("pod_bridge", {"pod_cidrs": ["100.100.0.0/24"]}, path=path)
+    arguments = {"pod_cidrs": ["100.100.0.0/24"], "cluster_cidrs": ["100.100.0.0/16"]}
+    result = nested.module("pod_bridge", arguments, path=path)
     assert result["msg"].endswith("Address not found.: everything is as it was before this task")
     assert "100.100.5.1/24" in nested.ip("address show dev humanz-cni0")

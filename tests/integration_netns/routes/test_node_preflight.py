@@ -15,6 +15,7 @@ from node import Node
 PART = {
     "node": "n1",
     "pod_cidrs": ["100.100.0.0/24"],
+    "cluster_cidrs": ["100.100.0.0/16", "fd00:100::/56"],
     "node_ips": ["200.0.0.10"],
     "routes": [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],
 }
@@ -250,6 +251,8 @@ def test_a_configuration_that_would_be_loaded_instead_is_found(nested: Node) -> 
 def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type bridge")
     nested.ip("addr add 100.100.5.1/24 dev humanz-cni0")
+    nested.ip("addr add 169.254.20.10/32 dev humanz-cni0")
+    nested.ip("addr add 192.0.2.1/24 dev humanz-cni0")
     assert problems(nested) == []
     nested.ip("link add veth0 master humanz-cni0 type veth peer name pod0")
     assert problems(nested) == [
