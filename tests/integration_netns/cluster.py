@@ -56,7 +56,7 @@ class Cluster:
         for number, node in enumerate(self.nodes.values(), 1):
             node.ip(f"addr add 200.0.0.{number}0/24 dev enp8s0")
             node.ip(f"addr add fd00:200::{number}0/64 dev enp8s0")
-        self.further: dict[str, dict[str, Any]] = {}  # hosts of the inventory, beside the nodes
+        self.further: dict[str, dict[str, Any]] = {}  # hosts of the inventory, beside the nodes or instead of them
         (directory / "ansible_collections" / "humanz").mkdir(parents=True)
         self.use(ROOT)
 
@@ -102,7 +102,8 @@ class Cluster:
             "pod_network_" + name: [CLUSTER[one][name] for one in self.families] for name in CLUSTER[4]
         }
         variables.update(ansible_connection="local", pod_network_persistence=False)  # systemd does not run there
-        return {"k8s_cluster": {"hosts": {**hosts, **self.further}, "vars": variables}}
+        in_order = dict(sorted({**hosts, **self.further}.items()))
+        return {"k8s_cluster": {"hosts": in_order, "vars": variables}}
 
     def playbook(self, name: str, status: int = 0, **variables: Any) -> str:
         """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""upgrade.yml: a newer plugin while pods keep talking, a node that cannot be reached, and a batch that fails."""
+"""upgrade.yml: a newer plugin while pods keep talking, nodes that cannot be reached, and a batch that fails."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster import ROOT, Cluster
@@ -19,6 +20,12 @@ from node import Node
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 LIBRARIES = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'"
 LAUNCHER = "grep '^library = ' /opt/cni/bin/humanz-cni"
+SYSCTLS = "/etc/sysctl.d/99-humanz-cni.conf"
+# Variables of a node that cannot be reached.
+OFF = {
+    "ansible_connection": "ssh",
+    "ansible_ssh_executable": "/bin/false",
+}
 SERVER = """
 import socket
 with socket.create_server(("", 9000)) as listener:
@@ -77,15 +84,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made.families = [4]
     try:
         made.playbook("site")
-        made.further["n3"] = {
-            "ansible_connection": "ssh",
-            "ansible_ssh_executable": "/bin/false",
-            "pod_network_pod_cidr": "100.100.2.0/24",
-            "pod_network_node_ip": "200.0.0.30",
-        }
+        made.further["n3"] = {**OFF, "pod_network_pod_cidr": "100.100.2.0/24", "pod_network_node_ip": "200.0.0.30"}
         yield made
     finally:
         made.close()
+
+
+def soon_lost(cluster: Cluster) -> dict[str, Any]:
+    """The node n1, which cannot be reached any more once its first file was written."""
+    node = cluster.nodes["n1"]
+    node.run("rm", SYSCTLS)
+    return {
+        **OFF,
+        "ansible_connection": f"{{{{ 'ssh' if '/proc/{node.pid}/root{SYSCTLS}' is exists else 'local' }}}}",
+        "ansible_python_interpreter": str(cluster.directory / "python-n1"),
+        "pod_network_pod_cidr": "100.100.0.0/24",
+        "pod_network_node_ip": "200.0.0.10",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +136,26 @@ def test_pods_keep_their_connections_and_a_node_that_is_off_stops_nobody(cluster
         assert len(node.run("sh", "-c", LIBRARIES).stdout.split()) == 2
     assert "Left out, as they failed or could not be reached: n3. Run this again for them: --limit n3" in output
     assert "every failed check is to or from n3" in output
+
+
+def test_a_batch_that_loses_a_node_ends_the_upgrade(cluster: Cluster) -> None:
+    """The first batch is n1 and n2, the next n3."""
+    cluster.further["n1"] = soon_lost(cluster)
+    output = cluster.playbook("upgrade", status=2, pod_network_serial=[2, 1])
+    assert output.count("PLAY [Upgrade the pod network, ") == 1
+    assert "n1 has no probe pod" in output
+    assert "PLAY [Verify the pod network]" not in output
+
+
+def test_a_batch_that_loses_all_it_has_ends_the_upgrade(cluster: Cluster) -> None:
+    """The first batch is n1 and a node that was off before."""
+    off = {**OFF, "pod_network_pod_cidr": "100.100.3.0/24", "pod_network_node_ip": "200.0.0.40"}
+    cluster.further.update({"n1": soon_lost(cluster), "n1-off": off})
+    conf = cluster.nodes["n2"].run("cat", CONF).stdout
+    output = cluster.playbook("upgrade", status=2, pod_network_serial=[2, 1], pod_network_mtu=1400)
+    assert "Lost during the upgrade: n1. No further node is changed." in output
+    assert cluster.nodes["n2"].run("cat", CONF).stdout == conf
+    assert "PLAY [Verify the pod network]" not in output
 
 
 def test_a_batch_that_fails_ends_the_upgrade(cluster: Cluster) -> None:
