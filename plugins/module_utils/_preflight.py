@@ -18,6 +18,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
     _cni_conf,
     _forwarding,
+    _iptables,
     _kept_ways,
     _owned,
     _routes,
@@ -25,19 +26,19 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _vxlan,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._firewalld import Firewalld
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
 from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
 
-COMMANDS = {4: ("iptables", "iptables-restore"), 6: ("ip6tables", "ip6tables-restore")}
 OLDEST_PYTHON = (3, 8)
 
 Part = collections.namedtuple(
     "Part",
     "pod_cidrs node_ips routes problems protocol table bridge vxlan_device vxlan_peers"
-    " state_file force allow_empty max_prune",
+    " state_file force allow_empty max_prune backend",
 )
-Part.__doc__ = """A node's part of the plan: lists of texts, *routes* as of node_routes; what is ours on the node; and
-node_routes' options for routes that are to go."""
+Part.__doc__ = """A node's part of the plan: lists of texts, *routes* as of node_routes; what is ours on the node;
+node_routes' options for routes that are to go; and pod_firewall's *backend*."""
 
 
 def findings(part, find_command):
@@ -48,7 +49,7 @@ def findings(part, find_command):
     """
     wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
     own = _forwarding.families_of(part.pod_cidrs)
-    found += _python() + _commands(find_command, own, part.vxlan_peers)
+    found += _python() + _commands(find_command, own, part)
     found += _without_ipv6(part) if 6 in own else []
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
@@ -73,8 +74,12 @@ def findings(part, find_command):
     )
 
 
-def refused(options):
-    """Return what the modules that follow would refuse of *options*, the module's, a text each."""
+def refused(options, run, find_command):
+    """Return what the modules that follow would refuse of *options*, the module's, a text each.
+
+    :param run: AnsibleModule.run_command.
+    :param find_command: as of :func:`findings`.
+    """
     pod_cidrs = options["pod_cidrs"]
     checks = [
         (_checks.device, "bridge", options["bridge"]),
@@ -92,6 +97,9 @@ def refused(options):
         names = ("bridge", "pod_cidrs", "cluster_cidrs", "name", "conf_dir")
         old = OldNetwork(None, **{name: options[name] for name in names})
         found.append(_refusal(lambda: old.desired(old.read())))
+    firewalld = find_command("firewall-cmd")
+    if firewalld:
+        found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
     return [text for text in found if text]
 
 
@@ -110,12 +118,17 @@ def _python():
     return ["Python %s: is too old: 3.8 or later is needed" % sys.version.split()[0]]
 
 
-def _commands(find_command, families, vxlan_peers):
+def _commands(find_command, families, part):
     packages = {"ip": "iproute2"}
-    if vxlan_peers:
+    if part.vxlan_peers:
         packages["bridge"] = "iproute2"
-    if not find_command("nft"):
-        packages.update((name, "iptables, or nftables") for family in families for name in COMMANDS[family])
+    if part.backend not in _iptables.SUFFIXES:
+        packages["nft"] = "nftables, or name another pod_network_firewall_backend"
+    elif part.backend != "auto" or not find_command("nft"):
+        remedy = "nftables" if part.backend == "auto" else "name another pod_network_firewall_backend"
+        for family in families:
+            name = _iptables.COMMANDS[family] + _iptables.SUFFIXES[part.backend]
+            packages.update(dict.fromkeys((name, name + "-restore"), "iptables, or " + remedy))
     return [
         "command %s: is not on this node: install its package, %s" % (name, package)
         for name, package in sorted(packages.items())

@@ -15,7 +15,8 @@ description:
   - Finds a node IP that is on no interface or that another machine has as well, IPv6 that is off, next hops that are
     not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
-    from, pods that are attached in a pod CIDR which is no longer the node's, and commands that are missing.
+    from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
+    firewalld without policies.
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
@@ -86,6 +87,11 @@ options:
     description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall).
     type: str
     default: ""
+  backend:
+    description: What makes the rules, as in M(humanz.cni.pod_firewall). Its commands must be on the node.
+    type: str
+    choices: [auto, nft, legacy, nftables]
+    default: auto
   name:
     description: The CNI network's name, as in M(humanz.cni.cni_conf).
     type: str
@@ -183,6 +189,7 @@ def main():
             "vxlan_device": {"type": "str", "default": ""},
             "vxlan_peers": texts,
             "uplink": {"type": "str", "default": ""},
+            "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
@@ -198,7 +205,7 @@ def main():
         found = findings(part, module.get_bin_path)
     except ConvergeError as exc:
         found = str(exc).splitlines()
-    found += refused(module.params)
+    found += refused(module.params, module.run_command, module.get_bin_path)
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:

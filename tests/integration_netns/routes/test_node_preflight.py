@@ -116,6 +116,37 @@ def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
     assert problems(nested, path="/usr/bin:/usr/local/bin") == []
 
 
+@pytest.mark.parametrize(
+    ("backend", "present", "missing"),
+    [
+        ("auto", ["nft"], []),
+        ("auto", ["iptables", "iptables-restore"], []),
+        ("nft", ["nft", "iptables", "iptables-restore"], ["iptables-nft", "iptables-nft-restore"]),
+        ("legacy", ["nft", "iptables-legacy"], ["iptables-legacy-restore"]),
+        ("legacy", ["iptables-legacy", "iptables-legacy-restore"], []),
+        ("nftables", ["iptables", "iptables-restore"], ["nft"]),
+        ("nftables", ["nft"], []),
+    ],
+)
+def test_the_commands_of_a_backend_are_looked_for(
+    nested: Node, backend: str, present: list[str], missing: list[str]
+) -> None:
+    nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
+    for name in present:
+        nested.run("sh", "-c", f"echo > /usr/local/bin/{name}; chmod +x /usr/local/bin/{name}")
+    found = problems(nested, path="/usr/bin:/usr/local/bin", backend=backend)
+    assert [line.split(": ")[1] for line in found] == ["command " + name for name in missing]
+    assert all(line.endswith("or name another pod_network_firewall_backend") for line in found)
+
+
+def test_a_firewalld_without_policies_is_found(nested: Node) -> None:
+    """Of firewalld 0.8 only the answer is there: its command does not know the option."""
+    script = "#!/bin/sh\necho unrecognized arguments: --policy >&2\nexit 2\n"
+    nested.run("sh", "-c", "cat > /usr/local/bin/firewall-cmd; chmod 755 /usr/local/bin/firewall-cmd", input=script)
+    (found,) = problems(nested, path="/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert found.startswith("n1: firewalld on this node is older than 0.9 and has no policies")
+
+
 DUAL = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
     "node_ips": ["200.0.0.10", "fd00:200::10"],
