@@ -13,10 +13,10 @@ from runtime import Outcome, Runtime, nested
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 
 
-def check(runtime: Runtime, previous: dict[str, Any], conf: dict[str, Any] = CONF) -> Outcome:
+def check(runtime: Runtime, previous: dict[str, Any], conf: dict[str, Any] | None = None) -> Outcome:
     """Carry out a CHECK and make sure that it changes nothing."""
     before = runtime.state()
-    outcome = runtime.call("CHECK", {**conf, "prevResult": previous})
+    outcome = runtime.call("CHECK", {**(conf or CONF), "prevResult": previous})
     assert runtime.state() == before
     return outcome
 
