@@ -41,16 +41,8 @@ options:
     description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
     type: path
     default: /etc/cni/net.d
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    support: full
-    platforms: linux
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - humanz.cni._attributes
   - humanz.cni._plan
   - humanz.cni._pyroute2
 seealso:
