@@ -20,6 +20,8 @@ description:
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
+  - Finds that the containerd of k3s, as configured in C(/var/lib/rancher/k3s), looks for CNI plugins or configurations
+    elsewhere, or lacks the plugin C(loopback).
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:
@@ -104,6 +106,10 @@ options:
     description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
     type: path
     default: /etc/cni/net.d
+  cni_bin_dir:
+    description: The directory of CNI plugins, as in M(humanz.cni.cni_plugin).
+    type: path
+    default: /opt/cni/bin
   format:
     description: The configuration's format, as in M(humanz.cni.cni_conf).
     type: str
@@ -193,6 +199,7 @@ def main():
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
         },

@@ -377,3 +377,16 @@ def test_a_plan_with_problems_says_nothing_of_routes_that_go(nested: Node) -> No
     nested.module("node_routes", {"routes": many(10)})
     said = ["n2: pod_network_node_ip is not set: must be"]
     assert problems(nested, routes=[], problems=said) == said
+
+
+def test_a_k3s_that_runs_flannel_looks_elsewhere(nested: Node) -> None:
+    cni = "[plugins.cri.cni]\nbin_dir = '/var/lib/rancher/k3s/data/cni'\nconf_dir = '/k3s/net.d'\n"
+    directory = "/var/lib/rancher/k3s/agent/etc/containerd"
+    nested.run("sh", "-c", 'mkdir -p %s; echo "$1" > %s/config.toml' % (directory, directory), "sh", cni)
+    remedy = "must be that, or k3s be started with flannel-backend: none, which makes it look in "
+    assert problems(nested) == [
+        "n1: pod_network_cni_conf_dir /etc/cni/net.d: k3s looks in /k3s/net.d: %s/etc/cni/net.d" % remedy,
+        "n1: pod_network_cni_bin_dir /opt/cni/bin: k3s looks in /var/lib/rancher/k3s/data/cni: %s/opt/cni/bin" % remedy,
+    ]
+    nested.run("sh", "-c", "mkdir -p /var/lib/rancher/k3s/data/cni; touch /var/lib/rancher/k3s/data/cni/loopback")
+    assert problems(nested, conf_dir="/k3s/net.d", cni_bin_dir="/var/lib/rancher/k3s/data/cni") == []
