@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_rules
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_tables
+from ansible_collections.humanz.cni.plugins.module_utils._iptables import COMMANDS
+from ansible_collections.humanz.cni.plugins.module_utils._nft_rules import PROTOCOLS
 
 FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
-SAVE = {4: "iptables-save", 6: "ip6tables-save"}
-LEGACY_SAVE = {4: "iptables-legacy-save", 6: "ip6tables-legacy-save"}
 
 
 class Tables:
@@ -28,7 +28,8 @@ class Tables:
         self._run = run
         self._routes = {}
         self._rules = {}
-        self._hooks = None
+        self._by_nft = set()  # the tools that show tables of nf_tables
+        self._nft = _nft_tables.NftTables(run)
 
     def examine(self, source, destination, port):
         """Return what the tables say about a TCP connection from *source* to *port* of *destination*.
@@ -36,8 +37,7 @@ class Tables:
         ``route`` and ``back`` are the routes to the destination and back to the source, see :meth:`route_to`;
         ``forwarding`` whether the kernel forwards at all; ``drop`` the rule that drops the packet or its answer, or
         None; ``nat`` the rule that translates its source, or None; ``undecided`` rules that a reader of tables cannot
-        decide on; ``drop_hooks`` nftables base chains, other than iptables' own, whose policy drops what is forwarded
-        and that have no rule of ours.
+        decide on.
         """
         family = 6 if ":" in destination else 4
         route, back = self.route_to(destination), self.route_to(source)
@@ -54,7 +54,6 @@ class Tables:
             "drop": drop,
             "nat": self._nat(family, there),
             "undecided": undecided[:10],
-            "drop_hooks": self._drop_hooks(),
         }
 
     def route_to(self, address):
@@ -84,11 +83,9 @@ class Tables:
     def _drop(self, family, local, there, again):
         """Return the first rule that drops the packet or its answer, as a dict or None, and the undecided rules."""
         undecided = []
-        for tool, tables in self._all_rules(family):
-            chains = tables.get("filter", {})
-            for packet, outward in ((there, local["out"]), (again, not local["out"])):
-                chain = ("OUTPUT" if outward else "INPUT") if local["there"] else "FORWARD"
-                decision = _netfilter.decide(chains, chain, packet)
+        for packet, outward in ((there, local["out"]), (again, not local["out"])):
+            chain = ("OUTPUT" if outward else "INPUT") if local["there"] else "FORWARD"
+            for tool, decision in self._decisions(family, "filter", chain, packet):
                 undecided.extend(rule for rule in decision.undecided if rule not in undecided)
                 if decision.verdict in ("DROP", "REJECT"):
                     return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
@@ -96,11 +93,20 @@ class Tables:
 
     def _nat(self, family, packet):
         """Return the rule that translates the source of *packet*, as a dict or None."""
-        for tool, tables in self._all_rules(family):
-            decision = _netfilter.decide(tables.get("nat", {}), "POSTROUTING", packet)
+        for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet):
             if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
                 return {"tool": tool, "rule": decision.rule}
         return None
+
+    def _decisions(self, family, table, chain, packet):
+        """Yield each tool that has a say, and its Decision on *packet*: by iptables, then what only nft shows."""
+        shown = set()
+        for tool, tables in self._all_rules(family):
+            yield tool, _netfilter.decide(tables.get(table, {}), chain, packet)
+            if tool in self._by_nft:
+                shown |= {(PROTOCOLS[family], table, name) for name in tables.get(table, {})}
+        for decision in self._nft.decisions(table, chain.lower(), packet, shown):
+            yield "nft", decision
 
     def _all_rules(self, family):
         if family not in self._rules:
@@ -108,36 +114,21 @@ class Tables:
         return self._rules[family]
 
     def _read_rules(self, family):
-        tools = [SAVE[family]]
-        status, version, _error = self._run(["iptables", "--version"])
-        if status == 0 and "nf_tables" in version and _files.read_text(LEGACY_TABLES[family]):
-            tools.append(LEGACY_SAVE[family])  # both are in the packets' way
+        """Yield the node's iptables and the other one, if its tables are there: both are in the packets' way."""
+        command = COMMANDS[family]
+        status, version, _error = self._run([command, "--version"])
+        tools = [command]
+        if status == 0 and "nf_tables" not in version:
+            tools.append(command + "-nft")
+        elif _files.read_text(LEGACY_TABLES[family]):
+            tools.append(command + "-legacy")
         for tool in tools:
-            status, output, _error = self._run([tool])
+            status, output, _error = self._run([tool + "-save"])
             if status == 0:
-                yield tool.replace("-save", ""), _netfilter.parse(output)
-
-    def _drop_hooks(self):
-        if self._hooks is None:
-            status, output, _error = self._run(["nft", "-j", "list", "chains"])
-            chains = json.loads(output).get("nftables", []) if status == 0 and output.strip() else []
-            names = [
-                "%(family)s %(table)s %(name)s" % chain["chain"]
-                for chain in chains
-                if _drops_forwarded(chain.get("chain", {}))
-            ]
-            self._hooks = sorted(name for name in names if not self._lets_pods_pass(name))
-        return self._hooks
-
-    def _lets_pods_pass(self, chain):
-        return _nft_rules.OURS in self._run(["nft", "list", "chain", *chain.split()])[1]
+                yield tool, _netfilter.parse(output)
+                if tool.endswith("-nft") or tool == command and "nf_tables" in version:
+                    self._by_nft.add(tool)
 
 
 def _device(route):
     return route.get("dev", "")
-
-
-def _drops_forwarded(chain):
-    """Return whether *chain* has a dropping policy on the forward hook and is not one that iptables shows."""
-    shown = chain.get("table") == "filter" and chain.get("name") == "FORWARD" and chain.get("family") in ("ip", "ip6")
-    return chain.get("hook") == "forward" and chain.get("policy") == "drop" and not shown

@@ -13,7 +13,13 @@ import ipaddress
 import json
 import os
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _executable, _files, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _cni_install,
+    _executable,
+    _files,
+    _nft_tables,
+    _runtime,
+)
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
 REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
@@ -89,14 +95,17 @@ def routes(run, protocol):
 
 
 def rules(run, chains):
-    """Return the rules in and into *chains*, with their counters, by the tool that shows them."""
+    """Return our rules by the tool that shows them: those in and into *chains* of iptables, with their counters, and
+    those of nft.
+    """
     found = {}
     for tool in ("iptables-save", "ip6tables-save"):
         status, output, _error = run([tool, "-c"])
         lines = [line for line in output.splitlines() if any(word in chains for word in line.replace(":", "").split())]
         if status == 0 and lines:
             found[tool] = lines
-    return found
+    by_nft = _nft_tables.own_rules(run)
+    return dict(found, nft=by_nft) if by_nft else found
 
 
 def bridge(run, name):

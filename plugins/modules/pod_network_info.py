@@ -78,7 +78,7 @@ attributes:
     platforms: linux
 requirements:
   - iproute2 on the node
-  - iptables on the node, for rules
+  - iptables or nftables on the node, for rules
 seealso:
   - module: humanz.cni.pod_probe
   - module: humanz.cni.pod_reachability
@@ -133,10 +133,13 @@ route_lines:
   elements: str
   sample: ["100.100.1.0/24 via 200.0.0.20 dev enp8s0"]
 rules:
-  description: The rules in and into O(chains) with their counters, by the tool that shows them.
+  description: >-
+    The pod network's rules by the tool that shows them: those in and into O(chains) with their counters, and under
+    C(nft) those in the table C(inet humanz-cni) and in other chains of nftables, in its own syntax.
   returned: without O(paths)
   type: dict
-  sample: {"iptables-save": [":HUMANZ-FORWARD - [0:0]", "[12:720] -A FORWARD -j HUMANZ-FORWARD"]}
+  sample: {"iptables-save": [":HUMANZ-FORWARD - [0:0]", "[12:720] -A FORWARD -j HUMANZ-FORWARD"],
+           "nft": ["insert rule inet filter forward iifname \"humanz-cni0\" ip saddr 100.100.0.0/24 accept"]}
 bridge:
   description: The bridge, or null if there is none.
   returned: without O(paths)
@@ -168,9 +171,8 @@ paths:
   description: >-
     What the tables say about each of O(paths). RV(ignore:route) leads to the destination and RV(ignore:back) to the
     source, as the kernel looks them up; RV(ignore:forwarding) is whether it forwards at all; RV(ignore:drop) is the
-    rule that drops the connection or its answer, RV(ignore:nat) the one that translates its source;
-    RV(ignore:undecided) are rules that cannot be judged from outside, RV(ignore:drop_hooks) nftables chains with a
-    dropping policy.
+    rule that drops the connection or its answer, RV(ignore:nat) the one that translates its source, each with the
+    tool that shows it; RV(ignore:undecided) are rules that cannot be judged from outside.
   returned: with O(paths)
   type: list
   elements: dict
@@ -180,7 +182,7 @@ paths:
                  "protocol": "217", "neighbour": "REACHABLE"},
        "back": {"type": "unicast", "dst": "100.100.0.0/24", "dev": "humanz-cni0", "protocol": "kernel",
                 "neighbour": "REACHABLE"},
-       "forwarding": true, "drop": null, "nat": null, "undecided": [], "drop_hooks": []}
+       "forwarding": true, "drop": null, "nat": null, "undecided": []}
 """
 
 from ansible.module_utils.basic import AnsibleModule

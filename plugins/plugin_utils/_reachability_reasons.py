@@ -115,7 +115,7 @@ def _packet(drop):
 
 
 def _rule(found):
-    return "%s%s (%s)" % ("the rule " if found["rule"].startswith("-A") else "", found["rule"], found["tool"])
+    return "%s%s (%s)" % ("" if found["rule"].startswith("the policy ") else "the rule ", found["rule"], found["tool"])
 
 
 def _translated(failure, near, far):
@@ -150,12 +150,6 @@ def _unexplained(failure, near, far):
     if "ECONNREFUSED" in failure["what"]:
         return "the routes and rules let it pass, but nothing listens at %s any more" % failure["address"]
     ends = failure["from"] if far is None else "%s and %s" % (failure["from"], failure["to"])
-    hints = sorted(set(near["drop_hooks"] + (far or near)["drop_hooks"]))
-    if hints:
-        return "the routes and iptables rules of %s let it pass; these nftables chains drop by policy: %s" % (
-            ends,
-            ", ".join(hints),
-        )
     unsure = near["undecided"] + (far or near)["undecided"]
     if unsure:
         return "the routes of %s are right; this rule, which tables do not decide, may drop it: %s" % (ends, unsure[0])

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fleet import Fleet
+from fleet import Fleet, by_iptables
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     """Three nodes on which all is well."""
-    made = Fleet()
+    made = Fleet(by_iptables)
     yield made
     made.close()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,23 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
 FILES = Path(__file__).resolve().parents[3] / "files" / "humanz_cni"
 CLUSTER_CIDR = "100.100.0.0/16"
 OUTSIDE = "192.168.122.1"
+GUARD = """\
+table inet guard {
+    chain way {
+        type filter hook forward priority 10; policy drop;
+        ct state established,related accept
+    }
+}
+"""
 
 
 class Fleet:
-    """The nodes by name, and what verify does with them, module by module."""
+    """The nodes by name, and what verify does with them, module by module.
 
-    def __init__(self) -> None:
+    :param rules: gives a node, whose pods have addresses of a CIDR, what there is to be of rules.
+    """
+
+    def __init__(self, rules: Callable[[Node, str], None]) -> None:
         self.switch = Node()
         self.switch.ip("link add lan type bridge")
         self.switch.ip("link set lan up")
@@ -38,7 +50,9 @@ class Fleet:
         self.nodes = {f"node-{number}": Node() for number in (1, 2, 3)}
         for number, node in enumerate(self.nodes.values(), 1):
             self._wire(node, number)
-            self._converge(node, number)
+            pod_cidr = f"100.100.{number - 1}.0/24"
+            self._converge(node, number, pod_cidr)
+            rules(node, pod_cidr)
 
     def _wire(self, node: Node, number: int) -> None:
         node.wire("enp8s0", self.switch, f"port{number}")
@@ -49,8 +63,7 @@ class Fleet:
         node.ip(f"addr add 192.168.122.1{number}/24 dev enp1s0")
         node.ip(f"route add default via {OUTSIDE}")
 
-    def _converge(self, node: Node, number: int) -> None:
-        pod_cidr = f"100.100.{number - 1}.0/24"
+    def _converge(self, node: Node, number: int, pod_cidr: str) -> None:
         installed = node.module("cni_plugin", {"source": pack(FILES)})
         assert not installed.get("failed"), installed
         node.run("rm", "-rf", "/etc/cni/net.d")
@@ -59,18 +72,6 @@ class Fleet:
         for other in {1, 2, 3} - {number}:
             node.ip(f"route add 100.100.{other - 1}.0/24 via 200.0.0.{other}0 proto 217")
         node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        for rule in (
-            "-P FORWARD DROP",
-            "-N HUMANZ-FORWARD",
-            "-A FORWARD -j HUMANZ-FORWARD",
-            f"-A HUMANZ-FORWARD -s {CLUSTER_CIDR} -j ACCEPT",
-            f"-A HUMANZ-FORWARD -d {CLUSTER_CIDR} -j ACCEPT",
-            "-t nat -N HUMANZ-POSTROUTING",
-            "-t nat -A POSTROUTING -j HUMANZ-POSTROUTING",
-            f"-t nat -A HUMANZ-POSTROUTING -s {pod_cidr} -d {CLUSTER_CIDR} -j RETURN",
-            f"-t nat -A HUMANZ-POSTROUTING -s {pod_cidr} -j MASQUERADE",
-        ):
-            node.run("iptables", "-w", *rule.split())
 
     @staticmethod
     def plugin_conf(pod_cidr: str) -> dict[str, Any]:
@@ -126,6 +127,33 @@ class Fleet:
             }
             failure["reasons"] = _reachability_reasons.explain(cluster, failure, evidence)
         return failures
+
+
+def by_iptables(node: Node, pod_cidr: str) -> None:
+    """Rules in iptables, whose FORWARD drops what no rule accepts."""
+    for rule in (
+        "-P FORWARD DROP",
+        "-N HUMANZ-FORWARD",
+        "-A FORWARD -j HUMANZ-FORWARD",
+        f"-A HUMANZ-FORWARD -s {CLUSTER_CIDR} -j ACCEPT",
+        f"-A HUMANZ-FORWARD -d {CLUSTER_CIDR} -j ACCEPT",
+        "-t nat -N HUMANZ-POSTROUTING",
+        "-t nat -A POSTROUTING -j HUMANZ-POSTROUTING",
+        f"-t nat -A HUMANZ-POSTROUTING -s {pod_cidr} -d {CLUSTER_CIDR} -j RETURN",
+        f"-t nat -A HUMANZ-POSTROUTING -s {pod_cidr} -j MASQUERADE",
+    ):
+        node.run("iptables", "-w", *rule.split())
+
+
+def by_nft(node: Node, pod_cidr: str) -> None:
+    """Rules in nf_tables on a node that has no iptables, where an administrator's chain drops what no rule accepts."""
+    commands = " ".join(f"/usr/sbin/{name}" for name in ("nft", "sysctl"))
+    hide = f"mkdir /run/sbin; cp {commands} /run/sbin; mount --bind /run/sbin /usr/sbin"
+    node.run("sh", "-ec", hide)
+    node.run("nft", "-f", "-", input=GUARD)
+    args = {"pod_cidrs": [pod_cidr], "non_masquerade_cidrs": [CLUSTER_CIDR, "200.0.0.0/24"]}
+    done = node.module("pod_firewall", args)
+    assert done["backends"] == {"nft": "nftables"}, done
 
 
 def cluster_entry(result: dict[str, Any]) -> dict[str, Any]:

@@ -91,8 +91,7 @@ BREAKS = {
         "nft 'add table inet guard; add chain inet guard fw { type filter hook forward priority 10; policy drop; }'",
         "nft delete table inet guard",
         NODE_2_FORWARDS_NOTHING,
-        "the routes and iptables rules of node-1 and node-2 let it pass; these nftables chains drop by policy: inet "
-        "guard fw",
+        "node-2 drops it by the policy of inet guard fw, as no rule accepts it (nft)",
     ),
     "no forwarding": (
         "node-2",

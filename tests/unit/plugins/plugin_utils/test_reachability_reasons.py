@@ -42,7 +42,6 @@ def evidence(**changes: Any) -> dict[str, Any]:
         "drop": None,
         "nat": None,
         "undecided": [],
-        "drop_hooks": [],
         **changes,
     }
 
@@ -127,12 +126,18 @@ def test_the_answer_is_dropped() -> None:
     ]
 
 
+def test_the_rule_that_drops_is_named_whatever_tool_shows_it() -> None:
+    by_policy = {"tool": "nft", "rule": "the policy of inet guard fw, as no rule accepts it", "answer": False}
+    by_rule = {"tool": "nft", "rule": "ip saddr 100.0.0.0/8 drop in chain inet guard fw", "answer": False}
+    assert why(a=near(drop=by_rule), b=far(drop=by_policy)) == [
+        "a drops it by the rule ip saddr 100.0.0.0/8 drop in chain inet guard fw (nft)",
+        "b drops it by the policy of inet guard fw, as no rule accepts it (nft)",
+    ]
+
+
 def test_what_no_table_explains() -> None:
     right = "the routes and rules of a and b let it pass: look at what lies between (switch, security group, firewall)"
     assert why(a=near(), b=far()) == [right]
-    assert why(a=near(), b=far(drop_hooks=["inet guard fw"])) == [
-        "the routes and iptables rules of a and b let it pass; these nftables chains drop by policy: inet guard fw"
-    ]
     assert why(a=near(undecided=["-A FORWARD -m set --match-set x src -j DROP"]), b=far()) == [
         "the routes of a and b are right; this rule, which tables do not decide, may drop it: "
         "-A FORWARD -m set --match-set x src -j DROP"

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nf_tables does with a packet, and which rules in it are the pod network's. Reads only, by the node's ``nft``.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.humanz.cni.plugins.module_utils import _nft, _nft_rules, _nft_walk
+
+
+class NftTables:
+    """The node's tables, each read at most once and only if it is asked for.
+
+    :param run: runs a command, a list, and returns its status, output and error output.
+    """
+
+    def __init__(self, run):
+        self._run = run
+        self._nft = _nft.Nft(run, "nft")
+        self._chains = None
+        self._tables = {}
+        self._texts = {}
+
+    def decisions(self, kind, hook, packet, left_out):
+        """Yield the Decision, of _netfilter, of each base chain on *packet*, in the kernel's order.
+
+        Each names its rule in nft's syntax, and the chain that it stands in.
+
+        :param kind: filter or nat. *hook*: forward, input, output or postrouting.
+        :param left_out: (family, table, chain) of chains that another tool shows.
+        """
+        family = "ip6" if ":" in packet.destination else "ip"
+        for chain in self._base_chains():
+            key = (chain["family"], chain["table"], chain["name"])
+            asked = (chain.get("type"), chain["hook"]) == (kind, hook) and key[0] in (family, "inet")
+            if asked and key not in left_out:
+                yield self._decide(chain, packet)
+
+    def _decide(self, chain, packet):
+        table = self._table(chain["family"], chain["table"])
+        policy = chain.get("policy", "accept")
+        decision = _nft_walk.decide(table, chain["name"], policy, packet, self._text)
+        if decision.rule.startswith("the policy of its chain"):
+            name = "%(family)s %(table)s %(name)s" % chain
+            return decision._replace(rule=decision.rule.replace("its chain", name, 1))
+        return decision
+
+    def _base_chains(self):
+        if self._chains is None:
+            chains = [entry["chain"] for entry in self._listing("chains") if "chain" in entry]
+            self._chains = sorted((chain for chain in chains if "hook" in chain), key=lambda chain: chain["prio"])
+        return self._chains
+
+    def _table(self, family, name):
+        if (family, name) not in self._tables:
+            self._tables[family, name] = _nft_walk.parse(self._listing("table", family, name))
+        return self._tables[family, name]
+
+    def _listing(self, *what):
+        status, output, _error = self._run(["nft", "-j", "list", *what])
+        return json.loads(output).get("nftables", []) if status == 0 and output.strip() else []
+
+    def _text(self, rule):
+        """Return *rule* as nft writes it, with the chain that it stands in."""
+        chain = _nft.BaseChain(rule["family"], rule["table"], rule["chain"], "")
+        if chain not in self._texts:
+            self._texts[chain] = {found.handle: found.text for found in self._nft.rules(chain)}
+        text = self._texts[chain].get(rule["handle"], "handle %d" % rule["handle"])
+        return "%s in chain %s" % (text, " ".join(chain[:3]))
+
+
+def own_rules(run):
+    """Return our rules in our own table and in chains of others, each as the command to ``nft`` that would add it."""
+    nft = _nft.Nft(run, "nft")
+    lines, chain = [], ""
+    for line in nft.table(_nft_rules.FAMILY, _nft_rules.TABLE)[1:]:
+        if line.startswith("chain "):
+            chain = line.split()[1]
+        elif line != "}" and not line.startswith("type "):
+            lines.append("add rule %s %s %s %s" % (_nft_rules.FAMILY, _nft_rules.TABLE, chain, line))
+    for base in nft.forward_chains():
+        texts = [rule.text for rule in nft.rules(base) if _nft_rules.OURS in rule.text]
+        lines += ["insert rule %s %s" % (" ".join(base[:3]), text) for text in texts]
+    return lines

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Follows one packet through a table of nf_tables as ``nft -j`` lists it, to name the rule that decides on it. Pure.
+
+Packets and decisions are those of _netfilter; the text of a rule is what the caller makes of the dict that ``nft -j``
+has for it. What a rule matches on beyond what _netfilter knows of a packet cannot be decided from outside, nor can what
+depends on earlier packets: such a rule is taken not to match, and reported.
+
+The statements and expressions are described in libnftables-json(5).
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import collections
+import fnmatch
+import ipaddress
+
+from ansible_collections.humanz.cni.plugins.module_utils import _netfilter
+
+# Statements that end a rule, and what they are called here.
+VERDICTS = {name: name.upper() for name in ("accept", "drop", "reject", "return", "masquerade", "snat", "queue")}
+JUMPS = ("jump", "goto")
+# Statements that let only some packets pass on to the next statement, whichever those are.
+UNCERTAIN = ("limit", "quota", "ct count", "meter")
+TRANSPORTS = ("tcp", "th")
+LIMIT = 64  # the kernel refuses loops; a listing may hold one
+
+Table = collections.namedtuple("Table", "chains sets")
+Table.__doc__ = "*chains* maps names to lists of rules, as dicts; *sets* maps names of sets and maps to their elements."
+
+NEVER = object()  # the value of a field that the packet does not have
+
+
+def parse(objects):
+    """Return the Table in the list ``nftables`` of what ``nft -j list table`` prints."""
+    table = Table({}, {})
+    for entry in objects:
+        if "rule" in entry:
+            table.chains.setdefault(entry["rule"]["chain"], []).append(entry["rule"])
+        for found in (entry[kind] for kind in ("set", "map") if kind in entry):
+            table.sets[found["name"]] = found.get("elem", [])
+    return table
+
+
+def decide(table, chain, policy, packet, text):
+    """Return the Decision of a base chain on *packet*.
+
+    :param policy: accept or drop.
+    :param text: returns the text of a rule.
+    """
+    undecided = []
+    found = _walk(table, chain, packet, undecided, 0)
+    rules = [text(rule) for rule in undecided]
+    if found is None or found[0] == "RETURN":
+        return _netfilter.Decision(policy.upper(), "the policy of its chain, as no rule accepts it", rules)
+    return _netfilter.Decision(found[0], text(found[1]), rules)
+
+
+def _walk(table, chain, packet, undecided, depth):
+    if depth > LIMIT:
+        return None
+    for rule in table.chains.get(chain, []):
+        matches, verdict, target = _apply(rule["expr"], packet, table.sets)
+        if matches is None and verdict:
+            undecided.append(rule)
+        if not matches or verdict is None:
+            continue
+        if verdict == "RETURN":
+            return None
+        if verdict not in JUMPS:
+            return verdict, rule
+        found = _walk(table, target, packet, undecided, depth + 1)
+        if found is not None or verdict == "goto":
+            return found
+    return None
+
+
+def _apply(statements, packet, sets):
+    """Return (whether the rule applies, None if that cannot be decided; its verdict; the chain that it goes to).
+
+    The verdict is a value of VERDICTS, jump or goto, or None.
+    """
+    certain = True
+    for statement in statements:
+        ((kind, value),) = statement.items()
+        if kind == "match":
+            matches = _match(value, packet, sets)
+        elif kind == "vmap":
+            matches, statement = _look_up(value, packet, sets)
+            kind = next(iter(statement), None)
+            value = statement.get(kind)
+        elif kind == "xt":  # by iptables
+            matches, kind = _extension(value)
+        else:
+            matches = None if kind in UNCERTAIN else True
+        if matches is False:
+            return False, None, None
+        certain = certain and matches is not None
+        if kind in VERDICTS or kind in JUMPS:
+            target = value["target"] if kind in JUMPS else None
+            return certain or None, VERDICTS.get(kind, kind), target
+    return certain or None, None, None
+
+
+def _extension(value):
+    """Return what is to be thought of an extension of iptables, of which nft names no more than type and name."""
+    if value.get("type") == "target":
+        return True, value.get("name", "").lower()
+    return (True if value.get("name") == "comment" else None), None
+
+
+def _look_up(vmap, packet, sets):
+    """Return (whether a key of *vmap* is the packet's, the statement that it maps to, empty if that is not known)."""
+    value = _value(vmap["key"], packet)
+    unsure = False
+    for key, statement in _elements(vmap["data"], sets):
+        matches = True if key == "*" else _equals(value, key, sets)
+        if matches:
+            return True, statement
+        unsure = unsure or matches is None
+    # What it may do is not known; that it may drop is worth a word.
+    return (None, {"drop": None}) if unsure else (False, {})
+
+
+def _match(match, packet, sets):
+    """Return whether *packet* matches, or None if that cannot be decided."""
+    value = _value(match["left"], packet)
+    if value is NEVER:
+        return False
+    if match["op"] not in ("==", "!=", "in"):
+        return None
+    matches = _equals(value, match["right"], sets)
+    return (not matches) if match["op"] == "!=" and matches is not None else matches
+
+
+def _value(left, packet):
+    """Return what *packet* has for the expression *left*; NEVER if it has no such field, None if that is not known."""
+    if not isinstance(left, dict):
+        return None
+    ((kind, what),) = left.items()
+    if kind == "payload" and "protocol" in what:
+        return _header(what["protocol"], what["field"], packet)
+    if kind == "meta":
+        return _meta(what["key"], packet)
+    if kind == "ct" and what["key"] == "state":
+        return packet.state.lower()
+    if kind == "&" and isinstance(what[0], dict) and _value(what[0], packet) == 0:
+        return 0
+    if kind == "concat":
+        values = [_value(part, packet) for part in what]
+        if NEVER in values:
+            return NEVER
+        return None if None in values else values
+    return None
+
+
+def _header(protocol, field, packet):
+    """Return a field of a TCP segment's headers."""
+    if protocol in TRANSPORTS:
+        return packet.port if field == "dport" and packet.port else None
+    if protocol != _protocol(packet):
+        return NEVER
+    fields = {"saddr": packet.source, "daddr": packet.destination, "protocol": "tcp", "nexthdr": "tcp"}
+    return fields.get(field)
+
+
+def _meta(key, packet):
+    devices = {"iifname": packet.in_device, "oifname": packet.out_device}
+    devices.update(iif=packet.in_device, oif=packet.out_device)
+    if key in devices:
+        return devices[key]
+    family = "ipv6" if _protocol(packet) == "ip6" else "ipv4"
+    return {"l4proto": "tcp", "nfproto": family, "protocol": _protocol(packet), "mark": 0}.get(key)
+
+
+def _protocol(packet):
+    return "ip6" if ":" in packet.destination else "ip"
+
+
+def _elements(data, sets):
+    """Return the elements of a set or map, which is named or written out; none if it is not known."""
+    if isinstance(data, str):
+        return sets.get(data.lstrip("@"), [])
+    return data.get("set", [])
+
+
+def _equals(value, right, sets):
+    """Return whether *value* is, or is among, *right*, or None if that cannot be decided."""
+    if value is NEVER:
+        return False
+    if value is None:
+        return None
+    if isinstance(right, list):
+        return _any(_equals(value, each, sets) for each in right)
+    if isinstance(right, str) and right.startswith("@"):
+        # What is in a set that is not there is not known.
+        return _equals(value, sets[right[1:]], sets) if right[1:] in sets else None
+    if not isinstance(right, dict):
+        return _same(value, right)
+    ((kind, what),) = right.items()
+    if kind == "set":
+        return _any(_equals(value, each, sets) for each in what)
+    if kind == "elem":
+        return _equals(value, what["val"], sets)
+    if kind == "concat":
+        return all(_equals(part, each, sets) for part, each in zip(value, what))
+    if kind == "prefix":
+        network = ipaddress.ip_network("%s/%d" % (what["addr"], what["len"]), strict=False)
+        return ipaddress.ip_address(value) in network
+    if kind == "range":
+        first, last = (_ordered(end) for end in what)
+        return first <= _ordered(value) <= last
+    return None
+
+
+def _any(answers):
+    answers = list(answers)
+    return True if True in answers else None if None in answers else False
+
+
+def _same(value, right):
+    if isinstance(value, str) and isinstance(right, str) and right.endswith("*"):
+        return fnmatch.fnmatchcase(value, right)
+    return _ordered(value) == _ordered(right)
+
+
+def _ordered(value):
+    """Return a *value* as what it is compared as: an address, or itself."""
+    try:
+        return ipaddress.ip_address(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rule of nf_tables decides on a packet. What real nodes say is in tests/integration_netns/probe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Packet
+from ansible_collections.humanz.cni.plugins.module_utils._nft_walk import decide, parse
+
+PACKET = Packet("100.100.0.2", "100.100.1.2", "humanz-cni0", "enp8s0", 7217, "NEW")
+PACKET6 = Packet("fd00:100::2", "fd00:100:0:1::2", "humanz-cni0", "enp8s0", 7217, "NEW")
+DROP: dict[str, Any] = {"drop": None}
+ACCEPT: dict[str, Any] = {"accept": None}
+SETS = [
+    {"set": {"name": "pods", "elem": [{"prefix": {"addr": "100.100.0.0", "len": 16}}, "192.0.2.1"]}},
+    {"set": {"name": "empty"}},
+    {"map": {"name": "fate", "map": "verdict", "elem": [["100.100.1.2", DROP]]}},
+]
+
+
+def saddr(right: Any, op: str = "==", protocol: str = "ip") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"payload": {"protocol": protocol, "field": "saddr"}}, "right": right}}
+
+
+def meta(key: str, right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"meta": {"key": key}}, "right": right}}
+
+
+def dport(right: Any, protocol: str = "tcp") -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": "dport"}}, "right": right}}
+
+
+def ct(key: str, right: Any) -> dict[str, Any]:
+    return {"match": {"op": "in", "left": {"ct": {"key": key}}, "right": right}}
+
+
+def daddr_map(data: Any) -> dict[str, Any]:
+    return {"vmap": {"key": {"payload": {"protocol": "ip", "field": "daddr"}}, "data": data}}
+
+
+def decided(*rules: list[dict[str, Any]], packet: Packet = PACKET, **chains: list[list[dict[str, Any]]]) -> Any:
+    """The decision of a chain with these rules, which accepts by its policy; handles count from 1."""
+    listed = [{"rule": {"chain": "way", "handle": number, "expr": rule}} for number, rule in enumerate(rules, 1)]
+    for name, others in chains.items():
+        listed += [{"rule": {"chain": name, "handle": name, "expr": rule}} for rule in others]
+    return decide(parse([*SETS, *listed]), "way", "accept", packet, lambda rule: str(rule["handle"]))
+
+
+MATCHING = {
+    "prefix": saddr({"prefix": {"addr": "100.100.0.0", "len": 24}}),
+    "not another prefix": saddr({"prefix": {"addr": "10.0.0.0", "len": 8}}, "!="),
+    "set": saddr({"set": ["10.0.0.1", {"range": ["100.100.0.0", "100.100.0.9"]}]}),
+    "named set": saddr("@pods"),
+    "element with a timeout": saddr({"set": [{"elem": {"val": "100.100.0.2", "timeout": 5}}]}),
+    "device": meta("iifname", "humanz-cni0"),
+    "devices": meta("oifname", {"set": ["lo", "enp8s0"]}),
+    "wildcard": meta("iifname", "humanz*"),
+    "not another device": meta("iifname", "enp1s0", "!="),
+    "port": dport(7217),
+    "ports": dport({"set": [80, {"range": [7000, 8000]}]}, "th"),
+    "protocol": meta("l4proto", {"set": ["tcp", "udp"]}),
+    "family": meta("nfproto", "ipv4"),
+    "state": ct("state", ["established", "new"]),
+    "mark": {"match": {"op": "!=", "left": {"&": [{"meta": {"key": "mark"}}, 16384]}, "right": 16384}},
+    "concatenation": {
+        "match": {
+            "op": "==",
+            "left": {"concat": [{"meta": {"key": "iifname"}}, {"payload": {"protocol": "ip", "field": "saddr"}}]},
+            "right": {"set": [{"concat": ["humanz-cni0", "100.100.0.2"]}]},
+        }
+    },
+    "an iptables comment": {"xt": {"type": "match", "name": "comment"}},
+    "what only counts": {"counter": {"packets": 0, "bytes": 0}},
+}
+OTHERS = {
+    "prefix": saddr({"prefix": {"addr": "10.0.0.0", "len": 8}}),
+    "not its own prefix": saddr({"prefix": {"addr": "100.100.0.0", "len": 16}}, "!="),
+    "empty set": saddr("@empty"),
+    "IPv6": saddr({"prefix": {"addr": "::", "len": 0}}, "!=", "ip6"),
+    "device": meta("oifname", "humanz*"),
+    "UDP": dport(7217, "udp"),
+    "port": dport({"range": [1, 1023]}),
+    "family": meta("nfproto", "ipv6"),
+    "state": ct("state", "invalid"),
+}
+UNKNOWN = {
+    "set that is not there": saddr("@gone"),
+    "rate": {"limit": {"rate": 1, "per": "second"}},
+    "connection mark": ct("mark", 5),
+    "comparison": {"match": {**dport(1024)["match"], "op": ">"}},
+    "an iptables extension": {"xt": {"type": "match", "name": "addrtype"}},
+}
+
+
+@pytest.mark.parametrize("condition", MATCHING.values(), ids=list(MATCHING))
+def test_a_rule_that_matches_decides(condition: dict[str, Any]) -> None:
+    assert decided([saddr("10.0.0.1"), ACCEPT], [condition, DROP], [ACCEPT]) == ("DROP", "2", [])
+
+
+@pytest.mark.parametrize("condition", OTHERS.values(), ids=list(OTHERS))
+def test_a_rule_for_other_packets_does_not(condition: dict[str, Any]) -> None:
+    assert decided([condition, DROP], [ACCEPT]) == ("ACCEPT", "2", [])
+
+
+@pytest.mark.parametrize("condition", UNKNOWN.values(), ids=list(UNKNOWN))
+def test_what_cannot_be_known_is_reported(condition: dict[str, Any]) -> None:
+    assert decided([condition, DROP], [condition, {"counter": {}}], [ACCEPT]) == ("ACCEPT", "3", ["1"])
+
+
+def test_ipv6() -> None:
+    own = saddr({"prefix": {"addr": "fd00:100::", "len": 64}}, protocol="ip6")
+    assert decided([saddr("@pods"), DROP], [own, DROP], packet=PACKET6).rule == "2"
+
+
+def test_the_policy_decides_last() -> None:
+    assert decide(parse([]), "way", "drop", PACKET, str)[:2] == (
+        "DROP",
+        "the policy of its chain, as no rule accepts it",
+    )
+
+
+def test_chains_are_followed_and_left_as_the_kernel_does() -> None:
+    jump, leave = [{"jump": {"target": "guard"}}], [{"goto": {"target": "guard"}}]
+    passing = [[saddr("100.100.0.2"), {"return": None}], [DROP]]
+    assert decided(jump, [DROP], guard=passing) == ("DROP", "2", [])
+    assert decided(leave, [DROP], guard=passing).verdict == "ACCEPT"
+    assert decided(jump, [ACCEPT], guard=[[saddr("10.0.0.1"), ACCEPT], [{"reject": {}}]]) == ("REJECT", "guard", [])
+    assert decided(jump, [DROP], guard=[jump]).rule == "2"
+
+
+def test_verdict_maps() -> None:
+    assert decided([daddr_map({"set": [["10.0.0.1", ACCEPT], ["100.100.1.2", DROP]]})]).verdict == "DROP"
+    assert decided([daddr_map("@fate")]).verdict == "DROP"
+    assert decided([daddr_map({"set": [["10.0.0.1", DROP]]})]).verdict == "ACCEPT"
+    jumping = daddr_map({"set": [["10.0.0.1", ACCEPT], ["*", {"jump": {"target": "guard"}}]]})
+    assert decided([jumping], guard=[[DROP]]).rule == "guard"
+    of_mark = {"vmap": {"key": {"ct": {"key": "mark"}}, "data": {"set": [[1, DROP]]}}}
+    assert decided([of_mark], [ACCEPT]) == ("ACCEPT", "2", ["1"])
+
+
+def test_targets_of_iptables() -> None:
+    assert decided([{"xt": {"type": "target", "name": "MASQUERADE"}}]).verdict == "MASQUERADE"
+    assert decided([{"xt": {"type": "target", "name": "LOG"}}], [DROP]).rule == "2"
