@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from node import Node
 from playbook_cluster import PlaybookCluster
 
-# Runs in a pod: prints each address that does not answer.
-PING = 'for address in "$@"; do ping -c1 -W5 -q $address > /dev/null || echo $address & done; wait'
+PING_ALL = Path(__file__).with_name("ping_all.py")
+PATIENCE = "5"  # seconds
+# Pods that ping at a time. A ping leaves an entry in the table of neighbours at both ends, which all namespaces of a
+# machine share: the kernel refuses more than net.ipv4.neigh.default.gc_thresh3, by default 1024.
+AT_A_TIME = 4
 
 
 class ManyNodes(PlaybookCluster):
@@ -60,8 +64,13 @@ class ManyNodes(PlaybookCluster):
 
         def ping(name: str) -> list[str]:
             others = [address for other, address in pods.items() if other != name]
-            command = ("ip", "netns", "exec", "pod", "sh", "-c", PING, "sh", *others)
+            command = ("ip", "netns", "exec", "pod", sys.executable, str(PING_ALL), PATIENCE, *others)
             return [f"{name}: {address}" for address in self.nodes[name].run(*command).stdout.split()]
 
-        with ThreadPoolExecutor(4) as pool:
-            return [line for lines in pool.map(ping, pods) for line in lines]
+        names, found = list(pods), []
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            for start in range(0, len(names), AT_A_TIME):
+                for lines in pool.map(ping, names[start : start + AT_A_TIME]):
+                    found += lines
+                list(pool.map(lambda node: node.ip("neigh flush dev enp8s0"), self.nodes.values()))
+        return found
