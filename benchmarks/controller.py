@@ -8,7 +8,7 @@
 Nothing is connected to: each module is answered at once. Planning the cluster and giving each node its routes, of which
 there are as many as nodes, is compared with one ``ansible.builtin.ping`` over the same hosts; with a quarter of the
 hosts too, for how processor time grows. With --role, the whole role is compared with as many pings as it runs modules
-on each node, which takes a quarter of an hour. Figures are medians of whole runs of ansible-playbook: seconds that pass,
+on each node, which takes a quarter of an hour. Figures are medians of whole runs of ansible-playbook: seconds passed,
 seconds that processors work, which other programs on the machine change less, and the memory of the largest process.
 """
 

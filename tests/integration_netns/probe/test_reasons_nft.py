@@ -29,8 +29,8 @@ BREAKS = {
         "node-2",
         "insert rule inet guard way iifname enp8s0 tcp dport { 7000-7999, 80 } counter drop",
         TO_2,
-        'node-2 drops it by the rule iifname "enp8s0" tcp dport { 80, 7000-7999 } counter packets {n} bytes {n} drop in '
-        "chain inet guard way (nft)",
+        'node-2 drops it by the rule iifname "enp8s0" tcp dport { 80, 7000-7999 } counter packets {n} bytes {n} drop '
+        "in chain inet guard way (nft)",
     ),
     "another table's chain, by a set": (
         "node-2",
