@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import downloads
 from node import Node
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "firewalls"
@@ -32,17 +33,22 @@ mkdir /run/dbus
 def _unpacked() -> Path:
     """Return where the packages are unpacked, with what they need and this machine has not; nothing is installed."""
     tree, stamp = CACHE / "tree", CACHE / "unpacked"
-    if not stamp.exists():
-        (CACHE / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        if subprocess.run(DOWNLOAD, capture_output=True, check=False).returncode:
-            subprocess.run(["apt-get", "--quiet=2", "update"], check=True)
-            subprocess.run(DOWNLOAD, check=True)
-        for archive in (CACHE / "archives").glob("*.deb"):
-            subprocess.run(["dpkg", "--extract", archive, tree], check=True)
-        if (tree / "lib").is_dir():
-            subprocess.run(["cp", "--archive", f"{tree}/lib/.", tree / "usr" / "lib"], check=True)
-        stamp.touch()
+    with downloads.alone_in(CACHE):
+        if not stamp.exists():
+            _download(tree)
+            stamp.touch()
     return tree
+
+
+def _download(tree: Path) -> None:
+    (CACHE / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    if subprocess.run(DOWNLOAD, capture_output=True, check=False).returncode:
+        subprocess.run(["apt-get", "--quiet=2", "update"], check=True)
+        subprocess.run(DOWNLOAD, check=True)
+    for archive in (CACHE / "archives").glob("*.deb"):
+        subprocess.run(["dpkg", "--extract", archive, tree], check=True)
+    if (tree / "lib").is_dir():
+        subprocess.run(["cp", "--archive", f"{tree}/lib/.", tree / "usr" / "lib"], check=True)
 
 
 def install(node: Node) -> None:

@@ -6,14 +6,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
+import reference_plugins
 from runtime import Outcome, Runtime
-
-sys.path.append(str(Path(__file__).resolve().parents[3] / "benchmarks"))
-import reference_plugins  # noqa: E402
 
 KUBERNETES = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0;K8S_POD_INFRA_CONTAINER_ID=pod1;K8S_POD_UID=u"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # where the reference's plugins find iptables

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
+import reference_plugins
 from runtime import Runtime, nested
-
-sys.path.append(str(Path(__file__).resolve().parents[3] / "benchmarks"))
-import reference_plugins  # noqa: E402
 
 KUBERNETES = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0;K8S_POD_INFRA_CONTAINER_ID=pod1;K8S_POD_UID=u"
 MAC = "0a:00:00:00:00:77"

@@ -9,6 +9,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import downloads
+
 PACKAGE = "containernetworking-plugins"
 SOURCE = "deb [signed-by={keyring}] {mirror} sid main\n"
 MIRROR = "http://deb.debian.org/debian"
@@ -26,10 +28,11 @@ def fetch(cache: Path | None = None) -> Path:
     cache = cache or cache_directory()
     unpacked = cache / PACKAGE
     executables = unpacked / "usr" / "lib" / "cni"
-    if not (executables / "bridge").exists():
-        print("fetching %s from Debian sid into %s" % (PACKAGE, cache), flush=True)
-        archive = _download(cache / "apt")
-        subprocess.run(["dpkg", "-x", str(archive), str(unpacked)], check=True)
+    with downloads.alone_in(cache):
+        if not (executables / "bridge").exists():
+            print("fetching %s from Debian sid into %s" % (PACKAGE, cache), flush=True)
+            archive = _download(cache / "apt")
+            subprocess.run(["dpkg", "-x", str(archive), str(unpacked)], check=True)
     return executables
 
 
