@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
 
 SHOWN = 20  # problems of nodes that take no part in the run
 
@@ -28,7 +28,10 @@ class ActionModule(NodeAction):
         routes = {route["dst"]: route for route in part["routes"] if route["dst"] not in part["pod_cidrs"]}
         node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]
         return dict(
-            options, routes=list(routes.values()), node=node, problems=problems_for(part["problems"], node, reporting)
+            options,
+            routes=as_texts(routes.values()),
+            node=node,
+            problems=problems_for(part["problems"], node, reporting),
         )
 
     def _call(self, args, task_vars):

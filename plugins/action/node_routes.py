@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
 
 
 class ActionModule(NodeAction):
@@ -15,4 +15,4 @@ class ActionModule(NodeAction):
     hidden = ("routes",)
 
     def from_plan(self, part, task_vars):
-        return {"routes": part["routes"]}
+        return {"routes": as_texts(part["routes"])}
