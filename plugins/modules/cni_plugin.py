@@ -82,9 +82,9 @@ EXAMPLES = r"""
 - name: Install the plugin
   humanz.cni.cni_plugin:
 
-- name: Install the plugin for k3s, to be run by another Python
+- name: Install the plugin for Debian's containerd, to be run by another Python
   humanz.cni.cni_plugin:
-    cni_bin_dir: /var/lib/rancher/k3s/data/current/bin
+    cni_bin_dir: /usr/lib/cni
     interpreter: /usr/bin/python3.12
 
 - name: Remove the plugin, also from under running pods

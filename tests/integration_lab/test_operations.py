@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from guides import commands
 from lab_under_test import ROOT, LabUnderTest
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
@@ -122,14 +123,6 @@ class Operator:
         return done.stdout
 
 
-def commands(page: str, prompt: str = "$") -> list[str]:
-    """The commands of a page, in order: with the prompt ``$`` those of the controller, with ``#`` those of a node."""
-    text = (ROOT / "docs" / "operations" / page).read_text()
-    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.strip().partition(" ") for block in blocks for line in block.splitlines()]
-    return [command for mark, _blank, command in lines if mark == prompt]
-
-
 @pytest.fixture(scope="module")
 def operator(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     made = Operator(lab, tmp_path_factory.mktemp("operator"))
@@ -140,12 +133,12 @@ def operator(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def stream(operator: Operator) -> Iterator[Stream]:
     """The connection, over the network that the page on installing makes."""
-    for command in commands("install.md")[2:]:  # behind the installation, which tests/run does
+    for command in commands("operations/install.md")[2:]:  # behind the installation, which tests/run does
         operator.run(command)
     stream = Stream(operator.lab)
     yield stream
     stream.end()
-    (reset,) = commands("reset.md")
+    (reset,) = commands("operations/reset.md")
     operator.run(reset, *CONFIRMED)
 
 
@@ -157,7 +150,7 @@ def routes(lab: LabUnderTest, node: str) -> list[str]:
 
 def test_a_node_is_added(operator: Operator, stream: Stream) -> None:
     operator.lab.run("add", FOURTH)
-    for command in commands("add-a-node.md"):
+    for command in commands("operations/add-a-node.md"):
         operator.run(command)
     assert "100.100.3.0/24 via 200.0.0.40" in routes(operator.lab, NODES[0])
 
@@ -168,7 +161,7 @@ def test_addresses_are_changed(operator: Operator, stream: Stream) -> None:
         FOURTH, "sh", "-c", "ip address del 200.0.0.40/24 dev enp8s0; ip address add 200.0.0.44/24 dev enp8s0"
     )
     operator.change(FOURTH, pod_network_node_ip="200.0.0.44", pod_network_pod_cidr="100.100.9.0/24")
-    (site,) = commands("change-addresses.md")
+    (site,) = commands("operations/change-addresses.md")
     operator.run(site)
     for node in NODES:
         assert [route for route in routes(operator.lab, node) if route.endswith((".40", ".44"))] == [
@@ -189,7 +182,7 @@ def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, t
     before = {node: operator.lab.node(node, "sh", "-c", OURS).splitlines() for node in NODES}
     sent, _slowest = stream.read()
     operator.use(newer)
-    (upgrade,) = commands("upgrade.md")
+    (upgrade,) = commands("operations/upgrade.md")
     output = operator.run(upgrade, "-e", '{"pod_network_serial": [1, "100%"]}')
     assert output.count("PLAY [Upgrade the pod network") == 2
     for node in NODES:
@@ -205,7 +198,7 @@ def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, t
 
 
 def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
-    _verify, preview = commands("troubleshoot.md")
+    _verify, preview = commands("operations/troubleshoot.md")
     damage = "systemctl stop humanz-cni-heal.timer; ip route del 100.100.2.0/24; iptables -D HUMANZ-FORWARD 1"
     operator.lab.node(NODES[0], "sh", "-c", damage)
     shown = operator.run(preview, "--limit", NODES[0]).splitlines()
@@ -214,7 +207,7 @@ def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
         '+-A HUMANZ-FORWARD -s 100.100.0.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
     ][::-1]
     operator.lab.node(NODES[0], "systemctl", "start", "humanz-cni-heal.service", "humanz-cni-heal.timer")
-    on_node = [*commands("troubleshoot.md", "#"), *commands("change-addresses.md", "#")]
+    on_node = [*commands("operations/troubleshoot.md", "#"), *commands("operations/change-addresses.md", "#")]
     said = {command: operator.lab.node(NODES[0], "sh", "-c", command) for command in on_node}
     for command, words in (
         ("ip route show proto humanz-cni", "100.100.2.0/24 via 200.0.0.30"),
@@ -232,7 +225,7 @@ def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
 
 def test_a_node_is_removed(operator: Operator, stream: Stream) -> None:
     before = routes(operator.lab, NODES[0])
-    reset, site = commands("remove-a-node.md")
+    reset, site = commands("operations/remove-a-node.md")
     operator.run(reset.replace("ubuntu-nested-3", FOURTH), *CONFIRMED)
     operator.lab.run("remove", FOURTH)
     operator.changes.clear()
