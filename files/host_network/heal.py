@@ -5,8 +5,9 @@
 
 What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
 humanz.cni.pod_firewall writes, and in vxlan*, which humanz.cni.node_vxlan writes. What is there stays: nothing is
-removed but a jump to our own chain, or a rule of ours, that stands in the wrong place, and a prefix that somebody
-else's route holds is reported and left to it. When nothing is missing, nothing is written and nothing is printed.
+removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that somebody else's
+route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets and came after
+those files. When nothing is missing, nothing is written and nothing is printed.
 Exits with 1 if something could not be put back, and says what.
 
 Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6tables and nft what those files are for.
@@ -28,7 +29,8 @@ import time
 # An isolated interpreter does not look beside the program, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import heal_nft  # noqa: E402 - found by the line above
+import heal_drops  # noqa: E402 - found by the line above
+import heal_nft  # noqa: E402 - likewise
 import heal_vxlan  # noqa: E402 - likewise
 
 VXLAN = "/etc/humanz-cni/vxlan*"
@@ -69,6 +71,7 @@ class Outcome:
 def heal():
     """Put back what is missing and return the Outcome."""
     outcome = Outcome()
+    known = ""
     kinds = (
         (VXLAN, put_back_vxlan),  # ahead of the routes that lead through it
         (ROUTES, put_back_routes),
@@ -78,13 +81,16 @@ def heal():
     for path, put_back in [(path, put_back) for paths, put_back in kinds for path in sorted(glob.glob(paths))]:
         try:
             with open(path, encoding="utf-8") as stream:
-                put_back(stream.read().splitlines(), outcome)
+                text = stream.read()
+            known += text
+            put_back(text.splitlines(), outcome)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, Refused) as exc:
             outcome.wrong.append("%s: %s" % (path, exc))
         except Exception as exc:  # whatever a file or a command's output makes of this program, the other files count
             outcome.wrong.append("%s: %s: %s" % (path, type(exc).__name__, exc))
+    outcome.wrong += heal_drops.problems(known, run)
     return outcome
 
 

@@ -18,7 +18,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
-PROGRAM_FILES = (LIBRARY_DIR + "/heal_nft.py", LIBRARY_DIR + "/heal_vxlan.py", PROGRAM)
+PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in ("_drops", "_nft", "_vxlan", ""))
 CHECK = LIBRARY_DIR + "/check.py"
 STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
 UNIT_DIR = "/etc/systemd/system"

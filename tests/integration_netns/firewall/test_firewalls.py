@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from lan import IPV4, IPV6, source_seen
-from site_under_test import PAGE, ROOT, Site, page_blocks, through
+from site_under_test import HEAL, PAGE, ROOT, Site, page_blocks, through
 
 # As in Debian's examples for /etc/nftables.conf, with a policy, or a last rule, that drops.
 POLICY = """\
@@ -276,3 +276,40 @@ def test_the_pages_commands_show_what_it_says(site: Site) -> None:
 
 def _outputs(site: Site, commands: list[str]) -> list[str]:
     return [site.node.run(*command.split()).stdout for command in commands]
+
+
+LATER = {
+    "nft, by policy": ("nft -f -", POLICY, "chain inet filter forward of nftables"),
+    "nft, by its last rule": ("nft -f -", LAST_RULE.replace("goto", "drop #"), "chain inet filter forward of nftables"),
+    "the other iptables": ("iptables-legacy -P FORWARD DROP", "", "FORWARD of iptables-legacy"),
+    "IPv6 of the other iptables": ("ip6tables-legacy -A FORWARD -j REJECT", "", "FORWARD of ip6tables-legacy"),
+}
+SAID = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node\n"
+
+
+@pytest.mark.parametrize("how", LATER)
+def test_what_drops_pods_since_the_last_run_is_named_and_left_to_the_next(site: Site, how: str) -> None:
+    command, rules, name = LATER[how]
+    site.args["backend"] = "nft"
+    site.converge()
+    assert site.heal() == ""
+    site.node.run(*command.split(), input=rules)
+    before = site.ruleset()
+    done = site.node.run("/usr/bin/python3", "-I", str(HEAL), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", SAID % name)
+    assert site.ruleset() == before
+    assert site.converge()["changed"]
+    assert site.heal() == ""
+    for address in (IPV4, IPV6):
+        assert site.sources(address) == through(address)
+
+
+def test_what_drops_others_alone_is_not_named(site: Site) -> None:
+    site.args["pod_cidrs"] = site.args["pod_cidrs"][:1]
+    site.converge()
+    site.node.run("ip6tables-nft", "-P", "FORWARD", "DROP")
+    site.node.run("nft", "-f", "-", input=POLICIES)
+    site.node.run(
+        "nft", "add chain inet kube-network-policies late { type filter hook input priority 0; policy drop; }"
+    )
+    assert site.heal() == ""

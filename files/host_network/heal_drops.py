@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds what drops all that the node forwards, pods' packets too, and has no rule of ours.
+
+Such a chain came after the last run of humanz.cni.site. It may be what somebody closed on purpose: it is named, and
+left to the operator, whose next run has it accept pods.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+# Chains as nft lists and iptables -S prints them: what is ours in them, and rules that drop every packet.
+OURS = re.compile(r'comment "humanz-cni: |(jump|-j) HUMANZ-FORWARD\b')
+POLICY = re.compile(r"hook forward .*policy drop;|^-P FORWARD DROP", re.MULTILINE)
+ANY_PACKET = r'(counter packets \d+ bytes \d+ |log (prefix "[^"]*" |level \S+ |flags \S+ )*)*(drop|reject)\b'
+LAST_RULE = re.compile(r"^\s+%s|^-A FORWARD -j (DROP|REJECT)\b" % ANY_PACKET, re.MULTILINE)
+
+# The tables that legacy iptables has loaded, by the name of the family in nft. To ask itself would load them.
+LEGACY = {"ip": ("/proc/net/ip_tables_names", "iptables"), "ip6": ("/proc/net/ip6_tables_names", "ip6tables")}
+FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
+FIREWALLD_POLICY = "/etc/firewalld/policies/humanz-cni.xml"
+
+
+def problems(text, run):
+    """Return a line for each chain that drops pods' packets; *text* is all that is to be of routes and rules.
+
+    *run* is called with a command, and returns its status, output and error output.
+    """
+    families = [family for family, cidr in (("ip", r"\d\.\d+/\d"), ("ip6", r":[0-9a-f:]*/\d")) if re.search(cidr, text)]
+    names = by_nft(families, run) if families and shutil.which("nft") else []
+    for family in families:
+        names += by_legacy(*LEGACY[family], run)
+    said = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node"
+    return [said % name for name in names]
+
+
+def by_nft(families, run):
+    """Return the names of the chains that nft shows, iptables-nft's among them."""
+    names, table = [], ""
+    for line in run(["nft", "list", "chains"])[1].splitlines():
+        words = line.split()
+        if words[:1] == ["table"]:
+            table = words[1:3]
+        elif words[:1] == ["chain"]:
+            name = words[1]
+        elif "type filter hook forward " in line and table[0] in [*families, "inet"] and not is_firewalld(table[1]):
+            listed = run(["nft", "list", "chain", *table, name])[1]
+            names += ["chain %s %s of nftables" % (" ".join(table), name)] if drops(listed) else []
+    return names
+
+
+def by_legacy(loaded, command, run):
+    """Return the name of legacy iptables' FORWARD, in a list, if it drops."""
+    try:
+        with open(loaded, encoding="ascii") as stream:
+            if "filter" not in stream.read().split():
+                return []
+    except FileNotFoundError:
+        return []
+    command = command + "-legacy" if shutil.which(command + "-legacy") else command
+    if not shutil.which(command) or not drops(run([command, "-w", "5", "-S", "FORWARD"])[1]):
+        return []
+    return ["FORWARD of %s" % command]
+
+
+def drops(chain):
+    """Say whether *chain*, as listed, drops whatever no rule accepts, and has no rule of ours."""
+    return bool(POLICY.search(chain) or LAST_RULE.search(chain)) and not OURS.search(chain)
+
+
+def is_firewalld(table):
+    """Say whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
+    return table in FIREWALLD_TABLES and os.path.exists(FIREWALLD_POLICY)
