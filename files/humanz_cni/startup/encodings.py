@@ -1,12 +1,18 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Python's registry of text encodings, for a process that needs UTF-8 only.
+"""What the interpreter starts with: Python's registry of text encodings, for a process that needs UTF-8 only.
 
 The interpreter imports ``encodings`` before anything else. Finding the standard one and reading its aliases takes a
 seventh of the interpreter's start. What is written in C, such as ASCII, does not go through the registry.
+
+Then it imports ``io`` for ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, and reads and compiles the launcher. That
+is an eighth of its start, and the plugin needs none of it: it is run there and then, and never returns.
 """
 
+import marshal
+import posix
+import sys
 from _codecs import register, utf_8_decode, utf_8_encode
 
 
@@ -58,3 +64,32 @@ def search_function(name):
 
 
 register(search_function)
+
+
+class _Plugin:
+    """A finder of modules that runs the plugin when the interpreter looks for ``io``."""
+
+    @staticmethod
+    def find_spec(name, _path=None, _target=None):
+        """Return None, so that the search goes on: the launcher is next where the bytecode cannot be run."""
+        if name == "io":
+            sys.meta_path.remove(_Plugin)
+            try:
+                _run()
+            except Exception:
+                return
+
+
+def _run():
+    """Run the plugin as the launcher does."""
+    library = __file__.rpartition("/humanz_cni/")[0]
+    bundle = "%s/%s" % (library, sys.implementation.cache_tag)
+    descriptor = posix.open(bundle, posix.O_RDONLY | posix.O_CLOEXEC)
+    code, index = marshal.loads(posix.read(descriptor, 16384))
+    names = {}
+    exec(code, names)  # noqa: S102  (it is what a loader does)
+    names["start"](bundle, descriptor, index)
+
+
+if "-c" not in sys.orig_argv:
+    sys.meta_path.insert(0, _Plugin)

@@ -136,6 +136,18 @@ def imported(runtime: Runtime, command: str, wrapper: Path) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_from_3_11_on_the_interpreter_makes_no_streams(node: Node, tmp_path: Path, interpreter: str) -> None:
+    """The plugin runs in their place; where it cannot, the launcher does it with the streams made."""
+    runtime = Runtime(node, installed_plugin.install(tmp_path, interpreter))
+    runtime.pod("pod1")
+    runtime.add(nested(), container="pod2")
+
+    for command in ("ADD", "DEL"):
+        made = "io" in imported(runtime, command, tmp_path / "wrapper")
+        assert made == (not list(tmp_path.glob("lib/*/python3._pth")))
+
+
 def test_add_and_del_import_c_modules_only(runtime: Runtime, tmp_path: Path) -> None:
     """An import too many is an ADD too slow; what errors and rare paths need is imported there.
 
