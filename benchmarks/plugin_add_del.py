@@ -110,7 +110,7 @@ def candidates(plugin: Path, reference: Path) -> list[Candidate]:
 
 
 def _interpreter(plugin: Path) -> Candidate:
-    """Return what starts and ends as *plugin* does, with nothing between: no plugin in this Python can be faster."""
+    """Return the interpreter as *plugin* starts it, making standard streams, which *plugin* does without."""
     shebang, *options = plugin.read_text().splitlines()[0].split()
     return Candidate("Python alone", Path(shebang[len("#!") :]), {}, (*options, "-c", "import posix; posix._exit(0)"))
 
