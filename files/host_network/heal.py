@@ -82,6 +82,8 @@ def heal():
         try:
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
+            if not text:
+                raise ValueError("is empty: run humanz.cni.site for this node")
             known += text
             put_back(text.splitlines(), outcome)
         except FileNotFoundError:

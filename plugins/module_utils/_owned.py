@@ -24,12 +24,19 @@ def compose(module, lines):
 
 
 def read(path, mark=MARK):
-    """Return the text of the file *path*, or None if there is none. Raises ConvergeError for somebody else's file."""
+    """Return the text of the file *path*, or None if there is none. Raises ConvergeError for somebody else's file.
+
+    One that is empty is nobody's, and may be what a broken disk has left of ours.
+    """
     try:
         text = _files.read_text(path)
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
         raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
-    if text is not None and not text.startswith(mark):
+    except UnicodeDecodeError as exc:
+        raise ConvergeError("%s is damaged (%s): remove it, and the next run writes it anew" % (path, exc)) from exc
+    # A link is somebody's, also to nothing, as systemctl mask makes them.
+    nobodys = text is None or (text == "" and not os.path.islink(path))
+    if not nobodys and not text.startswith(mark):
         raise ConvergeError(
             "%s was not written by this collection, as its first line does not start with %r: move it away, or name "
             "another file" % (path, mark)

@@ -258,3 +258,26 @@ def test_a_file_that_cannot_be_replayed_is_named(healed: HealedNode, path: str, 
     assert words in done.stderr
     # The other file is replayed all the same.
     assert (healed.node.ip("route show proto 217") == "") == path.endswith("routes")
+
+
+@pytest.mark.parametrize("path", ["routes", "rules.v4"])
+def test_a_file_that_a_broken_disk_left_empty_is_named_and_the_next_run_writes_it_anew(
+    healed: HealedNode, path: str
+) -> None:
+    before = healed.node.run("cat", f"/etc/humanz-cni/{path}").stdout
+    healed.node.run("truncate", "--size=0", f"/etc/humanz-cni/{path}")
+    done = healed.heal()
+    said = f"/etc/humanz-cni/{path}: is empty: run humanz.cni.site for this node\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert sorted(healed.converge()) == [False, True]
+    assert healed.node.run("cat", f"/etc/humanz-cni/{path}").stdout == before
+    healed.node.run("truncate", "--size=0", f"/etc/humanz-cni/{path}")
+    assert healed.node.module("node_routes", {"state": "absent"})["changed"]
+    assert healed.node.module("pod_firewall", {"state": "absent", "backend": healed.backend})["changed"]
+    healed.node.run("test", "!", "-e", "/etc/humanz-cni")
+
+
+def test_a_link_to_nothing_is_somebodys(healed: HealedNode) -> None:
+    healed.node.run("ln", "-sf", "/dev/null", "/etc/humanz-cni/routes")
+    failed = healed.node.module("node_routes", {"routes": [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}]})
+    assert "/etc/humanz-cni/routes was not written by this collection" in failed["msg"]
