@@ -341,19 +341,21 @@ def leading(rules, wanted):
     return next((number for number, rule in enumerate(rules) if not wanted(rule)), len(rules))
 
 
+def words_of(rule):
+    """Return the words of *rule*; to look for quotes in thousands of rules takes seconds."""
+    return shlex.split(rule) if '"' in rule else rule.split()
+
+
 def target_of(rule):
     """Return the target or chain that *rule* goes to, or an empty text."""
-    words = shlex.split(rule)
+    words = words_of(rule)
     return next((words[number + 1] for number, word in enumerate(words) if word in ("-j", "-g")), "")
 
 
 def matches_all(rule):
     """Say whether *rule* is for every packet: nothing but a comment stands ahead of its target."""
-    words = shlex.split(rule)[2:]
+    words = words_of(rule)[2:]
     return words[0] in ("-j", "-g") or words[:3] == ["-m", "comment", "--comment"] and words[4] in ("-j", "-g")
-
-
-# The program
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from __future__ import annotations
 import collections
 import fnmatch
 import ipaddress
-import shlex
+
+from ansible_collections.humanz.cni.plugins.module_utils import _iptables
 
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "RETURN")
 
@@ -78,7 +79,7 @@ def _walk(chains, chain, packet, undecided, depth):
 
 def _match(rule, packet):
     """Return (whether *rule* matches or None if that cannot be decided, its target, whether it comes back from it)."""
-    words = shlex.split(rule)[2:]
+    words = _iptables.words_of(rule)[2:]
     certain, target, jumps = True, None, True
     while words:
         negated = words[0] == "!"
