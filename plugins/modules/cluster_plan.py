@@ -80,7 +80,7 @@ attributes:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 requirements:
-  - netaddr, on the controller
+  - netaddr >= 0.10.0, on the controller
 seealso:
   - plugin: humanz.cni.kubernetes_nodes
     plugin_type: inventory
