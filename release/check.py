@@ -4,7 +4,7 @@
 """Fails where galaxy.yml, the changelog, the plugin, the documentation and HEAD's tags disagree on the version.
 
 galaxy.yml says the version that is being worked on, or, in a commit that is a release, the one that it is. A commit
-with a tag is a release: the tag is the version, without a leading v, and everything that changed is in the changelog.
+with such a tag is a release: the tag is the version, without a leading v, and all that changed is in the changelog.
 """
 
 from __future__ import annotations
@@ -38,12 +38,16 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def tags_of_head(root: Path) -> list[str]:
-    """Return HEAD's tags, none if galaxy.yml is changed: that belongs to the next commit, which has no tag yet."""
+    """Return HEAD's tags that look like versions.
+
+    None if galaxy.yml is changed: that belongs to the next commit, which has no tag yet.
+    """
     changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "galaxy.yml"], cwd=root, check=False)
     if changed.returncode:
         return []
     command = ["git", "tag", "--points-at", "HEAD"]
-    return subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    tags = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return [tag for tag in tags if re.match(r"v?\d", tag)]
 
 
 def texts(root: Path) -> list[Path]:
