@@ -67,9 +67,10 @@ class ReferenceToGuide(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         base = f"{self.config.repository}/blob/main/docs/"
         for link in self.document.findall(nodes.reference):
-            page, _dot, rest = link.get("refuri", "").partition(".md")
-            if page.startswith(base) and page[len(base) :] in self.env.found_docs:
-                link["refuri"] = self.app.builder.get_relative_uri(self.env.docname, page[len(base) :]) + rest
+            uri, _dot, rest = link.get("refuri", "").partition(".md")
+            page = "index" if uri == f"{base}README" else uri[len(base) :]
+            if uri.startswith(base) and page in self.env.found_docs:
+                link["refuri"] = self.app.builder.get_relative_uri(self.env.docname, page) + rest
 
 
 def lead_out_of_the_site(app: Sphinx, document: str, source: list[str]) -> None:

@@ -77,6 +77,9 @@ notes:
     section C([inventory]) of C(ansible.cfg) to stop there. In any case M(humanz.cni.cluster_plan) refuses to plan
     then.
 seealso:
+  - name: Inventory from the cluster
+    description: What an inventory with this source consists of, and what the plan compares.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/inventory-from-the-cluster.md
   - module: humanz.cni.cluster_plan
 author:
   - The humanz.cni maintainers (@humanz)

@@ -82,6 +82,9 @@ extends_documentation_fragment:
 requirements:
   - netaddr >= 0.10.0, on the controller
 seealso:
+  - name: Troubleshoot
+    description: From the message to what helps.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/operations/troubleshoot.md
   - plugin: humanz.cni.kubernetes_nodes
     plugin_type: inventory
   - module: humanz.cni.node_preflight

@@ -73,6 +73,9 @@ extends_documentation_fragment:
 notes:
   - The plugin itself needs no package beside Python, and no daemon.
 seealso:
+  - name: Who has which address
+    description: The command humanz-cni-ctl, which comes with the plugin.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/operator-command.md
   - module: humanz.cni.cni_conf
 author:
   - The humanz.cni maintainers (@humanz)

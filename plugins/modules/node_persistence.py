@@ -53,6 +53,9 @@ extends_documentation_fragment:
 requirements:
   - systemd
 seealso:
+  - name: Persistence and healing
+    description: What heals when, and how to look at it.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/persistence.md
   - module: humanz.cni.node_routes
   - module: humanz.cni.pod_firewall
 author:

@@ -81,6 +81,9 @@ extends_documentation_fragment:
   - humanz.cni._attributes
   - humanz.cni._plan
 seealso:
+  - name: Nodes behind a router
+    description: When the nodes are in more than one network.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/two-segments.md
   - module: humanz.cni.cluster_plan
   - module: humanz.cni.node_routes
 author:

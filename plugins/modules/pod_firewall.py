@@ -97,6 +97,9 @@ notes:
 requirements:
   - iptables or nftables
 seealso:
+  - name: Firewalls
+    description: The rules, and what is done about each firewall that a node may have.
+    link: https://github.com/humanz/ansible-cni/blob/main/docs/firewalls.md
   - module: humanz.cni.node_kernel
   - module: humanz.cni.node_routes
 author:

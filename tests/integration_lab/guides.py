@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 
+import documented_commands
 from lab_under_test import ROOT
 
 
@@ -20,8 +21,7 @@ def _blocks(page: str, language: str) -> list[str]:
 
 def prompted(page: str) -> list[tuple[str, str]]:
     """The commands of a page in order, each with its prompt: ``$`` on the controller, ``#`` on a node."""
-    lines = [line.partition(" ") for block in _blocks(page, "console") for line in block.splitlines()]
-    return [(mark, command) for mark, _blank, command in lines if mark in ("$", "#")]
+    return [(command.prompt, command.text) for command in documented_commands.read("docs/" + page)]
 
 
 def commands(page: str, prompt: str = "$") -> list[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages in docs/operations from their first command to their last, while two pods talk over one TCP connection."""
+"""The guides from their first command to their last, while two pods talk over one TCP connection."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import documented_commands
 import pytest
 from guides import commands
 from lab_under_test import ROOT, LabUnderTest
@@ -115,7 +116,8 @@ class Operator:
         changed = self._directory / "changed.json"
         changed.write_text(json.dumps({"k8s_cluster": {"hosts": self.changes}}))
         generated = self.lab.out("inventory", "--path").strip()
-        words = [str(ROOT / "inventory/ubuntu-nested") if word == "inventory.yml" else word for word in command.split()]
+        example = str(ROOT / "inventory/ubuntu-nested")
+        words = [example if word in ("inventory", "inventory.yml") else word for word in command.split()]
         argv = [*words, "-i", generated, "-i", str(changed), *further]
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self._directory)}
         done = subprocess.run(argv, cwd=self._directory, env=environment, capture_output=True, text=True, check=False)
@@ -146,6 +148,26 @@ def routes(lab: LabUnderTest, node: str) -> list[str]:
     """The node's routes of ours, as ``PREFIX via ADDRESS``."""
     lines = lab.node(node, "ip", "-4", "route", "show", "proto", "217").splitlines()
     return [line.partition(" dev ")[0] for line in lines]
+
+
+def test_the_readme_shows_what_there_is(operator: Operator, stream: Stream) -> None:
+    shown = {command.text: command.output for command in documented_commands.read("README.md") if command.output}
+    (verify, table), (_kubectl, _nodes), (look, found) = shown.items()
+    said = operator.run(verify)
+    assert len(table) > 1
+    assert all(line in said for line in table)
+    seen = operator.lab.node(NODES[0], "sh", "-c", look)
+    assert [line.split() for line in seen.splitlines()] == [line.split() for line in found]
+
+
+def test_the_guides_to_install_type_the_same(operator: Operator) -> None:
+    """Only with the inventory in a directory, as is needed to read it from the cluster."""
+    made = [command.replace("inventory.yml", "inventory") for command in commands("operations/install.md")[2:]]
+    preview, site, verify = made
+    for page, typed in (("install-on-kubeadm.md", [preview, site, verify]), ("install-by-hand.md", [site, verify])):
+        assert [command for command in commands(page) if command.startswith("ansible-playbook")] == typed
+    (forwarding, _kubeadm_init) = commands("install-on-kubeadm.md", "#")
+    assert operator.lab.node(NODES[0], "sh", "-c", forwarding).strip() == "net.ipv4.ip_forward = 1"
 
 
 def test_a_node_is_added(operator: Operator, stream: Stream) -> None:

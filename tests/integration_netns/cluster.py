@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,14 @@ class Cluster:
         in_order = dict(sorted({**hosts, **self.further}.items()))
         return {"k8s_cluster": {"hosts": in_order, "vars": variables}}
 
-    def playbook(self, name: str, status: int = 0, **variables: Any) -> str:
-        """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""
+    def playbook(self, name: str, status: int = 0, options: Sequence[str] = (), **variables: Any) -> str:
+        """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints.
+
+        :param options: further ones of ansible-playbook.
+        """
         inventory = self.directory / "inventory.json"
         inventory.write_text(json.dumps(self._inventory()))
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"humanz.cni.{name}"]
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"humanz.cni.{name}", *options]
         environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(self.directory), ANSIBLE_NOCOLOR="1")
         done = subprocess.run(
             [*command, "-e", json.dumps(variables)], env=environment, capture_output=True, text=True, check=False

@@ -256,6 +256,7 @@ def test_a_table_that_its_owner_alone_may_change_is_named(site: Site) -> None:
 
 
 def test_the_pages_commands_show_what_it_says(site: Site) -> None:
+    """The page is docs/firewalls.md."""
     site.node.run("nft", "-f", "-", input=POLICY)
     site.converge()
     said = ["\n".join(_outputs(site, commands)) for commands in page_blocks("The rules")]

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kubectl commands of the guides, typed as they stand there; tests/documented_commands.yml says which.
+
+Usage: python3 guides.py CHECK ...    from the project's directory, with the lab up; the checks are the functions below
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from cluster import expect, failures, items, kubectl
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+import documented_commands  # noqa: E402 - it lies in the directory that the line above names
+
+README, KUBEADM, BY_HAND = "README.md", "docs/install-on-kubeadm.md", "docs/install-by-hand.md"
+FLANNEL = "docs/migrate-from-flannel.md"
+FLANNELS_DAEMONSET = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: kube-flannel-ds, namespace: kube-flannel}
+spec:
+  selector: {matchLabels: {app: flannel}}
+  template:
+    metadata: {labels: {app: flannel}}
+    spec:
+      hostNetwork: true
+      terminationGracePeriodSeconds: 0
+      tolerations: [{operator: Exists, effect: NoSchedule}]
+      containers:
+        - name: kube-flannel
+          image: localhost/lab-pod:latest
+          imagePullPolicy: Never
+          command: [/usr/bin/sleep, infinity]
+          volumeMounts: [{name: usr, mountPath: /usr, readOnly: true}]
+      volumes: [{name: usr, hostPath: {path: /usr}}]
+"""
+
+
+def commands(page: str) -> list[str]:
+    return documented_commands.run_by("molecule/kubernetes/guides.py", page)
+
+
+def typed(command: str) -> list[str]:
+    """Run a page's kubectl command and return the lines that it prints."""
+    program, *argv = shlex.split(command)
+    expect("the program of %s" % command, program, "kubectl")
+    return kubectl(*argv).splitlines()
+
+
+def shape(lines: list[str]) -> list[str]:
+    """What stays the same in a table of nodes: its columns, the nodes' names and whether they are ready."""
+    return [re.sub(r" (control-plane|<none>) .*$", "", re.sub(r" +", " ", line)) for line in sorted(lines)]
+
+
+def output(page: str, text: str) -> list[str]:
+    """What the page says that a command of it prints."""
+    return next(command.output for command in documented_commands.read(page) if command.text == text)
+
+
+def waiting() -> None:
+    """Before site.yml has run: nodes wait for a pod network, and have their pod CIDRs."""
+    nodes, cidrs, *_later = commands(KUBEADM)
+    expect(nodes, shape(typed(nodes)), shape(output(KUBEADM, nodes)))
+    cidr = re.compile(r"\b100\.100\.\d\.0/24$")
+    expect(
+        cidrs, *([cidr.sub("CIDR", line) for line in sorted(lines)] for lines in (typed(cidrs), output(KUBEADM, cidrs)))
+    )
+
+
+def ready() -> None:
+    """When it has run."""
+    _nodes, _cidrs, wait, pods, describe = commands(KUBEADM)
+    expect(wait, sorted(typed(wait)), sorted(output(KUBEADM, wait)))
+    (nodes,) = commands(README)
+    expect(nodes, shape(typed(nodes)), shape(output(README, nodes)))
+    expect(pods, any("coredns" in line for line in typed(pods)), True)
+    expect(describe, any("PodCIDR:" in line for line in typed(describe)), True)
+    (addresses,) = commands(BY_HAND)
+    expect(addresses, any(re.search(r"200\.0\.0\.10 +100\.100\.", line) for line in typed(addresses)), True)
+
+
+def daemons() -> list[str]:
+    """Return the nodes that have a pod of what stands for flannel."""
+    found = items("pods", "--namespace=kube-flannel")
+    return sorted(pod["spec"]["nodeName"] for pod in found if "deletionTimestamp" not in pod["metadata"])
+
+
+def until(what: str, nodes: list[str]) -> None:
+    """Wait until flannel's pods are on these nodes and no others."""
+    deadline = time.monotonic() + 60
+    while daemons() != nodes and time.monotonic() < deadline:
+        time.sleep(1)
+    expect(what, daemons(), nodes)
+
+
+def migrate() -> None:
+    """The steps of a migration that are Kubernetes': flannel's DaemonSet leaves a node, and comes back."""
+    kubectl("create", "namespace", "kube-flannel")
+    kubectl("apply", "--filename=-", stdin=FLANNELS_DAEMONSET)
+    every = sorted(node["metadata"]["name"] for node in items("nodes"))
+    until("flannel on all nodes", every)
+    label, patch, rollout, drain, unlabel, uncordon, delete, namespace, relabel, again = commands(FLANNEL)
+    for command in (label, patch, rollout):
+        typed(command)
+    until("flannel where its label is", every)
+    typed(drain)
+    typed(unlabel)
+    until("flannel after a node has lost its label", every[1:])
+    typed(uncordon)
+    typed(delete)
+    typed(relabel)
+    until("flannel when the label is back", every)
+    typed(again)
+    typed(namespace)
+    kubectl("label", "nodes", "--all", "pod-network-")
+    kubectl("rollout", "status", "daemonset/published", "--timeout=300s")
+
+
+def main(checks: list[str]) -> int:
+    for check in checks:
+        print("== %s" % check, flush=True)
+        globals()[check]()
+    for what in failures:
+        print("FAILED: %s" % what)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
