@@ -1,7 +1,7 @@
-"""Kubernetes, etcd, containerd and CoreDNS, built once from the sources that lab/go names and kept in the lab's cache.
+"""Kubernetes, etcd, containerd, CoreDNS, and the tools cnitool, crictl and critest, built once and kept in the cache.
 
-Go's module proxy serves the sources and the compiler too. HUMANZ_LAB_KUBERNETES names a directory with the programs
-instead.
+lab/go names the sources; Go's module proxy serves them, and the compiler too. HUMANZ_LAB_KUBERNETES names a directory
+with the programs instead.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from lab.settings import CACHE
 from lab.shell import LabError, run, say
 
 PROGRAMS = (
+    "cnitool",
     "containerd",
     "containerd-shim-runc-v2",
     "coredns",
+    "crictl",
+    "critest",
     "ctr",
     "etcd",
     "kube-apiserver",
@@ -113,9 +116,8 @@ def _compiler(scratch: Path) -> Path:
 
 
 def _compile(go: Path, source: Path, scratch: Path) -> None:
-    """Build what the module *source* names as its tools, or itself if it is a program."""
+    """Build what the module *source* names as its tools, and its own programs."""
     linker = "-s -w " + _LINKER.get(source.name, "") % {"version": _VERSIONS.get(source.name)}
-    what = "." if (source / "main.go").exists() else "tool"
     environment = {
         **os.environ,
         "CGO_ENABLED": "0",
@@ -125,7 +127,7 @@ def _compile(go: Path, source: Path, scratch: Path) -> None:
         "GOTOOLCHAIN": "local",
     }
     options = ["-tags", _TAGS, "-ldflags", linker, "-o", "%s/" % (scratch / "bin")]
-    argv = [str(go), "build", "-C", str(source), *options, what]
+    argv = [str(go), "build", "-C", str(source), *options, "tool", "./..."]
     for attempt in range(_ATTEMPTS):
         # What is fetched and compiled stays for the next attempt.
         done = run(argv, env=environment, check=attempt + 1 == _ATTEMPTS)

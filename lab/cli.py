@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Callable
 
-from lab import inventory, kubernetes, lifecycle, nodes, podman, pods
+from lab import binaries, inventory, kubernetes, lifecycle, nodes, podman, pods
 from lab.settings import DEFAULT_NAME, DEFAULT_SUITE, Lab
 from lab.shell import LabError
 from lab.topology import node_named
@@ -23,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--suite", default=DEFAULT_SUITE, help="Debian release of the nodes (%(default)s)")
     build.add_argument("--again", action="store_true", help="build it even if it is there, to take newer packages")
     _add_services(build)
+    commands.add_parser("programs", help="build Kubernetes from source if needed, and print where its programs are")
     up = commands.add_parser("up", help="build or complete the lab; builds the node image if needed")
     up.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (%(default)s)")
     up.add_argument("--suite", help="Debian release of the nodes (%s)" % DEFAULT_SUITE)
@@ -77,6 +78,10 @@ def _image(_lab: Lab, options: argparse.Namespace) -> None:
     podman.release()
 
 
+def _programs(_lab: Lab, _options: argparse.Namespace) -> None:
+    print(binaries.directory())
+
+
 def _up(lab: Lab, options: argparse.Namespace) -> None:
     suite = options.suite or lifecycle.default_suite(lab)
     lifecycle.up(lab, options.nodes, suite, options.services, options.kubernetes)
@@ -123,6 +128,7 @@ def _pod(lab: Lab, options: argparse.Namespace) -> int | None:
 
 _COMMANDS: dict[str, Callable[[Lab, argparse.Namespace], int | None]] = {
     "image": _image,
+    "programs": _programs,
     "up": _up,
     "down": _down,
     "status": lambda lab, _options: print(lifecycle.status(lab)),
@@ -143,7 +149,8 @@ def main() -> int:
         print("lab: this needs root: it makes network namespaces and containers", file=sys.stderr)
         return 1
     try:
-        podman.hold()
+        if options.command != "programs":  # which may take long, and has nothing of podman's
+            podman.hold()
         return _COMMANDS[options.command](Lab(options.name), options) or 0
     except LabError as error:
         print("lab: %s" % error, file=sys.stderr)

@@ -4,7 +4,8 @@
 """Fails where galaxy.yml, the changelog, the plugin, the documentation and HEAD's tags disagree on the version.
 
 galaxy.yml says the version that is being worked on, or, in a commit that is a release, the one that it is. A commit
-with such a tag is a release: the tag is the version, without a leading v, and all that changed is in the changelog.
+that is tagged with one is a release: the tag is the version, without a leading v, and the changelog has all that
+changed.
 """
 
 from __future__ import annotations

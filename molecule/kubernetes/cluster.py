@@ -16,6 +16,7 @@ import tempfile
 import time
 from itertools import permutations
 from pathlib import Path
+from typing import Any, Callable
 
 PORT, HOST_PORT, SERVICE_PORT = "8080", "8088", "80"
 OUTSIDE = "203.0.113.10"
@@ -82,13 +83,18 @@ def from_node(node: str, address: str, port: str) -> str:
     return lab("exec", node, "--", *CALL, address, port)
 
 
+def wait_for(what: str, seen: Callable[[], bool]) -> None:
+    """Wait until *what* is seen, and end the run if it is not."""
+    deadline = time.monotonic() + 300
+    while not seen():
+        if time.monotonic() > deadline:
+            sys.exit("waited in vain for " + what)
+        time.sleep(1)
+
+
 def wait_until_gone(app: str, left: int) -> None:
     """Wait until *app* has no more than *left* pods, ending ones included."""
-    deadline = time.monotonic() + 300
-    while len(items("pods", "--selector=app=%s" % app)) > left:
-        if time.monotonic() > deadline:
-            sys.exit("pods of %s do not end" % app)
-        time.sleep(1)
+    wait_for("the end of pods of " + app, lambda: len(items("pods", "--selector=app=%s" % app)) <= left)
 
 
 def one_per_node(app: str) -> list[dict]:
@@ -153,6 +159,7 @@ def talk() -> None:
         for name, node in known.items():
             if name != pod["node"]:
                 expect("node to pod", from_node(name, pod["ip"], PORT), node["ip"])
+        expect("node to its own pod", from_node(pod["node"], pod["ip"], PORT), gateway(known[pod["node"]]))
         expect("pod to the outside", from_pod(pod, OUTSIDE, PORT), known[pod["node"]]["uplink"])
 
 
@@ -176,19 +183,21 @@ def gateway(node: dict) -> str:
     return node["cidr"].rsplit(".", 1)[0] + ".1"
 
 
-def reservations() -> list[str]:
-    """Return the addresses that the plugin holds reserved on all nodes."""
+def reservations() -> list[dict]:
+    """Return what the plugin holds reserved on all nodes, and the pods without a reservation."""
     found = []
     for name in nodes():
-        listed = json.loads(lab("exec", name, "--", "humanz-cni-ctl", "list", "--output", "json"))
-        found += [address for each in listed["reservations"] for address in each["addresses"]]
-    return sorted(found)
+        found += json.loads(lab("exec", name, "--", "humanz-cni-ctl", "list", "--output", "json"))["reservations"]
+    return found
 
 
 def no_leaks() -> None:
     """What is reserved is what the pods have."""
     with_address = [pod for pod in items("pods", "--all-namespaces") if pod["status"].get("podIP")]
-    expect("reserved addresses", reservations(), sorted(pod["status"]["podIP"] for pod in with_address))
+    held = reservations()
+    reserved = sorted(address for each in held for address in each["addresses"])
+    expect("reserved addresses", reserved, sorted(pod["status"]["podIP"] for pod in with_address))
+    expect("what the reservations are", {each["status"] for each in held}, {"live"})
 
 
 def rolling_restart() -> None:
@@ -209,21 +218,27 @@ def rolling_restart() -> None:
 
 def nftables_proxy() -> None:
     """kube-proxy works by nftables instead of iptables from now on."""
+    count = "iptables-save | grep -c '^-A KUBE-SERVICES' || true"
     for name in nodes():
+        rules = int(lab("exec", name, "--", "sh", "-c", count))
+        expect("kube-proxy has rules in iptables on %s" % name, rules > 0, True)
         command = "echo PROXY_MODE=nftables > /etc/default/kube-proxy; systemctl restart kube-proxy"
         lab("exec", name, "--", "sh", "-ec", command)
     for name in nodes():
         found = "until nft list table ip kube-proxy 2> /dev/null | grep -q service-ips; do sleep 0.2; done; echo yes"
         expect("kube-proxy's table on %s" % name, lab("exec", name, "--", "timeout", "30", "sh", "-c", found), "yes")
-        left = lab("exec", name, "--", "sh", "-c", "iptables-save | grep -c '^-A KUBE-SERVICES' || true")
-        expect("kube-proxy's rules in iptables", left, "0")
+        expect("kube-proxy's rules in iptables", lab("exec", name, "--", "sh", "-c", count), "0")
 
 
 def drain_and_reboot() -> None:
     """A node is emptied, restarted and used again."""
     name = "ubuntu-nested-3"
     kubectl("drain", name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", WAIT)
+    expect("pods on the drained node", [pod["name"] for pod in pods("peer") if pod["node"] == name], [])
+    boot = lab("exec", name, "--", "cat", "/proc/sys/kernel/random/boot_id")
     lab("reboot", name)
+    same = lab("exec", name, "--", "cat", "/proc/sys/kernel/random/boot_id") == boot
+    expect("the node is in its former boot", same, False)
     kubectl("uncordon", name)
     ready()
     spread()
@@ -237,13 +252,6 @@ def spread() -> None:
     wait_until_gone("peer", 6)
 
 
-def remove_fourth() -> None:
-    """A node leaves the cluster."""
-    kubectl("drain", FOURTH, "--ignore-daemonsets", "--delete-emptydir-data", "--force", WAIT)
-    kubectl("delete", "node", FOURTH)
-    kubectl("rollout", "status", "deployment/peer", WAIT)
-
-
 def no_route_to_fourth() -> None:
     """Every other node has a route to each of the others, and no more."""
     known = nodes()
@@ -253,14 +261,15 @@ def no_route_to_fourth() -> None:
         expect("routes on %s" % name, sorted(route["dst"] for route in routes), others)
 
 
-def main(checks: list[str]) -> int:
+def run(checks: list[str], functions: dict[str, Any]) -> int:
+    """Run *checks*, which are functions by name, and return the exit code."""
     for check in checks:
         print("== %s" % check, flush=True)
-        globals()[check]()
+        functions[check]()
     for what in failures:
         print("FAILED: %s" % what)
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], globals()))
