@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import time
 from pathlib import Path
 
-from cluster import expect, failures, items, kubectl
+from cluster import expect, items, kubectl, run, wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import documented_commands  # noqa: E402 - it lies in the directory that the line above names
@@ -92,45 +91,28 @@ def daemons() -> list[str]:
     return sorted(pod["spec"]["nodeName"] for pod in found if "deletionTimestamp" not in pod["metadata"])
 
 
-def until(what: str, nodes: list[str]) -> None:
-    """Wait until flannel's pods are on these nodes and no others."""
-    deadline = time.monotonic() + 60
-    while daemons() != nodes and time.monotonic() < deadline:
-        time.sleep(1)
-    expect(what, daemons(), nodes)
-
-
 def migrate() -> None:
     """The steps of a migration that are Kubernetes': flannel's DaemonSet leaves a node, and comes back."""
     kubectl("create", "namespace", "kube-flannel")
     kubectl("apply", "--filename=-", stdin=FLANNELS_DAEMONSET)
     every = sorted(node["metadata"]["name"] for node in items("nodes"))
-    until("flannel on all nodes", every)
+    wait_for("flannel on all nodes", lambda: daemons() == every)
     label, patch, rollout, drain, unlabel, uncordon, delete, namespace, relabel, again = commands(FLANNEL)
     for command in (label, patch, rollout):
         typed(command)
-    until("flannel where its label is", every)
+    wait_for("flannel where its label is", lambda: daemons() == every)
     typed(drain)
     typed(unlabel)
-    until("flannel after a node has lost its label", every[1:])
+    wait_for("flannel after a node has lost its label", lambda: daemons() == every[1:])
     typed(uncordon)
     typed(delete)
     typed(relabel)
-    until("flannel when the label is back", every)
+    wait_for("flannel when the label is back", lambda: daemons() == every)
     typed(again)
     typed(namespace)
     kubectl("label", "nodes", "--all", "pod-network-")
     kubectl("rollout", "status", "daemonset/published", "--timeout=300s")
 
 
-def main(checks: list[str]) -> int:
-    for check in checks:
-        print("== %s" % check, flush=True)
-        globals()[check]()
-    for what in failures:
-        print("FAILED: %s" % what)
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], globals()))
