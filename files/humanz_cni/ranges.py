@@ -35,8 +35,12 @@ class Range:
         self.end = address(conf, "rangeEnd", path) or Address(bits, last)
         if self.start not in subnet:
             raise ValueError("RangeStart %s not in network %s" % (self.start, subnet))
-        if self.end not in subnet or self.end.value < self.start.value:
+        if self.end not in subnet:
             raise ValueError("RangeEnd %s not in network %s" % (self.end, subnet))
+        if self.end.value < self.start.value:
+            raise ValueError(
+                "RangeStart %s not in network %s: it is after RangeEnd %s" % (self.start, subnet, self.end)
+            )
 
     def __contains__(self, wanted):
         return wanted.bits == self.start.bits and self.start.value <= wanted.value <= self.end.value

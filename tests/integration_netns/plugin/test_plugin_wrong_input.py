@@ -202,6 +202,10 @@ BAD_KEYS: list[tuple[dict[str, Any], str]] = [
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeStart": "10.8.0.1"}}, "RangeStart 10.8.0.1 not in"),
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeEnd": "10.8.0.1"}}, "RangeEnd 10.8.0.1 not in"),
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeEnd": "fd00::1"}}, "RangeEnd fd00::1 not in"),
+    (
+        {"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "rangeStart": "10.9.0.9", "rangeEnd": "10.9.0.5"}},
+        "RangeStart 10.9.0.9 not in network 10.9.0.0/24: it is after RangeEnd 10.9.0.5",
+    ),
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "gateway": "x"}}, "ipam.gateway"),
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "routes": {}}}, "ipam.routes"),
     ({"ipam": {"type": "host-local", "subnet": "10.9.0.0/24", "routes": [7]}}, "ipam.routes[0]"),
