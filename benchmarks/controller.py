@@ -23,20 +23,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {"time": 1.5, "processor time": 1.5, "memory": 2.0, "growth": 5.0}
 PLAN = {"humanz.cni.cluster_plan": {"cluster_cidr": "10.0.0.0/8", "node_cidrs": ["172.16.0.0/16"]}}
-PLAYS = {
+PLAYS: dict[str, list[dict[str, Any]]] = {
     "ping": [{"ansible.builtin.ping": {}}],
     "plan and routes": [
         {**PLAN, "register": "cluster", "run_once": True},
         {"humanz.cni.node_routes": {"plan": "{{ cluster.plan }}"}},
     ],
 }
-ROLE = [{"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}]
+ROLE: list[dict[str, Any]] = [{"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}]
 ROLE_FILES = ("preflight.yml", "present.yml")
 VARIABLES = {
     "ansible_connection": "no_node",
@@ -62,7 +63,7 @@ class Controller:
         (directory / "ansible_collections" / "humanz").mkdir(parents=True)
         (directory / "ansible_collections" / "humanz" / "cni").symlink_to(ROOT)
 
-    def run(self, tasks: list[dict], hosts: int) -> tuple[float, float, float]:
+    def run(self, tasks: list[dict[str, Any]], hosts: int) -> tuple[float, float, float]:
         """Return seconds, seconds of processors and megabytes of a run over so many *hosts*."""
         nodes = {
             f"node-{number}": {

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration_netns"
 sys.path[:0] = [str(TESTS), str(TESTS / "routes")]
@@ -28,7 +29,7 @@ from playbook import Playbook  # noqa: E402
 TARGET = 25
 
 
-def tasks(routes: list[dict[str, str]]) -> dict[str, dict]:
+def tasks(routes: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
     """Return the task that each candidate runs, by its name."""
     command = "ip route replace {{ item.dst }} via {{ item.via }} proto 217"
     return {

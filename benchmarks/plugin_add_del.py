@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import surroundings
 
@@ -45,10 +46,10 @@ class Candidate:
 
     name: str
     executable: Path
-    conf: dict
-    options: tuple = ()
-    figures: dict = field(default_factory=lambda: {"ADD": [], "DEL": []})
-    peaks: dict = field(default_factory=dict)
+    conf: dict[str, Any]
+    options: tuple[str, ...] = ()
+    figures: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"ADD": [], "DEL": []})
+    peaks: dict[str, float] = field(default_factory=dict)
 
     def call(self, command: str, pod: str, path: str) -> None:
         """Run one operation as a container runtime would, and note what it cost. Raises RuntimeError if it fails."""
@@ -87,7 +88,7 @@ class Candidate:
         return statistics.quantiles((figure[0] for figure in self.figures[command]), n=20)[-1]
 
     @staticmethod
-    def environment(command: str, pod: str, path: str) -> dict:
+    def environment(command: str, pod: str, path: str) -> dict[str, str]:
         """Return the variables of one call."""
         return {
             "CNI_COMMAND": command, "CNI_CONTAINERID": pod, "CNI_NETNS": "/run/netns/" + pod, "CNI_IFNAME": "eth0",

@@ -49,7 +49,8 @@ def flush(node: Node) -> None:
 
 def measure(node: Node, size: int, count: int) -> dict[str, float]:
     """Return the median seconds of *count* runs of each candidate, each on a node without the routes."""
-    routes, figures = table(size), {}
+    routes = table(size)
+    figures: dict[str, list[float]] = {}
     lines = "\n".join(f"route add {route['dst']} via {route['via']} proto 217" for route in routes)
     driver = str(TESTS / "routes" / "apply_driver.py")
     for _round in range(count):

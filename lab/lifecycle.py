@@ -30,7 +30,8 @@ def record(lab: Lab) -> dict[str, Any]:
     """What Lab.record holds; LabError if the lab is not up."""
     if not lab.record.exists():
         raise LabError("lab %s is not up; 'python3 lab up' builds it" % lab.name)
-    return json.loads(lab.record.read_text())
+    found: dict[str, Any] = json.loads(lab.record.read_text())
+    return found
 
 
 def members(lab: Lab) -> list[Node]:

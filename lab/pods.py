@@ -19,7 +19,8 @@ Pod = Dict[str, Any]
 def start(lab: Lab, node: Node, name: str, namespace: str, ports: Sequence[str]) -> Pod:
     """Run a pod on the node: {"name", "namespace", "id", "state", "ips"}; LabError with the runtime's words."""
     nodes.require_running(lab, node)
-    return json.loads(nodes.output(lab, node, [*_CRI, "run", name, namespace, *ports]))
+    pod: Pod = json.loads(nodes.output(lab, node, [*_CRI, "run", name, namespace, *ports]))
+    return pod
 
 
 def remove(lab: Lab, node: Node, name: str, namespace: str) -> None:
@@ -30,7 +31,8 @@ def remove(lab: Lab, node: Node, name: str, namespace: str) -> None:
 
 def listed(lab: Lab, node: Node) -> list[Pod]:
     """The node's pods."""
-    return json.loads(nodes.output(lab, node, [*_CRI, "list"]))
+    pods: list[Pod] = json.loads(nodes.output(lab, node, [*_CRI, "list"]))
+    return pods
 
 
 def execute(lab: Lab, node: Node, name: str, namespace: str, argv: Sequence[str]) -> int:

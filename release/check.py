@@ -35,7 +35,8 @@ def ordered(version: str) -> tuple[int, ...]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return loaded
 
 
 def tags_of_head(root: Path) -> list[str]:

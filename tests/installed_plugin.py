@@ -31,7 +31,9 @@ def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     return Path(plugin.path)
 
 
-def run(command: list[str], data: str | None = None, environ_update: dict[str, str] | None = None) -> tuple:
+def run(
+    command: list[str], data: str | None = None, environ_update: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run *command* as AnsibleModule.run_command does: return status, output and error output."""
     environment = {**os.environ, **(environ_update or {})}
     done = subprocess.run(command, input=data or "", env=environment, capture_output=True, text=True, check=False)

@@ -23,18 +23,18 @@ class Connection(ConnectionBase):
     has_pipelining = True
     always_pipeline_modules = True
 
-    def _connect(self):
+    def _connect(self) -> Connection:
         self._connected = True
         return self
 
-    def exec_command(self, cmd, in_data=None, sudoable=True):
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         return 0, b'{"changed": false}\n', b""
 
-    def put_file(self, in_path, out_path):
+    def put_file(self, in_path: str, out_path: str) -> None:
         """Take a file."""
 
-    def fetch_file(self, in_path, out_path):
+    def fetch_file(self, in_path: str, out_path: str) -> None:
         raise NotImplementedError("there is no file to fetch")
 
-    def close(self):
+    def close(self) -> None:
         self._connected = False

@@ -52,7 +52,7 @@ class GuideToReference(SphinxPostTransform):
         for literal in list(self.document.findall(nodes.literal)):
             label = next((label.lower() for label in labels_of(literal.astext()) if label.lower() in known), None)
             if label and not isinstance(literal.parent, nodes.reference):
-                page, anchor, *_title = known[label]
+                page, anchor = known[label]
                 uri = self.app.builder.get_relative_uri(document, page)
                 link = nodes.reference("", "", internal=True, refuri=f"{uri}#{anchor}")
                 literal.replace_self(link)

@@ -38,9 +38,10 @@ def kubectl(*argv: str, stdin: str | None = None) -> str:
     return lab("kubectl", "--", *argv, stdin=stdin)
 
 
-def items(*argv: str) -> list[dict]:
+def items(*argv: str) -> list[dict[str, Any]]:
     """Return the objects that kubectl lists."""
-    return json.loads(kubectl("get", "--output=json", *argv))["items"]
+    found: list[dict[str, Any]] = json.loads(kubectl("get", "--output=json", *argv))["items"]
+    return found
 
 
 def expect(what: str, seen: object, wanted: object) -> None:
@@ -50,7 +51,7 @@ def expect(what: str, seen: object, wanted: object) -> None:
         failures.append(what)
 
 
-def pods(app: str) -> list[dict]:
+def pods(app: str) -> list[dict[str, Any]]:
     """Return the running pods of *app*: name, ip, node."""
     found = [
         {"name": pod["metadata"]["name"], "ip": pod["status"]["podIP"], "node": pod["spec"]["nodeName"]}
@@ -60,7 +61,7 @@ def pods(app: str) -> list[dict]:
     return sorted(found, key=lambda pod: (pod["node"], pod["name"]))
 
 
-def nodes() -> dict[str, dict]:
+def nodes() -> dict[str, dict[str, Any]]:
     """Return by name each node's address, pod CIDR, uplink address and whether it is ready."""
     return {
         node["metadata"]["name"]: {
@@ -73,7 +74,7 @@ def nodes() -> dict[str, dict]:
     }
 
 
-def from_pod(pod: dict, address: str, port: str) -> str:
+def from_pod(pod: dict[str, Any], address: str, port: str) -> str:
     """Return the address that the server at *address* saw *pod* call from."""
     return kubectl("exec", pod["name"], "--", *CALL, address, port)
 
@@ -97,7 +98,7 @@ def wait_until_gone(app: str, left: int) -> None:
     wait_for("the end of pods of " + app, lambda: len(items("pods", "--selector=app=%s" % app)) <= left)
 
 
-def one_per_node(app: str) -> list[dict]:
+def one_per_node(app: str) -> list[dict[str, Any]]:
     """Return a running pod of *app* on each node."""
     return list({pod["node"]: pod for pod in pods(app)}.values())
 
@@ -172,18 +173,18 @@ def services() -> None:
         expect("pod to service", seen <= {pod["ip"], gateway(known[pod["node"]])}, True)
         other = next(each for each in callers if each != pod)
         expect("pod to service by name", from_pod(pod, "alone.default.svc.cluster.local", SERVICE_PORT), pod["ip"])
-        seen = from_node(other["node"], known[pod["node"]]["ip"], HOST_PORT)
-        expect("node to a published port", seen, known[other["node"]]["ip"])
+        caller = from_node(other["node"], known[pod["node"]]["ip"], HOST_PORT)
+        expect("node to a published port", caller, known[other["node"]]["ip"])
     (alone,) = pods("alone")
     expect("pod to itself by its service", from_pod(alone, "alone", SERVICE_PORT), gateway(known[alone["node"]]))
 
 
-def gateway(node: dict) -> str:
+def gateway(node: dict[str, Any]) -> str:
     """Return the first address of the node's pod CIDR, which is its bridge's."""
-    return node["cidr"].rsplit(".", 1)[0] + ".1"
+    return str(node["cidr"]).rsplit(".", 1)[0] + ".1"
 
 
-def reservations() -> list[dict]:
+def reservations() -> list[dict[str, Any]]:
     """Return what the plugin holds reserved on all nodes, and the pods without a reservation."""
     found = []
     for name in nodes():

@@ -79,7 +79,7 @@ class CniTool:
         """Attach the namespace, a new one, and return its address."""
         before = reserved(self.network)
         node("ip", "netns", "add", SPACE)
-        address = json.loads(self("add"))["ips"][0]["address"].partition("/")[0]
+        address = str(json.loads(self("add"))["ips"][0]["address"]).partition("/")[0]
         expect("what is reserved now", sorted(reserved(self.network)), sorted([*before, address]))
         return address
 

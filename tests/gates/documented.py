@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,12 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "humanz.cni"
 
 
-def ansible_doc(kind: str, names: list[str]) -> dict[str, dict]:
+def ansible_doc(kind: str, names: list[str]) -> dict[str, dict[str, Any]]:
     """Return what ``ansible-doc --json`` shows of *names*, by fully qualified name."""
     answer = subprocess.run(
         ["ansible-doc", "--json", "--type", kind, *names], check=True, stdout=subprocess.PIPE, text=True
     )
-    return json.loads(answer.stdout)
+    shown: dict[str, dict[str, Any]] = json.loads(answer.stdout)
+    return shown
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ def used(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.partition(".")[0]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "find_spec":
-            yield from (word.value for word in node.args if isinstance(word, ast.Constant))
+            yield from (str(word.value) for word in node.args if isinstance(word, ast.Constant))
 
 
 def libraries() -> set[str]:
@@ -47,7 +47,8 @@ def introspect(collections: Path) -> list[str]:
     """Return the Python requirements that ansible-builder finds in *collections*."""
     command = ["ansible-builder", "introspect", str(collections)]
     shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return yaml.safe_load(shown)["python"]
+    found: list[str] = yaml.safe_load(shown)["python"]
+    return found
 
 
 def wrong_requirements(requirements: list[str]) -> list[str]:

@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from node import Node
+from node import PYTHON, Node
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class PlaybookCluster:
     """The cluster's *nodes* by name, each with its variables in *hosts*; *variables* are those of all.
+
+    *further* are hosts of the inventory beside the nodes, or instead of them.
 
     :param directory: an empty one, for inventory and Pythons.
     """
@@ -27,20 +29,27 @@ class PlaybookCluster:
         self.directory = directory
         self.nodes: dict[str, Node] = {}
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.further: dict[str, dict[str, Any]] = {}
         # systemd does not run there.
         self.variables: dict[str, Any] = {"ansible_connection": "local", "pod_network_persistence": False}
-        collections = directory / "ansible_collections" / "humanz"
-        collections.mkdir(parents=True)
-        (collections / "cni").symlink_to(ROOT)
+        (directory / "ansible_collections" / "humanz").mkdir(parents=True)
+        self.use(ROOT)
+
+    def use(self, collection: Path) -> None:
+        """From now on, have humanz.cni be what lies in the directory *collection*."""
+        link = self.directory / "ansible_collections" / "humanz" / "cni"
+        link.unlink(missing_ok=True)
+        link.symlink_to(collection)
 
     def _inventory(self) -> dict[str, Any]:
         """Modules run on a node because its Python is one that enters it."""
         for name, node in self.nodes.items():
             python = self.directory / f"python-{name}"
-            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')
+            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {PYTHON} "$@"\n')
             python.chmod(0o755)
             self.hosts[name]["ansible_python_interpreter"] = str(python)
-        return {"k8s_cluster": {"hosts": self.hosts, "vars": self.variables}}
+        hosts = dict(sorted({**self.hosts, **self.further}.items()))
+        return {"k8s_cluster": {"hosts": hosts, "vars": self.variables}}
 
     def playbook(self, name: str, *options: str, status: int = 0, **variables: Any) -> str:
         """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""

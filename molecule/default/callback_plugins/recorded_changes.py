@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
@@ -29,20 +30,20 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "recorded_changes"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.playbook = None
-        self.changes = []
+        self.playbook = ""
+        self.changes: list[tuple[str, str, Any]] = []
 
-    def v2_playbook_on_start(self, playbook):
+    def v2_playbook_on_start(self, playbook: Any) -> None:
         self.playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: Any) -> None:
         outcome = result._result
         if outcome.get("changed"):
-            self.changes.append([result._host.get_name(), result._task.get_name(), outcome.get("diff")])
+            self.changes.append((result._host.get_name(), result._task.get_name(), outcome.get("diff")))
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         directory = os.environ.get("RECORDED_CHANGES")
         if not directory:
             return

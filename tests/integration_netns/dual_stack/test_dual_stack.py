@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import OUTSIDE, Cluster, changes
+from two_nodes import OUTSIDE, Cluster, changes
 
 LISTENER = """
 import socket

@@ -52,6 +52,7 @@ REPLAY = {
 ONE_WIRE = {"pod_cidrs": ["100.100.0.0/24"], "non_masquerade_cidrs": ["100.100.0.0/16", "192.168.122.0/24"]}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", list(REPLAY))
 def test_no_packet_leaks_while_rules_are_applied(site: Site, backend: str) -> None:
     """Rules change by the module, and are applied anew 150 times, while every packet is a connection of its own."""

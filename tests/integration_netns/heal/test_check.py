@@ -137,6 +137,7 @@ def test_what_is_removed_meanwhile_is_put_back_too(check: Check) -> None:
     assert meanwhile.wait() == 0
 
 
+@pytest.mark.alone
 def test_a_module_at_work_is_waited_for(check: Check) -> None:
     enter = ["nsenter", f"--target={check.healed.node.pid}", "--mount", "--net", "--"]
     module = subprocess.Popen([*enter, "flock", "/run", "sh", "-c", "echo locked; sleep 1"], stdout=subprocess.PIPE)

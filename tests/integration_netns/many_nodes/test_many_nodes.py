@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from many_nodes import ManyNodes
 
 NODES = 20
 
 
+@pytest.mark.alone
 def test_all_pairs_of_pods_on_twenty_nodes_after_one_run(tmp_path: Path) -> None:
     nodes = ManyNodes(tmp_path, NODES)
     try:

@@ -135,6 +135,7 @@ def test_a_kernel_parameter_announces_what_comes_up_again_later(bridge: Runtime)
     assert bridge.node.run(*read.split()).stdout == "1\n"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("enabled", [True, False])
 def test_i_17_enabledad_waits_until_no_address_is_tentative(bridge: Runtime, enabled: bool) -> None:
     started = time.monotonic()

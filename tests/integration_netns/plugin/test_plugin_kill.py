@@ -202,6 +202,7 @@ def start(
     return process
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(

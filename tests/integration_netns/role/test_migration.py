@@ -14,8 +14,8 @@ from pathlib import Path
 
 import documented_commands
 import pytest
-from cluster import Cluster, changes
 from node import Node
+from two_nodes import Cluster, changes
 
 PAGE = "docs/migrate-from-flannel.md"
 COMMANDS = documented_commands.run_by("tests/integration_netns/role/test_migration.py", PAGE)
@@ -80,7 +80,7 @@ class Migration:
         """Run a page's ``ansible-playbook`` for one node instead of that which it names."""
         _program, playbook, _inventory, _path, *options = command.replace("ubuntu-nested-1", name).split()
         answer = {"pod_network_reset_confirmation": "yes"}
-        return self.cluster.playbook(playbook.rpartition(".")[2], status, options, **answer)
+        return self.cluster.playbook(playbook.rpartition(".")[2], *options, status=status, **answer)
 
     def move(self, name: str) -> None:
         """Remove what flannel has left on a node, run site for it, and start a pod there."""

@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import ROOT, Cluster
 from node import Node
+from playbook_cluster import ROOT
+from two_nodes import Cluster
+
+# A connection is to go on without a pause.
+pytestmark = pytest.mark.alone
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 LIBRARIES = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'"
@@ -81,7 +85,6 @@ def in_pod(node: Node, script: str, *arguments: str) -> subprocess.Popen[str]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two converged nodes with a pod each, and a third that cannot be reached."""
     made = Cluster(tmp_path_factory.mktemp("cluster"))
-    made.families = [4]
     try:
         made.playbook("site")
         made.further["n3"] = {**OFF, "pod_network_pod_cidr": "100.100.2.0/24", "pod_network_node_ip": "200.0.0.30"}

@@ -82,6 +82,7 @@ def cluster(make_node: Callable[[], Node]) -> Cluster:
     return made
 
 
+@pytest.mark.alone
 def test_no_packet_is_lost_while_next_hops_change_2000_times(cluster: Cluster) -> None:
     wanted = [routes(HOPS[(number + 1) % 2]) for number in range(ROUNDS)]
 
@@ -95,6 +96,7 @@ def test_no_packet_is_lost_while_next_hops_change_2000_times(cluster: Cluster) -
     assert min(received) > sent / 4, "the packets did not follow the next hops"
 
 
+@pytest.mark.alone
 def test_the_flood_shows_what_removing_and_adding_loses(cluster: Cluster) -> None:
     """Or the test above would prove nothing."""
     lines = [

@@ -38,7 +38,8 @@ def call(method: str, request: Message) -> bytes:
     """One CRI request; returns the response's bytes. CriError with containerd's own words."""
     with grpc.insecure_channel(SOCKET) as channel:
         try:
-            return channel.unary_unary("/runtime.v1.RuntimeService/" + method)(encode(request), timeout=120)
+            answer = channel.unary_unary("/runtime.v1.RuntimeService/" + method)(encode(request), timeout=120)
+            return bytes(answer)
         except grpc.RpcError as error:
             raise CriError("%s: %s" % (method, error.details())) from error
 
@@ -112,7 +113,7 @@ def execute(pod: Pod, command: list[str]) -> int:
     answer = call("ExecSync", {1: every(listed, 1, 1)[0], 2: command, 3: 60})
     for field, stream in ((1, sys.stdout), (2, sys.stderr)):
         stream.buffer.write(b"".join(every(answer, field)))
-    return (every(answer, 3) or [0])[0]
+    return int((every(answer, 3) or [0])[0])
 
 
 def ready() -> tuple[bool, str]:

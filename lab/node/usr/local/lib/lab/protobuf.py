@@ -26,7 +26,8 @@ def _field(number: int, value: Any) -> bytes:
         value = encode(value)
     elif isinstance(value, str):
         value = value.encode()
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+    data = bytes(value)
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
 def encode(message: Message) -> bytes:

@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from node import Node
+from playbook_cluster import PlaybookCluster
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {4: "192.168.122.1", 6: "fd00:122::1"}
 CLUSTER = {
     4: {"cluster_cidr": "100.100.0.0/16", "service_cidr": "10.96.0.0/12", "node_cidrs": "200.0.0.0/24"},
@@ -34,15 +28,14 @@ find /etc/cni /etc/humanz-cni /etc/sysctl.d /etc/modules-load.d /etc/iproute2 /o
 """
 
 
-class Cluster:
-    """The nodes n1 and n2, whose pods get addresses of ``families``, as of the next playbook.
+class Cluster(PlaybookCluster):
+    """The nodes n1 and n2, whose pods have IPv4 unless ``families`` says something else.
 
     :param directory: an empty one, for inventory and Pythons.
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.families: list[int] = []
+        super().__init__(directory)
         self.outside = Node()
         self.outside.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         self.outside.ip("link add uplink type bridge")
@@ -57,15 +50,7 @@ class Cluster:
         for number, node in enumerate(self.nodes.values(), 1):
             node.ip(f"addr add 200.0.0.{number}0/24 dev enp8s0")
             node.ip(f"addr add fd00:200::{number}0/64 dev enp8s0")
-        self.further: dict[str, dict[str, Any]] = {}  # hosts of the inventory, beside the nodes or instead of them
-        (directory / "ansible_collections" / "humanz").mkdir(parents=True)
-        self.use(ROOT)
-
-    def use(self, collection: Path) -> None:
-        """From now on, have humanz.cni be what lies in the directory *collection*."""
-        link = self.directory / "ansible_collections" / "humanz" / "cni"
-        link.unlink(missing_ok=True)
-        link.symlink_to(collection)
+        self.families = [4]
 
     def _uplink(self, node: Node, number: int) -> None:
         node.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv4.ip_forward=0")
@@ -87,39 +72,22 @@ class Cluster:
         """The networks of the pods on one node, as the inventory has them."""
         return [{4: f"100.100.{number - 1}.0/24", 6: f"fd00:100:0:{number}::/64"}[one] for one in self.families]
 
-    def _inventory(self) -> dict[str, Any]:
-        hosts = {}
-        for number, (name, node) in enumerate(self.nodes.items(), 1):
-            python = self.directory / f"python-{name}"
-            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')
-            python.chmod(0o755)
+    @property
+    def families(self) -> list[int]:
+        """The families, 4 and 6, that pods get addresses of, as of the next playbook."""
+        return self._families
+
+    @families.setter
+    def families(self, families: list[int]) -> None:
+        self._families = families
+        for number, name in enumerate(self.nodes, 1):
             addresses = {4: f"200.0.0.{number}0", 6: f"fd00:200::{number}0"}
-            hosts[name] = {
-                "ansible_python_interpreter": str(python),
+            self.hosts[name] = {
                 "pod_network_pod_cidr": ",".join(self.pod_cidrs(number)),
-                "pod_network_node_ip": [addresses[one] for one in self.families],
+                "pod_network_node_ip": [addresses[one] for one in families],
             }
-        variables: dict[str, Any] = {
-            "pod_network_" + name: [CLUSTER[one][name] for one in self.families] for name in CLUSTER[4]
-        }
-        variables.update(ansible_connection="local", pod_network_persistence=False)  # systemd does not run there
-        in_order = dict(sorted({**hosts, **self.further}.items()))
-        return {"k8s_cluster": {"hosts": in_order, "vars": variables}}
-
-    def playbook(self, name: str, status: int = 0, options: Sequence[str] = (), **variables: Any) -> str:
-        """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints.
-
-        :param options: further ones of ansible-playbook.
-        """
-        inventory = self.directory / "inventory.json"
-        inventory.write_text(json.dumps(self._inventory()))
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"humanz.cni.{name}", *options]
-        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(self.directory), ANSIBLE_NOCOLOR="1")
-        done = subprocess.run(
-            [*command, "-e", json.dumps(variables)], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
+        for name in CLUSTER[4]:
+            self.variables["pod_network_" + name] = [CLUSTER[one][name] for one in families]
 
     def state(self) -> dict[str, list[str]]:
         """What the playbooks could change, by node."""
