@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +162,26 @@ def test_site_changes_nothing_more(controller: Controller) -> None:
     _save, _graph, site, *_others = commands(PAGE)
     recap = controller.run(site).partition("PLAY RECAP")[2]
     assert recap.count("changed=0") == len(NODES)
+
+
+def test_no_pod_starts_without_loopback(cluster: LabUnderTest) -> None:
+    """As the page says, and why site refuses it."""
+    node, name = "ubuntu-nested-2", "without-loopback"
+    (link,) = (command for command in commands(PAGE, "#") if command.endswith("/loopback"))
+    container = {"name": "pause", "image": "localhost/lab-pod:latest", "imagePullPolicy": "Never"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"nodeName": node, "containers": [container]},
+    }
+    events = "kubectl -- events --for pod/%s --output json" % name
+    cluster.node(node, "rm", "/opt/cni/bin/loopback")
+    cluster.run("kubectl", "--", "apply", "--filename=-", stdin=json.dumps(pod))
+    deadline = time.monotonic() + 60
+    while 'failed to find plugin \\"loopback\\" in path [/opt/cni/bin]' not in (said := cluster.out(*events.split())):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.5)
+    cluster.node(node, *link.split())
+    cluster.run("kubectl", "--", "wait", "--for=condition=Ready", "pod/" + name, "--timeout=120s")
+    cluster.run("kubectl", "--", "delete", "pod", name, "--grace-period=1")
