@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives node_kernel this node's pod networks, whose families the kernel is to forward."""
+"""Gives node_kernel this node's pod networks, whose families the kernel is to forward, and the number of its peers."""
 
 from __future__ import annotations
 
@@ -14,4 +14,6 @@ class ActionModule(NodeAction):
     module = "humanz.cni.node_kernel"
 
     def from_plan(self, part, task_vars):
-        return {"pod_cidrs": part["pod_cidrs"]}
+        next_hops = {route["via"] for route in part["routes"]}
+        of_ipv6 = sum(":" in address for address in next_hops)
+        return {"pod_cidrs": part["pod_cidrs"], "neighbours": max(of_ipv6, len(next_hops) - of_ipv6)}

@@ -20,6 +20,12 @@ from ansible_collections.humanz.cni.plugins.module_utils import _files, _sysctl
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 BRIDGE = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 ACCEPT_RA = "net.ipv6.conf.%s.accept_ra"
+# How many neighbours a kernel knows before it refuses more, drops old ones at once, and looks for old ones at all; on
+# all interfaces together. Namespaces other than the first have no such parameters.
+NEIGHBOURS = {4: "net.ipv4.neigh.default.gc_thresh%d", 6: "net.ipv6.neigh.default.gc_thresh%d"}
+SHARES = {3: 1, 2: 2, 1: 8}
+USUAL = 1024  # neighbours
+OTHERS = 256  # neighbours that are no nodes: pods, gateways
 IPV6_ROUTES = "/proc/net/ipv6_route"
 RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
 
@@ -38,6 +44,23 @@ def sysctls(families, sysctl_file):
         advertised = [ACCEPT_RA % name.replace(".", "/") for name in advertised_devices()]
         kept += [key for key in advertised if _sysctl.read(key) == "1"]
         wanted.update(dict.fromkeys(kept, "2"))
+    return wanted
+
+
+def neighbour_tables(families, nodes, sysctl_file):
+    """Return the parameters for a kernel that has room for so many other *nodes* twice over, both texts.
+
+    What the kernel has room for already is left alone, and so is what it has by default if that is enough.
+    """
+    size = USUAL
+    while size < 2 * (nodes + OTHERS):
+        size *= 2
+    ours = dict(_sysctl.parse(sysctl_file or ""))
+    wanted = {}
+    for key, value in ((NEIGHBOURS[of] % number, size // SHARES[number]) for of in families for number in SHARES):
+        running = _sysctl.read(key)
+        if size > USUAL and running is not None and (key in ours or int(running) < value):
+            wanted[key] = str(value)
     return wanted
 
 

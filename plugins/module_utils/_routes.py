@@ -274,7 +274,7 @@ class Routes(Resource):
         if text is None:
             return "is absent"
         if path == PROTOCOL_NAMES:
-            return "names %s" % text.splitlines()[-1]
+            return "names %s" % "".join(text.splitlines()[-1:])
         return "holds these routes" if text == self._text(state.routes) else "holds something else"
 
     def result(self, actual, desired):

@@ -32,6 +32,13 @@ options:
     type: list
     elements: str
     default: []
+  neighbours:
+    description:
+      - How many other nodes share a network with this one. From a few hundred on, the kernel's tables of neighbours are
+        made larger if they are smaller than twice of what the nodes and a node's own pods need. By default they hold
+        1024, and what is sent to further ones is dropped.
+    type: int
+    default: 0
   sysctls:
     description:
       - The parameters and their values. A dot within a name, as in the interface C(eth0.100), is written as a slash.
@@ -39,6 +46,7 @@ options:
         of O(pod_cidrs) C(net.ipv4.ip_forward) and C(net.ipv6.conf.all.forwarding), all 1. With IPv6 also
         C(net.ipv6.conf.INTERFACE.accept_ra), 2 for each interface on which the kernel has learned a route from a router
         advertisement, as one that forwards takes them only then.
+      - With many O(neighbours) also C(net.ipv4.neigh.default.gc_thresh1) to C(gc_thresh3), and those of IPv6.
     type: dict
   modules:
     description: The modules that provide them. One that is built into the kernel counts as loaded.
@@ -127,7 +135,9 @@ def _sysctls(params):
     values = params["sysctls"]
     if values is None:
         families = _forwarding.families_of(_checks.networks("pod_cidrs", params["pod_cidrs"]))
-        return _forwarding.sysctls(families, _owned.read(params["sysctl_file"]))
+        ours = _owned.read(params["sysctl_file"])
+        found = _forwarding.sysctls(families, ours)
+        return dict(found, **_forwarding.neighbour_tables(families, params["neighbours"], ours))
     for key, value in values.items():
         if not _sysctl.KEY.match(key):
             raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
@@ -158,6 +168,7 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "plan": {"type": "str"},
             "pod_cidrs": {"type": "list", "elements": "str", "default": []},
+            "neighbours": {"type": "int", "default": 0},
             "sysctls": {"type": "dict"},
             "modules": {"type": "list", "elements": "str", "default": ["br_netfilter"]},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-humanz-cni.conf"},

@@ -200,3 +200,41 @@ def test_a_second_run_waits_for_the_first(node: Node, run_module: Module) -> Non
         assert first.stdout.readline() == "locked\n"
         assert run_module("node_kernel")["changed"] is True
         assert node.run("test", "-e", "/run/released", check=False).returncode == 0
+
+
+THRESHOLDS = {3: 1024, 2: 512, 1: 128}  # as kernels have them
+# Other namespaces than the machine's own have none of these parameters: files stand for them.
+TABLES = "mount -t tmpfs none /proc/sys/net/{family}/neigh; mkdir /proc/sys/net/{family}/neigh/default"
+
+
+def thresholds(node: Node, family: str = "ipv4") -> list[int]:
+    paths = [f"/proc/sys/net/{family}/neigh/default/gc_thresh{number}" for number in THRESHOLDS]
+    return [int(node.run("cat", path).stdout) for path in paths]
+
+
+def test_a_thousand_nodes_find_room_among_the_neighbours(node: Node, run_module: Module) -> None:
+    for family in ("ipv4", "ipv6"):
+        node.run("sh", "-ec", TABLES.format(family=family))
+        for number, value in THRESHOLDS.items():
+            node.run("tee", f"/proc/sys/net/{family}/neigh/default/gc_thresh{number}", input=f"{value}\n")
+    run_module("node_kernel", {"neighbours": 256})
+    assert "gc_thresh" not in node.run("cat", SYSCTL_FILE).stdout
+
+    assert run_module("node_kernel", {"neighbours": 999})["changed"] is True
+    assert thresholds(node) == [4096, 2048, 512]
+    assert thresholds(node, "ipv6") == list(THRESHOLDS.values())
+    assert "net.ipv4.neigh.default.gc_thresh3 = 4096\n" in node.run("cat", SYSCTL_FILE).stdout
+    assert run_module("node_kernel", {"neighbours": 999})["changed"] is False
+    run_module("node_kernel", {"neighbours": 300, "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]})
+    assert thresholds(node) == thresholds(node, "ipv6") == [2048, 1024, 256]
+    run_module("node_kernel", {"neighbours": 9})
+    assert thresholds(node) == thresholds(node, "ipv6") == list(THRESHOLDS.values())
+
+
+def test_room_that_an_administrator_made_stays(node: Node, run_module: Module) -> None:
+    node.run("sh", "-ec", TABLES.format(family="ipv4"))
+    for number in THRESHOLDS:
+        node.run("tee", f"/proc/sys/net/ipv4/neigh/default/gc_thresh{number}", input="8192\n")
+    run_module("node_kernel", {"neighbours": 999})
+    assert "gc_thresh" not in node.run("cat", SYSCTL_FILE).stdout
+    assert thresholds(node) == [8192] * 3
