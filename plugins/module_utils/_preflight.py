@@ -58,7 +58,9 @@ def findings(part, find_command):
         links = kernel.links()
         # Also an interface that there is to be no longer, or by another name.
         devices = {part.bridge} | {link.name for link in links if _vxlan.is_ours(link.kind, link.alias)}
-        foreign = [route for route in routes if route.protocol != part.protocol and route.device not in devices]
+        recorded, damaged = _recorded(part.state_file)
+        had = _routes.ours(routes, part.protocol, recorded)
+        foreign = [route for route in _routes.others(routes, part.protocol, had) if route.device not in devices]
         addresses = [address for family in families for address in kernel.addresses(family)]
         found += _node_ips(part.node_ips, addresses)
         found += _taken(part, links)
@@ -66,7 +68,9 @@ def findings(part, find_command):
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
         found += _moved(kernel, part, routes, foreign, wanted)
-    found += _pruned(part, _routes.ours(routes, part.protocol), wanted)
+    # A plan with problems has not all of its routes.
+    prunes = not damaged and not part.problems
+    found += damaged + (_routes.prune_problems(had, wanted, recorded, part._asdict()) if prunes else [])
     found += _routes.conflicts(foreign, wanted)
     prefixes = {route.dst for route in wanted.values()}
     return found + _overlaps(
@@ -180,15 +184,12 @@ def _moved(kernel, part, routes, foreign, wanted):
     return _kept_ways.moved(kernel, _kept_ways.kept(foreign), before, after)
 
 
-def _pruned(part, had, wanted):
-    """Find that too many routes would go. A plan with problems has not all of its routes."""
-    if part.problems or part.force:
-        return []
+def _recorded(state_file):
+    """Return the text of *state_file*, and why it cannot be told, as a list."""
     try:
-        recorded = _owned.read(part.state_file)
+        return _owned.read(state_file), []
     except ConvergeError as exc:
-        return [str(exc)]
-    return _routes.prune_problems(had, wanted, recorded, part._asdict())
+        return None, [str(exc)]
 
 
 def _taken(part, links):

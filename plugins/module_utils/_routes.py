@@ -159,9 +159,24 @@ def next_hop_problems(kernel, routes):
     return [text for text in lines if text]
 
 
-def ours(routes, protocol):
-    """Return ``{key: Route}`` of those of the kernel's *routes* that carry *protocol*."""
-    return {key(route): _own(route) for route in routes if route.protocol == protocol}
+def ours(routes, protocol, recorded):
+    """Return ``{key: Route}`` of those of the kernel's *routes* that carry *protocol*, or did so in the last run.
+
+    :param recorded: the text of the state file, None if there is none. Where it has another protocol, that was this
+        node's number until now: what it has and the kernel has alike is ours.
+    """
+    mark = " proto %d " % protocol
+    earlier = {text for text in (recorded or "").splitlines() if text.startswith("route add ") and mark not in text}
+    return {
+        key(route): _own(route)
+        for route in routes
+        if route.protocol == protocol or (earlier and command("add", _own(route)) in earlier)
+    }
+
+
+def others(routes, protocol, own):
+    """Return those of the kernel's *routes* that neither carry *protocol* nor are among *own*, a ``{key: Route}``."""
+    return [route for route in routes if route.protocol != protocol and own.get(key(route)) != _own(route)]
 
 
 def prune_problems(had, wanted, recorded, options):
@@ -218,11 +233,10 @@ class Routes(Resource):
         with Kernel() as kernel:
             families = (socket.AF_INET, socket.AF_INET6)
             found = [route for family in families for route in kernel.routes(family, self.table)]
-        self.foreign = [route for route in found if route.protocol != self.protocol and not self._is_about_to_go(route)]
-        return State(
-            routes=ours(found, self.protocol),
-            files={path: _owned.read(path) for path in (self.state_file, PROTOCOL_NAMES)},
-        )
+        files = {path: _owned.read(path) for path in (self.state_file, PROTOCOL_NAMES)}
+        own = ours(found, self.protocol, files[self.state_file])
+        self.foreign = [route for route in others(found, self.protocol, own) if not self._is_about_to_go(route)]
+        return State(own, files)
 
     def _is_about_to_go(self, route):
         """Return whether a real run would find *route* gone: it leaves the pods' bridge before it comes here."""

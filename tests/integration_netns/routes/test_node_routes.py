@@ -147,6 +147,22 @@ def test_another_table_and_protocol(nested: Node) -> None:
     assert ours(nested) == []
 
 
+def test_another_protocol_number_is_taken_on_by_the_routes_that_are_there(nested: Node) -> None:
+    nested.ip("route add 10.9.0.0/16 via 200.0.0.77 proto 217")  # nobody's that is in the file
+    routes(nested, PEERS, force=True)
+    nested.ip("route add 10.9.0.0/16 via 200.0.0.77 proto 217")
+    with route_events(nested) as events:
+        assert routes(nested, PEERS, check=True, protocol=218)["changed"]
+        done = routes(nested, PEERS, protocol=218)
+    assert (done["added"], len(done["replaced"]), done["removed"]) == ([], len(PEERS), [])
+    assert not any(event.startswith("Deleted") for event in events)
+    assert len(nested.ip("route show proto 218").splitlines()) == len(PEERS)
+    assert nested.ip("route show proto 217").split()[:1] == ["10.9.0.0/16"]
+    assert not routes(nested, PEERS, protocol=218)["changed"]
+    assert routes(nested, PEERS[:1], protocol=217)["removed"]
+    assert len(nested.ip("route show proto 218").splitlines()) == 0
+
+
 def test_absent_leaves_no_trace(nested: Node) -> None:
     before = everything(nested)
     routes(nested, many(20))
