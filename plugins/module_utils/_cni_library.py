@@ -26,7 +26,7 @@ import shutil
 import tempfile
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory
+from ansible_collections.humanz.cni.plugins.module_utils._files import naming, read_text, sync_directory
 
 PACKAGE = "humanz_cni"
 LINK = "python3"
@@ -165,7 +165,8 @@ class Library:
         _remove_leftovers(self._directory)
         building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
         try:
-            self._build(building)
+            with naming(self.path):
+                self._build(building)
             if os.path.isdir(self.path):
                 self._repair(building)
             else:

@@ -13,7 +13,7 @@ import glob
 import os
 import tempfile
 
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, sync_directory
+from ansible_collections.humanz.cni.plugins.module_utils._files import naming, read_text, sync_directory
 
 MODE = "0755"
 
@@ -55,7 +55,7 @@ class Executable:
             os.unlink(leftover)
         descriptor, temporary = tempfile.mkstemp(prefix=".%s." % name, suffix=".tmp", dir=directory)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
+            with naming(self.path), os.fdopen(descriptor, "wb") as stream:
                 stream.write(self._text.encode("ascii"))
                 stream.flush()
                 os.fchmod(stream.fileno(), int(MODE, 8))

@@ -8,9 +8,21 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import tempfile
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Have an OSError that names no file, as a full disk's does, name *path*."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.filename is not None:
+            raise
+        raise OSError(exc.errno, exc.strerror, path) from exc
 
 
 def read_text(path):
@@ -41,7 +53,7 @@ def write_bytes(path, data, mode=0o644):
     _remove_leftovers(path)
     descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), suffix=".tmp", dir=directory)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with naming(path), os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fchmod(stream.fileno(), mode)

@@ -132,3 +132,16 @@ def test_what_cannot_be_put_back_is_said(old: Node) -> None:
     assert "rules.v4 cannot be written" in result["msg"]
     assert "not everything could be put back as it was before this task (" in result["msg"]
     assert "somebody holds the lock" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "module"),
+    [("/opt/cni/bin", "cni_plugin"), ("/usr/local/lib", "cni_plugin"), ("/etc/sysctl.d", "node_kernel")],
+)
+def test_a_full_disk_is_named_by_the_file_that_did_not_fit(node: Node, path: str, module: str) -> None:
+    node.run("mkdir", "-p", path)
+    node.run("mount", "-t", "tmpfs", "-o", "size=8k", "none", path)
+    node.run("sh", "-c", f"yes > {path}/full 2> /dev/null || true")
+    args = {"source": pack(installed_plugin.SOURCE)} if module == "cni_plugin" else {}
+    fails(node, module, args, "No space left on device")
+    assert node.module(module, args)["msg"].startswith(f"{path}/")
