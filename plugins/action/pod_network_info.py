@@ -1,30 +1,46 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives pod_network_info the paths that this node's tables are to be asked about."""
+"""Gives pod_network_info the paths that this node is asked about, or compares what it says with the plan."""
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
+from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability_files
+from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison, _reachability_files
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+
+# As long as the cluster has nodes.
+TABLES = ("routes", "route_lines", "foreign_routes", "rules")
 
 
-class ActionModule(ActionBase):
+class ActionModule(NodeAction):
     """Runs the module, unless a file of paths was given and none of them is this node's."""
 
-    def run(self, tmp=None, task_vars=None):
-        """Return the module's result."""
-        result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+    module = "humanz.cni.pod_network_info"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._planned = None
+
+    def from_plan(self, part, task_vars):
+        self._planned = part
+        options = {"cluster_cidrs": part["cluster_cidrs"]}
+        if part["vxlan"]:
+            options["vxlan_device"] = part["vxlan"]["device"]
+        return options
+
+    def _call(self, args, task_vars):
         paths_file = args.pop("paths_file", None)
         if paths_file:
             paths = _reachability_files.read(paths_file)["paths"].get(task_vars["inventory_hostname"])
             if not paths:
-                return dict(result, changed=False, paths=[])
+                return {"changed": False, "paths": []}
             args["paths"] = paths
-        result.update(
-            self._execute_module(module_name="humanz.cni.pod_network_info", module_args=args, task_vars=task_vars)
-        )
+        result = super()._call(args, task_vars)
         result.pop("invocation", None)
+        if self._planned and "routes" in result:
+            result["comparison"] = _comparison.compare(self._planned, result)
+        for name in () if boolean(args.get("tables", True)) else TABLES:
+            result.pop(name, None)
         return result

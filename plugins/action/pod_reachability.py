@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
+    _host_results,
     _reachability,
     _reachability_files,
     _reachability_reasons,
@@ -29,7 +30,6 @@ OPTIONS = {
     "masquerade_ipv6": {"type": "bool"},
     "report": {"type": "path"},
 }
-NO_PART = "it took no part in this run: it failed or was unreachable before"
 
 
 class ActionModule(ActionBase):
@@ -45,20 +45,7 @@ class ActionModule(ActionBase):
             required_if=[("stage", "failures", ("file",)), ("stage", "table", ("file",))],
         )
         stage = {"targets": _targets, "failures": _failures, "table": _table}[args["stage"]]
-        return dict(stage(args, _Results(task_vars, args["results"])), changed=False)
-
-
-class _Results:
-    """The results that all hosts of the play registered under one name."""
-
-    def __init__(self, task_vars, name):
-        self._hostvars = task_vars["hostvars"]
-        self._name = name
-        self.hosts = task_vars["ansible_play_hosts_all"]
-
-    def of(self, host):
-        """Return the result of *host*, or an empty one."""
-        return self._hostvars.raw_get(host).get(self._name) or {}
+        return dict(stage(args, _host_results.Results(task_vars, args["results"])), changed=False)
 
 
 def _targets(args, results):
@@ -91,17 +78,13 @@ def _resolve(name):
 def _node(result):
     pod = result.get("pod")
     if not pod:
-        return {"error": _one_line(result.get("msg") or NO_PART)}
+        return {"error": _host_results.why_not(result)}
     return {
         "pod": pod["addresses"],
         "port": pod["port"],
         "own": result["node_addresses"],
         "gateways": result["gateways"],
     }
-
-
-def _one_line(message):
-    return " ".join(str(message).split())
 
 
 def _failures(args, results):
@@ -119,7 +102,7 @@ def _judged(cluster, node, found, probed):
     if "error" in found:
         return _reachability.not_tried(cluster, node, _reachability.no_probe(cluster, node))
     if "failures" not in probed:
-        reason = "%s could not connect to anything: %s" % (node, _one_line(probed.get("msg") or NO_PART))
+        reason = "%s could not connect to anything: %s" % (node, _host_results.why_not(probed))
         return _reachability.not_tried(cluster, node, reason)
     return probed
 
@@ -143,7 +126,7 @@ def _table(args, results):
     }
     if args["report"]:
         _write_report(args["report"], dict(table, nodes=list(cluster["nodes"]), counts=counts, failures=failures))
-    return table
+    return dict(table, file=_reachability_files.write("table", {"cluster": cluster, "failures": failures}))
 
 
 def _by_path(result):

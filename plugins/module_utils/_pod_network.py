@@ -94,6 +94,52 @@ def routes(run, protocol):
     return {"lines": lines, "routes": [{key: route.get(key) for key in ("dst", "gateway", "dev")} for route in found]}
 
 
+def foreign_routes(run, networks, own, bridge_name):
+    """Return the routes into *networks*, CIDRs, that are neither among *own* nor the kernel's for the bridge.
+
+    ``[{"dst", "gateway", "dev", "protocol", "type"}]``; a protocol that ``ip`` leaves out is ``boot``.
+    """
+    wanted = [ipaddress.ip_network(network) for network in networks]
+    ours = {(route["dst"], route["gateway"], route["dev"]) for route in own}
+    found = []
+    for family in ("-4", "-6") if wanted else ():
+        status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main"])
+        for route in json.loads(output) if status == 0 and output.strip() else []:
+            key = tuple(route.get(name) for name in ("dst", "gateway", "dev"))
+            of_bridge = route.get("dev") == bridge_name and route.get("protocol") == "kernel"
+            if key not in ours and not of_bridge and _within(route["dst"], wanted):
+                named = {"protocol": route.get("protocol", "boot"), "type": route.get("type", "unicast")}
+                found.append(dict(zip(("dst", "gateway", "dev"), key), **named))
+    return found
+
+
+def _within(destination, networks):
+    if destination == "default":
+        return False
+    network = ipaddress.ip_network(destination)
+    return any(network.version == one.version and network.subnet_of(one) for one in networks)
+
+
+def vxlan(run, name):
+    """Return the VXLAN interface *name* and the nodes that its static entries lead to, or None if there is none."""
+    status, output, _error = run(["ip", "-j", "-d", "link", "show", "dev", name]) if name else (1, "", "")
+    link = json.loads(output)[0] if status == 0 and output.strip() else {}
+    kind = link.get("linkinfo", {})
+    if kind.get("info_kind") != "vxlan":
+        return None
+    data = kind.get("info_data", {})
+    _status, output, _error = run(["bridge", "-j", "fdb", "show", "dev", name])
+    entries = json.loads(output) if output.strip() else []
+    return {
+        "name": name,
+        "up": "UP" in link.get("flags", []),
+        "vni": data.get("id"),
+        "port": data.get("port"),
+        "node_ip": data.get("local") or data.get("local6"),
+        "peers": sorted({entry["dst"] for entry in entries if entry.get("dst")}),
+    }
+
+
 def rules(run, chains):
     """Return our rules by the tool that shows them: those in and into *chains* of iptables, with their counters, and
     those of nft.

@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Returns the CNI plugin, configurations, routes, rules, bridge, address pool and sysctls of a node.
   - With O(paths), instead returns what the node's tables say about packets from one address to another.
+  - With O(plan), also compares the node with its part of the cluster's plan.
   - Needs nothing of the collection on the node, pyroute2 included, so that it also answers where nothing was installed.
 options:
   plugin:
@@ -41,10 +42,24 @@ options:
     description: The bridge that pods are attached to.
     type: str
     default: humanz-cni0
+  cluster_cidrs:
+    description: The networks of all pods. Routes into them that are not the collection's are RV(foreign_routes).
+    type: list
+    elements: str
+    default: []
+  vxlan_device:
+    description: The name of the VXLAN interface to nodes behind a router. None by default.
+    type: str
+  tables:
+    description:
+      - Whether to return RV(routes), RV(route_lines), RV(foreign_routes) and RV(rules) too. Registered for a thousand
+        nodes, they would be a million routes; RV(comparison) says what they come to.
+    type: bool
+    default: true
   paths:
     description:
       - The connections that the node's tables are asked about. Only RV(paths) is returned then.
-      - Mutually exclusive with O(paths_file).
+      - Mutually exclusive with O(paths_file) and O(plan).
     type: list
     elements: dict
     suboptions:
@@ -79,7 +94,11 @@ attributes:
 requirements:
   - iproute2 on the node
   - iptables or nftables on the node, for rules
+extends_documentation_fragment:
+  - humanz.cni._plan
 seealso:
+  - module: humanz.cni.cluster_plan
+  - module: humanz.cni.cluster_picture
   - module: humanz.cni.pod_probe
   - module: humanz.cni.pod_reachability
 author:
@@ -94,6 +113,11 @@ EXAMPLES = r"""
 - name: Show how full the address pool is
   ansible.builtin.debug:
     msg: "{{ node.pool.sets[0].reserved }} of {{ node.pool.sets[0].total }} addresses are reserved"
+
+- name: Show what differs from the plan
+  humanz.cni.pod_network_info:
+    plan: "{{ cluster.plan }}"
+  register: node
 
 - name: Ask why a pod does not reach another one
   humanz.cni.pod_network_info:
@@ -122,21 +146,43 @@ conf:
                         "cni_version": "1.0.0", "plugins": ["humanz-cni", "portmap"]}}
 routes:
   description: The routes to other nodes' pods, those that carry O(protocol).
-  returned: without O(paths)
+  returned: without O(paths), unless O(tables=false)
   type: list
   elements: dict
   sample: [{"dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0"}]
 route_lines:
   description: The same routes as C(ip route) shows them.
-  returned: without O(paths)
+  returned: without O(paths), unless O(tables=false)
   type: list
   elements: str
   sample: ["100.100.1.0/24 via 200.0.0.20 dev enp8s0"]
+foreign_routes:
+  description: The routes of the main table into O(cluster_cidrs) that carry another protocol.
+  returned: without O(paths), unless O(tables=false)
+  type: list
+  elements: dict
+  sample: [{"dst": "100.100.1.0/24", "gateway": "192.168.122.1", "dev": "enp1s0", "protocol": "boot",
+            "type": "unicast"}]
+vxlan:
+  description: The interface O(vxlan_device) and the nodes that its static entries lead to, or null if there is none.
+  returned: without O(paths)
+  type: dict
+  sample: {"name": "humanz-vxlan0", "up": true, "vni": 217, "port": 4789, "node_ip": "200.0.0.10",
+           "peers": ["200.0.1.30"]}
+comparison:
+  description: >-
+    How the node compares with the plan. RV(ignore:routes) are counts: RV(ignore:present) of RV(ignore:planned) routes
+    are there; RV(ignore:missing), RV(ignore:unplanned) ones that carry O(protocol), and RV(ignore:foreign) ones.
+    RV(ignore:differences) says all that differs, a line each.
+  returned: with O(plan)
+  type: dict
+  sample: {"routes": {"planned": 2, "present": 1, "missing": 1, "unplanned": 0, "foreign": 0},
+           "differences": ["no route to 100.100.1.0/24 via 200.0.0.20"]}
 rules:
   description: >-
     The pod network's rules by the tool that shows them: those in and into O(chains) with their counters, and under
     C(nft) those in the table C(inet humanz-cni) and in other chains of nftables, in its own syntax.
-  returned: without O(paths)
+  returned: without O(paths), unless O(tables=false)
   type: dict
   sample: {"iptables-save": [":HUMANZ-FORWARD - [0:0]", "[12:720] -A FORWARD -j HUMANZ-FORWARD"],
            "nft": ["insert rule inet filter forward iifname \"humanz-cni0\" ip saddr 100.100.0.0/24 accept"]}
@@ -201,6 +247,10 @@ OPTIONS = {
     "protocol": {"type": "int", "default": 217},
     "chains": {"type": "list", "elements": "str", "default": ["HUMANZ-FORWARD", "HUMANZ-POSTROUTING"]},
     "bridge": {"type": "str", "default": "humanz-cni0"},
+    "cluster_cidrs": {"type": "list", "elements": "str", "default": []},
+    "vxlan_device": {"type": "str"},
+    "plan": {"type": "str"},
+    "tables": {"type": "bool", "default": True},
     "paths": {"type": "list", "elements": "dict", "options": PATH},
     "paths_file": {"type": "path"},
 }
@@ -221,6 +271,8 @@ def everything(params, run):
         "conf": conf,
         "routes": routes["routes"],
         "route_lines": routes["lines"],
+        "foreign_routes": _pod_network.foreign_routes(run, params["cluster_cidrs"], routes["routes"], params["bridge"]),
+        "vxlan": _pod_network.vxlan(run, params["vxlan_device"]),
         "rules": _pod_network.rules(run, params["chains"]),
         "bridge": _pod_network.bridge(run, params["bridge"]),
         "pool": _pod_network.pool(network),
@@ -234,7 +286,7 @@ def everything(params, run):
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True
+        argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file", "plan")], supports_check_mode=True
     )
     run = _pod_network.runner(module)
     result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)

@@ -74,6 +74,7 @@ attributes:
     support: full
     platforms: posix
 seealso:
+  - module: humanz.cni.cluster_picture
   - module: humanz.cni.pod_probe
   - module: humanz.cni.pod_network_info
 author:
@@ -102,8 +103,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 file:
-  description: The file on the controller that the next tasks read.
-  returned: O(stage=targets) and O(stage=failures)
+  description: The file on the controller that the next tasks read; after O(stage=table), M(humanz.cni.cluster_picture).
+  returned: success
   type: str
   sample: /home/operator/.ansible/tmp/ansible-local-4711/targets-k2j3.json
 failures:

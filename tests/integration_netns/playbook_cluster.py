@@ -57,8 +57,7 @@ class PlaybookCluster:
         inventory.write_text(json.dumps(self._inventory()))
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), f"humanz.cni.{name}", *options]
         environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(self.directory), ANSIBLE_NOCOLOR="1")
-        done = subprocess.run(
-            [*command, "-e", json.dumps(variables)], env=environment, capture_output=True, text=True, check=False
-        )
+        command += ["-e", json.dumps(variables)]
+        done = subprocess.run(command, env=environment, cwd=self.directory, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout

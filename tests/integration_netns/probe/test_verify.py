@@ -73,7 +73,8 @@ def verify(fleet: Fleet, tmp_path: Path) -> Verify:
             str(tmp_path / "inventory.json"),
             "humanz.cni.verify",
         ]
-        return Run(subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False))
+        command += options
+        return Run(subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False))
 
     return run
 

@@ -58,6 +58,33 @@ def test_all_pods_reach_each_other_and_the_router_never_sees_one(segments: Segme
     assert passed(shown, "pod to outside") == 3
     assert segments.forwarded("pods") == 0
     assert segments.forwarded("tunnel") > 0
+    page = segments.directory / "pod-network.html"
+    assert f"The picture of the network is in {page}" in shown
+    assert "All is well" in page.read_text()
+    assert not re.search("changed=[1-9]", shown)
+
+
+def test_the_picture_shows_what_differs_from_the_plan(segments: Segments) -> None:
+    entry = "02:d9:c8:00:00:0a dev humanz-vxlan0 dst 200.0.0.10 self"
+    changes = [
+        ("n1", "ip route del 100.100.1.0/24", "ip route add 100.100.1.0/24 via 200.0.0.20 proto 217"),
+        ("n1", "ip route add 100.100.9.0/24 via 200.0.0.20 proto 217", "ip route del 100.100.9.0/24"),
+        ("n2", "ip route add blackhole 100.100.7.0/24", "ip route del blackhole 100.100.7.0/24"),
+        ("n3", f"bridge fdb del {entry}", f"bridge fdb replace {entry} permanent"),
+    ]
+    for name, change, _back in changes:
+        segments.nodes[name].run(*change.split())
+    try:
+        segments.playbook("verify", status=2, verify_timeout=1, verify_picture="picture/page.html")
+    finally:
+        for name, _change, back in changes:
+            segments.nodes[name].run(*back.split())
+    text = (segments.directory / "picture" / "page.html").read_text()
+    assert "<li>no route to 100.100.1.0/24 via 200.0.0.20</li>" in text
+    assert "<li>a route that is not planned: 100.100.9.0/24 via 200.0.0.20 dev enp8s0</li>" in text
+    assert "<li>a route that is not ours: blackhole 100.100.7.0/24, of protocol boot</li>" in text
+    assert "<li>no VXLAN peer 200.0.0.10</li>" in text
+    assert "3 of 3 nodes need a look by what is on them." in text
 
 
 def test_neighbours_stay_each_others_next_hop(segments: Segments) -> None:

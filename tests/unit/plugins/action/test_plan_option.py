@@ -12,7 +12,16 @@ import yaml
 
 from ansible_collections.humanz.cni.plugins.doc_fragments._plan import ModuleDocFragment
 
-MODULES = ("cni_conf", "node_kernel", "node_preflight", "node_routes", "node_vxlan", "pod_bridge", "pod_firewall")
+MODULES = (
+    "cni_conf",
+    "node_kernel",
+    "node_preflight",
+    "node_routes",
+    "node_vxlan",
+    "pod_bridge",
+    "pod_firewall",
+    "pod_network_info",
+)
 
 
 class SeenError(Exception):

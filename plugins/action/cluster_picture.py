@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the picture of the pod network, on the controller; documented in modules/cluster_picture.py."""
+
+from __future__ import annotations
+
+import os
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, write_text
+from ansible_collections.humanz.cni.plugins.plugin_utils import _host_results, _picture, _reachability_files
+from ansible_collections.humanz.cni.plugins.plugin_utils._action import read_plan
+
+OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "svg": {"type": "path"},
+    "table": {"type": "path", "required": True},
+    "plan": {"type": "path"},
+    "results": {"type": "str", "required": True},
+}
+# Of what pod_network_info returned.
+SHOWN = ("pool", "comparison")
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only, once for all hosts."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the module's result."""
+        result = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
+        table = _reachability_files.read(args["table"])
+        registered = _host_results.Results(task_vars, args["results"])
+        picture = _picture.render(
+            {
+                **table,
+                "plan": read_plan(args["plan"]) if args["plan"] else None,
+                "nodes": {name: _node(registered.of(name)) for name in table["cluster"]["nodes"]},
+            }
+        )
+        result.update(changed=False, diff=[], headline=picture["headline"])
+        for option, text in (("path", picture["html"]), ("svg", picture["svg"])):
+            if args[option]:
+                # Relative ones are the user's, as on the command line; a link is followed.
+                result[option] = os.path.realpath(args[option])
+                self._converge(option, result[option], text, result)
+        return result
+
+    def _converge(self, option, path, text, result):
+        """Write *text* to the file *path* unless it is there; add to *result* what that changes.
+
+        The file's date is always that of the last run, as nothing in it tells.
+        """
+        try:
+            had = read_text(path)
+            if not self._task.check_mode:
+                if had == text:
+                    os.utime(path)
+                else:
+                    write_text(path, text)
+        except (OSError, ValueError) as exc:
+            raise AnsibleActionFail("%s: %s cannot be written: %s" % (option, path, exc)) from exc
+        if had != text:
+            result["changed"] = True
+            if self._task.diff:
+                result["diff"].append(_difference(path, had or "", text))
+
+
+def _node(registered):
+    """Return what the picture shows of what one host registered."""
+    found = {name: registered[name] for name in SHOWN if name in registered}
+    return found or {"error": _host_results.why_not(registered)}
+
+
+def _difference(path, before, after):
+    """Return the difference in the form that callbacks show, without texts that are too long for them."""
+    largest = constants.MAX_FILE_SIZE_FOR_DIFF
+    if max(len(before), len(after)) > largest:
+        return {"dst_larger": largest, "after_header": path}
+    return {"before": before, "after": after, "before_header": path, "after_header": path}
