@@ -26,7 +26,7 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
 
 TEMPLATES = Path(__file__).with_name("_picture_templates")
 REASONS = 20
-EXAMPLES = 5
+SAMPLES = 5
 CARDS = 60  # nodes that are said more of than their line in the table
 NAMED = 5
 COLOURS = {"well": "#00734f", "attention": "#8a5a00", "broken": "#b3261e"}
@@ -123,7 +123,7 @@ def _compared(data):
 def _reason(group):
     """Return one reason of failures, with a few of these in words."""
     examples = [
-        "%s: %s" % (_reachability_table.describe(failure), failure["what"]) for failure in group["checks"][:EXAMPLES]
+        "%s: %s" % (_reachability_table.describe(failure), failure["what"]) for failure in group["checks"][:SAMPLES]
     ]
     return {"lines": group["reasons"], "count": len(group["checks"]), "examples": examples}
 
