@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ LIST_FILES = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standa
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _committer():
+def _committer() -> Iterator[None]:
     """Git's author and committer, by environment variables as a tester's configuration is not to be relied on."""
     with pytest.MonkeyPatch.context() as patch:
         for role in ("AUTHOR", "COMMITTER"):
@@ -26,7 +27,7 @@ def _committer():
 
 
 @pytest.fixture(scope="session")
-def origin(tmp_path_factory) -> Path:
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of a bare repository whose branch main has one commit."""
     directory = tmp_path_factory.mktemp("origin")
     checkout, bare = directory / "checkout", directory / "origin.git"

@@ -41,11 +41,11 @@ def clone_and_build(origin: Path, clone: Path, umask: int = 0o022, **environment
 
 
 @pytest.fixture(scope="module")
-def artifact(origin, tmp_path_factory) -> Path:
+def artifact(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clone_and_build(origin, tmp_path_factory.mktemp("first") / "clone")
 
 
-def test_two_builds_are_the_same_bytes(origin, artifact, tmp_path_factory):
+def test_two_builds_are_the_same_bytes(origin: Path, artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Another path, file system, umask, time zone and locale, and files in the tree that are not committed."""
     elsewhere = Path(IN_MEMORY, tmp_path_factory.getbasetemp().name + "-build")
     elsewhere.mkdir()
@@ -62,7 +62,7 @@ def test_two_builds_are_the_same_bytes(origin, artifact, tmp_path_factory):
         shutil.rmtree(elsewhere, ignore_errors=True)
 
 
-def test_every_member_has_the_time_of_the_commit_and_no_owner(origin, artifact):
+def test_every_member_has_the_time_of_the_commit_and_no_owner(origin: Path, artifact: Path) -> None:
     log = ["git", "log", "-1", "--format=%ct"]
     committed = int(subprocess.run(log, cwd=origin, check=True, stdout=subprocess.PIPE).stdout)
     with tarfile.open(artifact) as tar:
@@ -72,7 +72,7 @@ def test_every_member_has_the_time_of_the_commit_and_no_owner(origin, artifact):
     assert [member.name for member in members[:2]] == ["MANIFEST.json", "FILES.json"]
 
 
-def test_it_installs_and_verifies(artifact, tmp_path, monkeypatch):
+def test_it_installs_and_verifies(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ansible-galaxy compares every file with its checksum, in the archive and on disk."""
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path))
     galaxy = ["ansible-galaxy", "collection"]
@@ -84,10 +84,12 @@ def test_it_installs_and_verifies(artifact, tmp_path, monkeypatch):
     assert subprocess.run(verify, check=False).returncode != 0
 
 
-def test_it_has_what_users_need_and_no_more(origin, artifact):
+def test_it_has_what_users_need_and_no_more(origin: Path, artifact: Path) -> None:
     with tarfile.open(artifact) as tar:
         files = {member.name for member in tar if not member.isdir()}
-        listed = json.load(tar.extractfile("FILES.json"))["files"]
+        manifest = tar.extractfile("FILES.json")
+        assert manifest
+        listed = json.load(manifest)["files"]
     assert {entry["name"] for entry in listed if entry["ftype"] == "file"} == files - {"FILES.json", "MANIFEST.json"}
     committed = ["git", "ls-tree", "-r", "--name-only", "HEAD", "--", *NEEDED]
     assert (

@@ -35,11 +35,12 @@ def problems(checkout: Path) -> list[str]:
 
 
 def version_of(checkout: Path) -> str:
-    return yaml.safe_load((checkout / "galaxy.yml").read_text())["version"]
+    return str(yaml.safe_load((checkout / "galaxy.yml").read_text())["version"])
 
 
-def changelog(checkout: Path) -> dict:
-    return yaml.safe_load((checkout / "changelogs" / "changelog.yaml").read_text())["releases"]
+def releases(checkout: Path) -> set[str]:
+    """Return the versions in the changelog."""
+    return set(yaml.safe_load((checkout / "changelogs" / "changelog.yaml").read_text())["releases"])
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -62,21 +63,22 @@ def documented_commands() -> str:
     """Return the commands below the heading Releasing."""
     text = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text()
     section = re.search(r"^## Releasing$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section
     return "\n".join(re.findall(r"^\$ (.*)$", section.group(1), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
-def released(origin, tmp_path_factory) -> Path:
+def released(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which the documented commands have been run. *origin* has its tag."""
     checkout = clone(origin, tmp_path_factory.mktemp("release") / "clone")
-    if version_of(checkout) in changelog(checkout):
+    if version_of(checkout) in releases(checkout):
         move_on(checkout)
     environment = {**os.environ, "PATH": PATH}
     subprocess.run(["bash", "-euxc", documented_commands()], cwd=checkout, check=True, env=environment)
     return checkout
 
 
-def test_the_documented_commands_release(origin, released, tmp_path):
+def test_the_documented_commands_release(origin: Path, released: Path, tmp_path: Path) -> None:
     """The tag is pushed with the branch, has the whole changelog, and passes the check in a fresh clone."""
     version = version_of(released)
     fresh = clone(origin, tmp_path / "fresh", branch=version)
@@ -86,7 +88,7 @@ def test_the_documented_commands_release(origin, released, tmp_path):
     assert "v%s\n=" % version in (fresh / "CHANGELOG.rst").read_text()
 
 
-def test_the_changelog_names_every_module_and_role(released):
+def test_the_changelog_names_every_module_and_role(released: Path) -> None:
     notes = (released / "CHANGELOG.rst").read_text()
     names = [path.stem for path in released.glob("plugins/modules/*.py")]
     names += [path.name for path in released.glob("roles/*")]
@@ -94,7 +96,7 @@ def test_the_changelog_names_every_module_and_role(released):
     assert [name for name in names if "- humanz.cni.%s - " % name not in notes] == []
 
 
-def test_the_tag_builds_to_what_the_releaser_got(origin, released, tmp_path):
+def test_the_tag_builds_to_what_the_releaser_got(origin: Path, released: Path, tmp_path: Path) -> None:
     fresh = clone(origin, tmp_path / "fresh", branch=version_of(released))
     run(fresh, sys.executable, "release/build.py", "dist")
     (first,) = (released / "dist").iterdir()
@@ -103,14 +105,14 @@ def test_the_tag_builds_to_what_the_releaser_got(origin, released, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_next_version_is_set_where_the_check_says(origin, released, tmp_path):
+def test_the_next_version_is_set_where_the_check_says(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "next")
     move_on(checkout)
     assert problems(checkout) == []
-    assert version_of(checkout) not in changelog(checkout)
+    assert version_of(checkout) not in releases(checkout)
 
 
-def test_a_tag_is_the_version(origin, released, tmp_path):
+def test_a_tag_is_the_version(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "tagged")
     version = version_of(checkout)
     run(checkout, "git", "tag", "seen-by-somebody")
@@ -119,7 +121,7 @@ def test_a_tag_is_the_version(origin, released, tmp_path):
     assert problems(checkout) == ["tag v%s: must be %s, as galaxy.yml says" % (version, version)]
 
 
-def test_a_tag_without_a_release_in_the_changelog(origin, released, tmp_path):
+def test_a_tag_without_a_release_in_the_changelog(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "tagged")
     old = version_of(checkout)
     move_on(checkout)
@@ -129,7 +131,7 @@ def test_a_tag_without_a_release_in_the_changelog(origin, released, tmp_path):
     assert problems(checkout) == ["tag %s: the newest release in changelogs/changelog.yaml is %s" % (new, old)]
 
 
-def test_a_fragment_that_the_release_left_out(origin, released, tmp_path):
+def test_a_fragment_that_the_release_left_out(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "fragment")
     (checkout / "changelogs" / "fragments").mkdir(exist_ok=True)
     (checkout / "changelogs" / "fragments" / "late.yml").write_text("bugfixes: [plugin - late.]\n")
@@ -137,13 +139,13 @@ def test_a_fragment_that_the_release_left_out(origin, released, tmp_path):
     assert problem.startswith("changelogs/fragments/late.yml: %s is released already" % version_of(checkout))
 
 
-def test_a_version_older_than_the_changelog(origin, released, tmp_path):
+def test_a_version_older_than_the_changelog(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "older")
     replace(checkout / "galaxy.yml", "version: " + version_of(checkout), "version: 0.0.9")
     assert any(problem.startswith("galaxy.yml: version 0.0.9 is older than ") for problem in problems(checkout))
 
 
-def test_a_fix_of_what_was_never_released(origin, released, tmp_path):
+def test_a_fix_of_what_was_never_released(origin: Path, released: Path, tmp_path: Path) -> None:
     checkout = clone(origin, tmp_path / "first")
     (checkout / "changelogs" / "changelog.yaml").write_text("ancestor: null\nreleases: {}\n")
     (checkout / "changelogs" / "fragments").mkdir(exist_ok=True)
