@@ -124,6 +124,10 @@ class Operator:
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
 
+    def local(self, command: str) -> str:
+        """Run any other command where the playbooks ran, and return what it prints."""
+        return subprocess.run(command.split(), cwd=self._directory, check=True, capture_output=True, text=True).stdout
+
 
 @pytest.fixture(scope="module")
 def operator(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
@@ -156,6 +160,8 @@ def test_the_readme_shows_what_there_is(operator: Operator, stream: Stream) -> N
     said = operator.run(verify)
     assert len(table) > 1
     assert all(line in said for line in table)
+    assert commands("picture.md")[0] == verify
+    assert "pod-network.html" in operator.local(commands("picture.md")[1])
     seen = operator.lab.node(NODES[0], "sh", "-c", look)
     assert [line.split() for line in seen.splitlines()] == [line.split() for line in found]
 
