@@ -6,14 +6,16 @@
 The interpreter imports ``encodings`` before anything else. Finding the standard one and reading its aliases takes a
 seventh of the interpreter's start. What is written in C, such as ASCII, does not go through the registry.
 
-Then it imports ``io`` for ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, and reads and compiles the launcher. That
-is an eighth of its start, and the plugin needs none of it: it is run there and then, and never returns.
+Then it ignores SIGPIPE, imports ``_signal``, makes ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, and reads and
+compiles the launcher. From that import on it is an eighth of its start that the plugin has no need of: it is run there
+and then, and never returns.
 """
 
 import marshal
 import posix
 import sys
 from _codecs import register, utf_8_decode, utf_8_encode
+from _frozen_importlib import BuiltinImporter
 
 
 class _Stateless:
@@ -67,17 +69,18 @@ register(search_function)
 
 
 class _Plugin:
-    """A finder of modules that runs the plugin when the interpreter looks for ``io``."""
+    """A finder of modules that runs the plugin when the interpreter looks for ``_signal``."""
 
     @staticmethod
     def find_spec(name, _path=None, _target=None):
-        """Return None, so that the search goes on: the launcher is next where the bytecode cannot be run."""
-        if name == "io":
-            sys.meta_path.remove(_Plugin)
-            try:
-                _run()
-            except Exception:
-                return
+        """Return what the next finder finds where the bytecode cannot be run: the launcher's turn comes."""
+        if name != "_signal":
+            return None
+        sys.meta_path.remove(_Plugin)
+        try:
+            _run()
+        except Exception:
+            return BuiltinImporter.find_spec(name)
 
 
 def _run():

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plugin runs on every CPython that a node may have, with no package installed.
 
-``HUMANZ_PYTHONS`` lists interpreters, with colons between them; by default those of 3.8 to 3.13 on the search path.
+``HUMANZ_PYTHONS`` lists interpreters, with colons between them; by default those of 3.8 to 3.14 on the search path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def interpreters() -> list[str]:
     if listed:
         return listed.split(":")
     path = os.environ["PATH"] + ":/usr/bin"
-    found = (shutil.which(f"python3.{minor}", path=path) for minor in range(8, 14))
+    found = (shutil.which(f"python3.{minor}", path=path) for minor in range(8, 15))
     return sorted({real for candidate in found if candidate and (real := executable_of(candidate))})
 
 
