@@ -74,13 +74,13 @@ class _Plugin:
     @staticmethod
     def find_spec(name, _path=None, _target=None):
         """Return what the next finder finds where the bytecode cannot be run: the launcher's turn comes."""
-        if name != "_signal":
-            return None
-        sys.meta_path.remove(_Plugin)
-        try:
-            _run()
-        except Exception:
-            return BuiltinImporter.find_spec(name)
+        if name == "_signal":
+            sys.meta_path.remove(_Plugin)
+            try:
+                _run()
+            except Exception:
+                return BuiltinImporter.find_spec(name)
+        return None
 
 
 def _run():
