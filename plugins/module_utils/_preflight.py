@@ -41,6 +41,8 @@ Part = collections.namedtuple(
 Part.__doc__ = """A node's part of the plan: lists of texts, *routes* as of node_routes; what is ours on the node;
 node_routes' options for routes that are to go; and pod_firewall's *backend*."""
 
+ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
+
 
 def findings(part, find_command):
     """Return all that stands against *part* on this node, as a list of texts ``value: remedy``.
@@ -73,6 +75,13 @@ def findings(part, find_command):
     found += damaged + (_routes.prune_problems(had, wanted, recorded, part._asdict()) if prunes else [])
     found += _routes.conflicts(foreign, wanted)
     prefixes = {route.dst for route in wanted.values()}
+    renamed = _renamed(part, links, foreign)
+    foreign = [route for route in foreign if route not in renamed]
+    found += [
+        "pod_network_bridge %s: this node's pods are on %s: say that one, or take them off and reset this node first"
+        % (part.bridge, route.device)
+        for route in renamed
+    ]
     return found + _overlaps(
         [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs] + [("route", dst) for dst in sorted(prefixes)],
         [route for route in foreign if route.dst not in prefixes],
@@ -205,6 +214,12 @@ def _taken(part, links):
         % (variable, link.name, link.kind or "physical")
         for variable, link in taken
     ]
+
+
+def _renamed(part, links, foreign):
+    """Return the routes to this node's own pods by a bridge of ours that has another name than there is to be."""
+    bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
+    return [route for route in foreign if route.dst in part.pod_cidrs and route.device in bridges]
 
 
 def _unreachable(kernel, peers):

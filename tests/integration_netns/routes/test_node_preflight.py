@@ -293,6 +293,13 @@ def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> No
     ]
 
 
+def test_another_name_for_the_bridge_that_pods_are_on_is_refused_with_the_way_out(nested: Node) -> None:
+    nested.ip("link add humanz-cni0 up type bridge")
+    nested.ip("link set humanz-cni0 alias humanz-cni")
+    nested.ip("addr add 100.100.0.1/24 dev humanz-cni0")
+    assert "pods0: this node's pods are on humanz-cni0: say that" in "".join(problems(nested, bridge="pods0"))
+
+
 def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type veth peer name other")
     assert problems(nested) == [
