@@ -41,6 +41,23 @@ REBOOT = "reboot"
 _ADDRESS_IS_BACK = "until ip -4 -o address show dev enp8s0 | grep -q 200.0.0.10/24; do sleep 0.05; done\n"
 _SET_ADDRESS = "ip address replace 200.0.0.10/24 dev enp8s0; ip link set enp8s0 up\n"
 
+
+def handed_to_networkd(address: str) -> str:
+    """A shell's commands that have systemd-networkd hold the interface, with *address*."""
+    return f"""\
+cat > /etc/systemd/network/10-nodes.network << END
+[Match]
+Name={INTERFACE}
+[Network]
+Address={address}
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+END
+ip -4 address flush dev {INTERFACE}
+systemctl start systemd-networkd
+"""
+
+
 NOBODY = Stage(
     "by hand",
     "",
@@ -56,19 +73,7 @@ NOBODY = Stage(
 
 NETWORKD = Stage(
     "systemd-networkd",
-    """\
-cat > /etc/systemd/network/10-nodes.network << END
-[Match]
-Name=enp8s0
-[Network]
-Address=200.0.0.10/24
-LinkLocalAddressing=no
-IPv6AcceptRA=no
-END
-ip -4 address flush dev enp8s0
-systemctl start systemd-networkd
-"""
-    + _ADDRESS_IS_BACK,
+    handed_to_networkd(ADDRESS) + _ADDRESS_IS_BACK,
     [
         Event("systemctl restart systemd-networkd", KEPT),
         Event("networkctl reload", KEPT),
