@@ -139,13 +139,15 @@ def sync_directory(path):
 def sysctl(name, value):
     """Set the kernel parameter *name* (a path below /proc/sys) to *value*; return the OSError that prevents it, if any.
 
-    A parameter that the kernel does not have, or that is read-only and right, prevents nothing.
+    A parameter that the kernel does not have, or that is read-only and right, prevents nothing. One that is right is
+    not written: for some the writer must have the lock of all the kernel's links, and spins until it is free.
     """
     path = "/proc/sys/" + name
     try:
-        descriptor = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+        descriptor = posix.open(path, posix.O_RDWR | posix.O_CLOEXEC)
         try:
-            posix.write(descriptor, value)
+            if posix.pread(descriptor, _READ_SIZE, 0).strip() != value:
+                posix.write(descriptor, value)
         finally:
             posix.close(descriptor)
     except FileNotFoundError:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from runtime import BLOG, Runtime, nested
+from system_calls import traced
 
 DUAL = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 
@@ -159,3 +162,18 @@ def test_s_078_del_after_conf_and_subnet_changed_frees_the_old_address(runtime: 
     runtime.delete(nested(("10.66.0.0/24", "fd00:66::/64"), bridge="br7", ipMasq=True), "pod1")
 
     assert runtime.add(small, "pod2")["ips"][0]["address"] == "10.9.0.2/30"
+
+
+def test_a_second_pod_writes_no_parameter_that_takes_the_lock_of_all_links(runtime: Runtime) -> None:
+    """That is forwarding and disable_ipv6, even where they are right; who writes one spins until the lock is free."""
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"))
+    runtime.add(conf)
+    runtime.pod("pod2")
+
+    done = traced(runtime, "ADD", conf, ["-y", "-e", "trace=write", "-o", "/run/trace"], "pod2")
+
+    assert done.document["ips"]
+    written = re.findall(r"write\(\d+</proc/sys/net/([^>]+)>", runtime.node.run("cat", "/run/trace").stdout)
+    assert sorted(written) == [
+        "ipv4/conf/eth0/arp_notify", "ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/keep_addr_on_down",
+    ]  # fmt: skip
