@@ -37,7 +37,7 @@ class PicturedCluster:
         assert problems == []
         self.plan["problems"] = []
         nodes = {name: self._probed(name) for name in self.names}
-        self.cluster = {"nodes": nodes, "families": [4], "outside": [], "sample": 50, "masquerade": [4]}
+        self.cluster: dict[str, Any] = {"nodes": nodes, "families": [4], "outside": [], "sample": 50, "masquerade": [4]}
         self.failures: list[dict[str, Any]] = []
         # Of nodes that are well, one is compared for all: a thousand would take the test's time.
         well = self.compared(self.names[0])

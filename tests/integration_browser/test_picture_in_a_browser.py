@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture
 
 PHONE, DESK = 360, 1280
-LONG = "worker-with-a-rather-long-name-that-nobody-breaks-%d.rack-12.example.org"
+LONG = "worker_with_a_rather_long_name_that_has_no_place_to_break_%d"
 HOSTILE = "<img src=x onerror=alert(%d)><script>document.title='owned'</script>"
 Show = Callable[..., Page]
 
