@@ -104,7 +104,7 @@ class Fleet:
             results = {name: pool.submit(nodes[name].module, module, arguments) for name, arguments in args.items()}
             return {name: result.result() for name, result in results.items()}
 
-    def probe(self, cluster: dict[str, Any], timeout: float = 1) -> list[dict[str, Any]]:
+    def probe(self, cluster: dict[str, Any], timeout: float = 2) -> list[dict[str, Any]]:
         """Connect from everywhere; return the failures with their reasons."""
         args = {
             name: {"state": "probed", "targets": _reachability.targets_for(cluster, name), "timeout": timeout}

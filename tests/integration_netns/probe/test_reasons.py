@@ -157,7 +157,7 @@ def test_reason(fleet: Fleet, cluster: dict[str, dict], name: str) -> None:
     node, breaks, repairs, failed, reason = BREAKS[name]
     with broken(fleet, node, breaks, repairs):
         # the kernel gives up on ARP after 3 s
-        failures = fleet.probe(cluster, timeout=4 if "ARP" in reason else 1)
+        failures = fleet.probe(cluster, timeout=4 if "ARP" in reason else 2)
     assert checks(failures) == failed
     pods = {pod["pod"][0].rpartition(".")[2] for pod in cluster["nodes"].values()}
     assert reasons(failures) & {reason.replace("{pod}", pod) for pod in pods}, reasons(failures)
