@@ -65,7 +65,7 @@ def start(node: Node, **args: Any) -> dict[str, Any]:
     return started
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
@@ -104,10 +104,10 @@ def test_icmp_echo_in_both_families(node_1: Node) -> None:
         {"address": "::1", "sources": ["node"]},
         {"address": "192.168.122.99", "sources": ["pod"]},
     ]
-    args = {"state": "probed", "targets": targets, "timeout": 1}
+    args = {"state": "probed", "targets": targets, "timeout": 2}
     results = node_1.module("pod_probe", args)["results"]
     node_1.module("pod_probe", {"state": "stopped"})
-    assert [result["error"] for result in results] == [None, None, None, "no answer in 1 s"]
+    assert [result["error"] for result in results] == [None, None, None, "no answer in 2 s"]
 
 
 def test_a_listener_that_says_nothing_is_reached_if_it_may(node_1: Node) -> None:
@@ -187,7 +187,7 @@ def test_a_run_that_is_killed_while_the_pod_is_made_leaves_nothing(node_1: Node)
 
 
 def test_its_lifetime_ends_it(node_1: Node) -> None:
-    start(node_1, lifetime=1)
+    start(node_1, lifetime=5)
     wait_until(lambda: is_gone(node_1))
     probed = node_1.module("pod_probe", {"state": "probed", "targets": [{"address": OUTSIDE}]})
     assert "its lifetime is over" in probed["msg"]
