@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -38,9 +39,9 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        if _plan.netaddr is None:
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if not _plan.HAS_NETADDR:
             raise AnsibleActionFail(
                 "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
             )
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
         result["plan"] = self._write(plan)
         return result
 
-    def _nodes(self, group, task_vars):
+    def _nodes(self, group: str, task_vars: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the planner's variables of each host of *group*, by name; only those are templated."""
         if group not in task_vars["groups"]:
             raise AnsibleActionFail(
@@ -72,7 +73,7 @@ class ActionModule(ActionBase):
             for host, variables in ((host, hostvars[host]) for host in task_vars["groups"][group])
         }
 
-    def _write(self, plan):
+    def _write(self, plan: dict[str, Any]) -> str:
         text = json.dumps(plan)
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
         path = os.path.join(constants.DEFAULT_LOCAL_TMP, "humanz-cni-plan-%s.json" % digest)
@@ -80,14 +81,14 @@ class ActionModule(ActionBase):
         return path
 
 
-def _vxlan(arguments):
+def _vxlan(arguments: dict[str, Any]) -> dict[str, Any] | None:
     """Return what the planner takes of the nodes' VXLAN interface, or None if there is to be none."""
     if arguments["cross_subnet"] != "vxlan":
         return None
     return {"device": arguments["vxlan_device"], "vni": arguments["vxlan_id"], "port": arguments["vxlan_port"]}
 
 
-def _value(variables, name):
+def _value(variables: Any, name: str) -> Any:
     """Return one variable of a host; a template that fails is that host's problem, not the end of the run."""
     try:
         return variables.get(name)

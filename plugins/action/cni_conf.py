@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 
@@ -13,7 +15,7 @@ class ActionModule(NodeAction):
 
     module = "humanz.cni.cni_conf"
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         return {
             "pod_cidrs": part["pod_cidrs"],
             "node_ip": part["node_ips"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from pathlib import Path
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
 
@@ -20,11 +21,11 @@ class ActionModule(FilesAction):
     module = "humanz.cni.cni_plugin"
     option = "source"
 
-    def content(self):
+    def content(self) -> str:
         return pack(SOURCE)
 
 
-def pack(directory):
+def pack(directory: Path) -> str:
     """Return the Python modules in *directory* and below as the module's option ``source`` takes them."""
     paths = sorted(directory.rglob("*.py"))
     files = {path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8") for path in paths}

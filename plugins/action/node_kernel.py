@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 
@@ -13,7 +15,7 @@ class ActionModule(NodeAction):
 
     module = "humanz.cni.node_kernel"
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         next_hops = {route["via"] for route in part["routes"]}
         of_ipv6 = sum(":" in address for address in next_hops)
         return {"pod_cidrs": part["pod_cidrs"], "neighbours": max(of_ipv6, len(next_hops) - of_ipv6)}

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
 
 SOURCE = FILES / "host_network"
@@ -16,10 +18,10 @@ class ActionModule(FilesAction):
     module = "humanz.cni.node_persistence"
     option = "files"
 
-    def content(self):
+    def content(self) -> dict[str, str]:
         return read(SOURCE)
 
 
-def read(directory):
+def read(directory: Path) -> dict[str, str]:
     """Return the program and the units in *directory* as the module's option ``files`` takes them."""
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.iterdir()) if path.is_file()}

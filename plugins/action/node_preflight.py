@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
@@ -19,7 +21,7 @@ class ActionModule(NodeAction):
     hidden = ("routes", "problems", "vxlan_peers")
     takes_problems = True
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         options = {name: part[name] for name in ("pod_cidrs", "cluster_cidrs", "node_ips")}
         if part["vxlan"]:
             options["vxlan_device"] = part["vxlan"]["device"]
@@ -34,7 +36,7 @@ class ActionModule(NodeAction):
             problems=problems_for(part["problems"], node, reporting),
         )
 
-    def _call(self, args, task_vars):
+    def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
             return super()._call(args, task_vars)
         except AnsibleConnectionFailure as exc:
@@ -46,7 +48,7 @@ class ActionModule(NodeAction):
             return {"failed": True, "problems": problems, "msg": "the plan has problems:\n" + "\n".join(problems)}
 
 
-def problems_for(problems, node, reporting):
+def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]) -> list[str]:
     """Return the lines that *node* reports: its own, the cluster's, and those of nodes that are not *reporting*.
 
     A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere.

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 
@@ -13,5 +15,5 @@ class ActionModule(NodeAction):
 
     module = "humanz.cni.node_python"
 
-    def with_archive(self, args, archive):
+    def with_archive(self, args: dict[str, Any], archive: str) -> dict[str, Any]:
         return dict(args, archive=archive)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
 
 
@@ -14,5 +16,5 @@ class ActionModule(NodeAction):
     module = "humanz.cni.node_routes"
     hidden = ("routes",)
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         return {"routes": as_texts(part["routes"])}

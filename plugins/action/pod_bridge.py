@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 
@@ -13,5 +15,5 @@ class ActionModule(NodeAction):
 
     module = "humanz.cni.pod_bridge"
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         return {name: part[name] for name in ("pod_cidrs", "cluster_cidrs")}

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison, _reachability_files
@@ -19,18 +21,18 @@ class ActionModule(NodeAction):
 
     module = "humanz.cni.pod_network_info"
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._planned = None
+        self._planned: dict[str, Any] | None = None
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         self._planned = part
         options = {"cluster_cidrs": part["cluster_cidrs"]}
         if part["vxlan"]:
             options["vxlan_device"] = part["vxlan"]["device"]
         return options
 
-    def _call(self, args, task_vars):
+    def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         paths_file = args.pop("paths_file", None)
         if paths_file:
             paths = _reachability_files.read(paths_file)["paths"].get(task_vars["inventory_hostname"])

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _reachability_files
@@ -13,9 +15,9 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _
 class ActionModule(ActionBase):
     """Runs the module in one round trip; a cluster's targets are in no host's variables and in no result."""
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the module's result, or with ``targets_file`` only how many checks passed and which failed."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         args.setdefault("name", "humanz-probe-%s" % _reachability_files.run_id())
         args.setdefault("lifetime", 120 + 2 * len(task_vars["ansible_play_hosts_all"]))

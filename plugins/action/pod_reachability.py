@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the stage's result."""
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(
@@ -48,7 +49,7 @@ class ActionModule(ActionBase):
         return dict(stage(args, _host_results.Results(task_vars, args["results"])), changed=False)
 
 
-def _targets(args, results):
+def _targets(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
     """Write the cluster of probe pods to a file."""
     hosts = results.hosts if args["nodes"] is None else args["nodes"]
     nodes = {host: _node(results.of(host)) for host in hosts}
@@ -65,17 +66,17 @@ def _targets(args, results):
     return {"file": _reachability_files.write("targets", cluster)}
 
 
-def _masqueraded(args):
+def _masqueraded(args: dict[str, Any]) -> list[int]:
     """Return the families in which pods are masqueraded."""
     ipv6 = args["masquerade"] if args["masquerade_ipv6"] is None else args["masquerade_ipv6"]
     return [family for family, true in ((4, args["masquerade"]), (6, ipv6)) if true]
 
 
-def _resolve(name):
-    return [found[4][0] for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+def _resolve(name: str) -> list[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
-def _node(result):
+def _node(result: dict[str, Any]) -> dict[str, Any]:
     pod = result.get("pod")
     if not pod:
         return {"error": _host_results.why_not(result)}
@@ -87,7 +88,7 @@ def _node(result):
     }
 
 
-def _failures(args, results):
+def _failures(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
     """Write all nodes' failures, and what their tables are to be asked, to a file."""
     cluster = _reachability_files.read(args["file"])
     failures = []
@@ -98,7 +99,7 @@ def _failures(args, results):
     return {"file": _reachability_files.write("failures", content), "failures": len(failures)}
 
 
-def _judged(cluster, node, found, probed):
+def _judged(cluster: dict[str, Any], node: str, found: dict[str, Any], probed: dict[str, Any]) -> dict[str, Any]:
     if "error" in found:
         return _reachability.not_tried(cluster, node, _reachability.no_probe(cluster, node))
     if "failures" not in probed:
@@ -107,7 +108,7 @@ def _judged(cluster, node, found, probed):
     return probed
 
 
-def _table(args, results):
+def _table(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
     """Return the table, and write the report if one is wanted."""
     content = _reachability_files.read(args["file"])
     cluster, failures = content["cluster"], content["failures"]
@@ -129,11 +130,11 @@ def _table(args, results):
     return dict(table, file=_reachability_files.write("table", {"cluster": cluster, "failures": failures}))
 
 
-def _by_path(result):
+def _by_path(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     return {(path["source"], path["destination"]): path for path in result.get("paths", [])}
 
 
-def _write_report(path, report):
+def _write_report(path: str, report: dict[str, Any]) -> None:
     try:
         with open(path, "w", encoding="utf-8") as stream:
             json.dump(report, stream, indent=2)

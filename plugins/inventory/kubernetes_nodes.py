@@ -117,6 +117,7 @@ cache_timeout: 600
 """
 
 import os
+from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -132,11 +133,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     NAME = "humanz.cni.kubernetes_nodes"
 
-    def verify_file(self, path):
+    def verify_file(self, path: str) -> bool:
         """Return whether *path* is named as a source of this plugin."""
         return super().verify_file(path) and path.endswith(("kubernetes_nodes.yml", "kubernetes_nodes.yaml"))
 
-    def parse(self, inventory, loader, path, cache=True):
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Add the cluster's nodes to *inventory*."""
         super().parse(inventory, loader, path, cache)
         try:
@@ -147,7 +148,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.set_variable(group, "kubernetes_nodes_unread", path)
             raise
 
-    def _parse(self, path, cache):
+    def _parse(self, path: str, cache: bool) -> None:
         given = self._read_config_data(path)
         group = self.inventory.add_group(self._checked_group(given))
         nodes = self._nodes(given, path, cache)
@@ -155,7 +156,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._add(node, group)
         self._warn(nodes, path)
 
-    def _checked_group(self, given):
+    def _checked_group(self, given: dict[str, Any]) -> str:
         """Return the option group, after a look at which options are *given*."""
         unknown = sorted(set(given) - set(self.get_options()))
         if unknown:
@@ -166,9 +167,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError("nodes_file is read in place of the API: remove it, or kubeconfig and context")
         if not self.get_option("group"):
             raise AnsibleParserError("group is empty: must be the group that gets all nodes, such as k8s_cluster")
-        return self.get_option("group")
+        return str(self.get_option("group"))
 
-    def _nodes(self, given, path, cache):
+    def _nodes(self, given: dict[str, Any], path: str, cache: bool) -> list[_kubernetes_nodes.Node]:
         """Return the Nodes, from the file, from the cache or from the API."""
         directory = os.path.dirname(os.path.abspath(path))
         if self.get_option("nodes_file"):
@@ -183,7 +184,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[key] = [node._asdict() for node in nodes]
         return nodes
 
-    def _from_api(self, given, directory):
+    def _from_api(self, given: dict[str, Any], directory: str) -> list[_kubernetes_nodes.Node]:
         paths = self.get_option("kubeconfig")
         if given.get("kubeconfig"):
             parts = [os.path.expanduser(part) for part in paths.split(os.pathsep)]
@@ -191,7 +192,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         connection = _kubeconfig.read(_kubeconfig.find(paths), self.get_option("context"))
         return list_nodes(connection, self.get_option("timeout"), _kubernetes_nodes.read_node)
 
-    def _add(self, node, group):
+    def _add(self, node: _kubernetes_nodes.Node, group: str) -> None:
         host = self.inventory.add_host(node.name, group)
         variables = _kubernetes_nodes.variables(node, self.get_option("node_ip_from_internal_ip"))
         variables["kubernetes_nodes_group"] = group
@@ -204,14 +205,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.add_child(self.inventory.add_group(control_plane), host)
         self._construct(host)
 
-    def _construct(self, host):
+    def _construct(self, host: str) -> None:
         strict = self.get_option("strict")
         known = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), known, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict)
 
-    def _warn(self, nodes, path):
+    def _warn(self, nodes: list[_kubernetes_nodes.Node], path: str) -> None:
         if not nodes:
             self.display.warning("%s: the cluster has no nodes" % path)
         without = [node.name for node in nodes if not node.pod_cidrs]
@@ -228,6 +229,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             )
 
 
-def _names(nodes):
+def _names(nodes: list[str]) -> str:
     more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
     return ", ".join(nodes[:SHOWN]) + more

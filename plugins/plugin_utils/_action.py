@@ -12,6 +12,8 @@ import contextlib
 import gc
 import json
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
@@ -32,20 +34,20 @@ class NodeAction(ActionBase):
     module = ""
 
     #: Options that are in no result, because they may be large.
-    hidden = ()
+    hidden: tuple[str, ...] = ()
 
     #: Whether the module also takes its part of a plan that has problems.
     takes_problems = False
 
     _supports_check_mode = True
 
-    def from_plan(self, part, task_vars):
+    def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the module's options, a dict, from this node's *part* of the plan, see ``_plan.node_part``."""
         return {}
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the module's result."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         path = args.pop("plan", None)
         with _without_collections():
@@ -57,7 +59,7 @@ class NodeAction(ActionBase):
             echoed.pop(option, None)
         return result
 
-    def with_archive(self, args, archive):
+    def with_archive(self, args: dict[str, Any], archive: str) -> dict[str, Any]:
         """Return *args* for a second call on a node without pyroute2, where an *archive* now lies till the task ends.
 
         The module finds it by PYTHONPATH.
@@ -65,7 +67,7 @@ class NodeAction(ActionBase):
         self._task.environment = [*(self._task.environment or []), {"PYTHONPATH": archive}]
         return args
 
-    def _part(self, path, task_vars):
+    def _part(self, path: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         plan, name = read_plan(path), task_vars["inventory_hostname"]
         if plan["problems"] and not self.takes_problems:
             raise AnsibleActionFail("plan: has %d problems, see humanz.cni.cluster_plan" % len(plan["problems"]))
@@ -75,8 +77,8 @@ class NodeAction(ActionBase):
             )
         return dict(_plan.node_part(plan, name), problems=plan["problems"])
 
-    def _call(self, args, task_vars):
-        result = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
+    def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
         if not result.pop("pyroute2_missing", False):
             return result
         try:
@@ -85,20 +87,20 @@ class NodeAction(ActionBase):
             result.pop("exception", None)
             return dict(result, msg=str(exc))
         args = self.with_archive(args, self._transfer(archive))
-        return self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
+        return dict(self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars))
 
-    def _transfer(self, path):
+    def _transfer(self, path: str) -> str:
         """Copy the file *path* to the task's temporary directory on the node and return where it is."""
         shell = self._connection._shell
         if shell.tmpdir is None:
             self._make_tmp_path()
-        target = shell.join_path(shell.tmpdir, os.path.basename(path))
+        target = str(shell.join_path(shell.tmpdir, os.path.basename(path)))
         self._transfer_file(path, target)
         self._fixup_perms2((shell.tmpdir, target))
         return target
 
 
-def as_texts(items):
+def as_texts(items: Iterable[dict[str, str]]) -> list[str]:
     """Return dicts of texts as the texts ``key=value key=value``, which a module's list of dicts takes as well.
 
     Ansible encodes a module's arguments value by value, so that a thousand routes would take longer than all the rest.
@@ -107,7 +109,7 @@ def as_texts(items):
 
 
 @contextlib.contextmanager
-def _without_collections():
+def _without_collections() -> Iterator[None]:
     """Keep the cyclic garbage collector from running.
 
     The objects of a large plan would set it off in each of Ansible's forks, where going through the inventory of a
@@ -122,13 +124,14 @@ def _without_collections():
             gc.enable()
 
 
-def read_plan(path):
+def read_plan(path: str) -> dict[str, Any]:
     """Return the plan that ``cluster_plan`` wrote to the file *path* on the controller."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+            plan: dict[str, Any] = json.load(stream)
     except (OSError, ValueError) as exc:
         raise AnsibleActionFail(
             "plan: %s cannot be read (%s): it takes the plan that humanz.cni.cluster_plan returned in this run"
             % (path, exc)
         ) from exc
+    return plan

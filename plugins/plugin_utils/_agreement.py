@@ -11,6 +11,9 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Problem
 
 KUBERNETES_VARIABLES = (
@@ -23,7 +26,7 @@ KUBERNETES_VARIABLES = (
 SHOWN = 20  # nodes that a line names
 
 
-def disagreements(plan, nodes):
+def disagreements(plan: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> list[Problem]:
     """Return a list of the Problems of nodes to which the inventory gives other values than the cluster.
 
     :param plan: what ``_plan.make_plan`` returns.
@@ -43,7 +46,7 @@ def disagreements(plan, nodes):
     return problems
 
 
-def absences(nodes, groups):
+def absences(nodes: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> list[str]:
     """Return a list of warnings about hosts that are in the planned group or in the cluster, but not in both.
 
     :param nodes: as for :func:`disagreements`.
@@ -69,20 +72,20 @@ def absences(nodes, groups):
     return lines
 
 
-def _texts(nodes, variable):
+def _texts(nodes: dict[str, dict[str, Any]], variable: str) -> list[str]:
     """Return the texts that *variable* has on any of *nodes*, each once."""
     values = (variables.get(variable) for variables in nodes.values())
     return sorted({value for value in values if isinstance(value, str)})
 
 
-def _items(variables, name):
+def _items(variables: dict[str, Any], name: str) -> list[str]:
     value = variables.get(name)
     if isinstance(value, str):
         return [item.strip() for item in value.split(",")]
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _pod_cidr_problems(name, planned, given):
+def _pod_cidr_problems(name: str, planned: list[str], given: list[str]) -> Iterator[Problem]:
     """The pods' addresses come from the planned CIDRs, and Kubernetes must know them for this node's."""
     if planned and given and set(planned) != set(given):
         remedy = (
@@ -92,7 +95,7 @@ def _pod_cidr_problems(name, planned, given):
         yield Problem(name, "pod_network_pod_cidr %s" % ",".join(planned), remedy)
 
 
-def _node_ip_problems(name, planned, given):
+def _node_ip_problems(name: str, planned: list[str], given: list[str]) -> Iterator[Problem]:
     """A node may have more InternalIPs than are next hops."""
     if given and not set(planned) <= set(given):
         remedy = (
@@ -103,6 +106,6 @@ def _node_ip_problems(name, planned, given):
         yield Problem(name, "pod_network_node_ip %s" % ",".join(planned), remedy)
 
 
-def _names(nodes):
+def _names(nodes: list[str]) -> str:
     more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
     return ", ".join(nodes[:SHOWN]) + more

@@ -9,6 +9,7 @@ This plugin_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 
@@ -26,13 +27,13 @@ class FilesAction(ActionBase):
 
     _supports_check_mode = True
 
-    def content(self):
+    def content(self) -> Any:
         """Return the files as the module's option takes them."""
         raise NotImplementedError
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the module's result."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         if args.get("state", "present") == "present":
             args.setdefault(self.option, self.content())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import os
 from collections import namedtuple
+from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.common.yaml import yaml_load
@@ -47,7 +48,7 @@ class Connection(namedtuple("Connection", "server verify authority certificate k
     __slots__ = ()
 
 
-def find(paths):
+def find(paths: str | None) -> list[str]:
     """Return the kubeconfig files to read, from the colon-separated *paths* or, if None, from where kubectl looks.
 
     As with kubectl, of several paths those that do not exist are left out.
@@ -62,12 +63,12 @@ def find(paths):
     return found if paths else found[:1]
 
 
-def read(paths, context=None):
+def read(paths: list[str], context: str | None = None) -> Connection:
     """Return the Connection that the files *paths* describe for *context*, by default their current one.
 
     Of an entry that is in several files, the first counts; paths in a file are relative to that file.
     """
-    merged = {"cluster": {}, "context": {}, "user": {}, "current-context": None}
+    merged: dict[str, Any] = {"cluster": {}, "context": {}, "user": {}, "current-context": None}
     for path in paths:
         _merge(merged, _load(path), path)
     name = context or merged["current-context"]
@@ -88,7 +89,7 @@ def read(paths, context=None):
     return _connection(cluster, user, "cluster %s" % chosen.get("cluster"), "user %s" % chosen.get("user"))
 
 
-def _connection(cluster, user, cluster_name, user_name):
+def _connection(cluster: dict[str, Any], user: dict[str, Any], cluster_name: str, user_name: str) -> Connection:
     server = str(cluster.get("server") or "")
     if not server.startswith(("https://", "http://")):
         raise AnsibleParserError(
@@ -109,7 +110,7 @@ def _connection(cluster, user, cluster_name, user_name):
     )
 
 
-def _load(path):
+def _load(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             content = yaml_load(stream)
@@ -122,7 +123,7 @@ def _load(path):
     return content
 
 
-def _merge(merged, content, path):
+def _merge(merged: dict[str, Any], content: dict[str, Any], path: str) -> None:
     merged["current-context"] = merged["current-context"] or content.get("current-context")
     for kind in ("cluster", "context", "user"):
         for item in content.get(kind + "s") or []:
@@ -138,17 +139,18 @@ def _merge(merged, content, path):
             merged[kind].setdefault(item["name"], entry)
 
 
-def _entry(merged, kind, name, paths):
+def _entry(merged: dict[str, Any], kind: str, name: Any, paths: list[str]) -> dict[str, Any]:
     try:
-        return merged[kind][name]
+        entry: dict[str, Any] = merged[kind][name]
     except KeyError:
         raise AnsibleParserError(
             "%s has no %s %s: must be one of: %s"
             % (", ".join(paths), kind, name, ", ".join(map(str, merged[kind])) or "none there")
         ) from None
+    return entry
 
 
-def _pem(entry, key, owner):
+def _pem(entry: dict[str, Any], key: str, owner: str) -> Pem | None:
     """Return the Pem of *key* or, if there is one, of *key*-data; None if there is neither."""
     data = entry.get(key + "-data")
     if data:
@@ -162,7 +164,7 @@ def _pem(entry, key, owner):
     return Pem(path, None) if path else None
 
 
-def _token(user, owner):
+def _token(user: dict[str, Any], owner: str) -> str | None:
     path = user.get("tokenFile")
     if not path:
         return user.get("token") or None

@@ -12,7 +12,9 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
@@ -20,8 +22,9 @@ from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.module_utils import urls
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubeconfig import WAY_OUT
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubeconfig import WAY_OUT, Connection, Pem
 
+Kept = TypeVar("Kept")
 PAGE = 500  # nodes in an answer, as kubectl asks for
 
 _GONE = 410  # the list that the page is of is no longer kept
@@ -32,7 +35,7 @@ _REMEDIES = {
 }
 
 
-def list_nodes(connection, timeout, keep):
+def list_nodes(connection: Connection, timeout: float, keep: Callable[[dict[str, Any]], Kept]) -> list[Kept]:
     """Return what *keep* makes of each Node object of the cluster, in the server's order.
 
     A list of 1,000 nodes is tens of megabytes, so that it is asked for in pages, and only what *keep* returns is held.
@@ -54,9 +57,11 @@ class _Gone(Exception):
     """The server no longer keeps the list that a further page was asked for of."""
 
 
-def _pages(server, options, keep, size):
+def _pages(
+    server: str, options: dict[str, Any], keep: Callable[[dict[str, Any]], Kept], size: int | None
+) -> list[Kept]:
     kept = []
-    query = {"limit": size} if size else {}
+    query: dict[str, Any] = {"limit": size} if size else {}
     while True:
         page = _get("%s/api/v1/nodes?%s" % (server, urlencode(query)), options)
         if not isinstance(page, dict) or page.get("kind") != "NodeList":
@@ -67,7 +72,7 @@ def _pages(server, options, keep, size):
             return kept
 
 
-def _get(url, options):
+def _get(url: str, options: dict[str, Any]) -> Any:
     try:
         with urls.open_url(url, **options) as response:
             return json.load(response)
@@ -85,7 +90,7 @@ def _get(url, options):
         ) from None
 
 
-def _message(error):
+def _message(error: HTTPError) -> Any:
     """Return what the API server says about an HTTPError, or else its reason."""
     try:
         return json.load(error)["message"]
@@ -94,7 +99,7 @@ def _message(error):
 
 
 @contextlib.contextmanager
-def _files(connection):
+def _files(connection: Connection) -> Iterator[dict[str, Any]]:
     """Give the options of open_url; certificates and keys lie in files of the user's own meanwhile."""
     with tempfile.TemporaryDirectory(prefix="humanz-cni-", dir=constants.DEFAULT_LOCAL_TMP) as directory:
         headers = {"Accept": "application/json"}
@@ -112,7 +117,7 @@ def _files(connection):
         }
 
 
-def _path(pem, directory, name):
+def _path(pem: Pem | None, directory: str, name: str) -> str | None:
     if pem is None or pem.path:
         return pem.path if pem else None
     path = os.path.join(directory, name)

@@ -14,6 +14,8 @@ import ipaddress
 import json
 import re
 from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
 
 from ansible.errors import AnsibleParserError
 
@@ -30,7 +32,7 @@ class Node(namedtuple("Node", "name pod_cidrs internal_ips labels")):
     __slots__ = ()
 
 
-def read_file(path):
+def read_file(path: str) -> list[Node]:
     """Return the Nodes in a file that kubectl wrote, see KUBECTL."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -47,7 +49,7 @@ def read_file(path):
     return [read_node(item) for item in content.get("items") or []]
 
 
-def read_node(item):
+def read_node(item: dict[str, Any]) -> Node:
     """Return the Node that the API's object *item* describes."""
     metadata, spec, status = (item.get(part) or {} for part in ("metadata", "spec", "status"))
     name = str(metadata.get("name"))
@@ -71,7 +73,7 @@ def read_node(item):
     )
 
 
-def variables(node, node_ip=True):
+def variables(node: Node, node_ip: bool = True) -> dict[str, Any]:
     """Return the inventory variables of *node*.
 
     :param node_ip: whether the InternalIPs are the addresses by which nodes reach each other.
@@ -86,30 +88,30 @@ def variables(node, node_ip=True):
     return result
 
 
-def next_hops(node):
+def next_hops(node: Node) -> list[str]:
     """Return the first InternalIP of each family that pods have; of every family if they have none yet.
 
     As in Kubernetes itself, the first of a family is the node's; a cluster with one family may well have nodes that
     have an InternalIP of the other one too.
     """
     wanted = {":" in cidr for cidr in node.pod_cidrs} or {True, False}
-    first = {}
+    first: dict[bool, str] = {}
     for address in node.internal_ips:
         first.setdefault(":" in address, address)
     return [address for is_ipv6, address in first.items() if is_ipv6 in wanted]
 
 
-def is_control_plane(node):
+def is_control_plane(node: Node) -> bool:
     """Return whether *node* has the role control-plane, or master, as it was called before Kubernetes 1.20."""
     return any(label in node.labels for label in CONTROL_PLANE_LABELS)
 
 
-def _parsed(parse, what, text, name):
+def _parsed(parse: Callable[[Any], object], what: str, text: Any, name: str) -> str:
     try:
         return str(parse(text))
     except ValueError as exc:
         raise AnsibleParserError("node %s: %s %s: %s" % (name, what, text, exc)) from None
 
 
-def _remedy(path):
+def _remedy(path: str) -> str:
     return "must be written by '%s > %s'" % (KUBECTL, path)

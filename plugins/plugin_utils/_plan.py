@@ -9,11 +9,15 @@ This plugin_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Iterator
+from typing import Any, Dict, List
 
 try:
     import netaddr
+
+    HAS_NETADDR = True
 except ImportError:
-    netaddr = None
+    HAS_NETADDR = False
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
 
@@ -24,6 +28,9 @@ CLUSTER_VARIABLES = (
     "pod_network_non_masquerade_cidrs",
 )
 NODE_VARIABLES = ("pod_network_pod_cidr", "pod_network_node_ip")
+
+# A node's pod_cidrs and node_ips, objects of netaddr, by its name.
+Members = Dict[str, Dict[str, List[Any]]]
 
 # A network, an IPv4 gateway and one pod need two bits; the broadcast address is never a pod's.
 _MIN_HOST_BITS = 2
@@ -37,7 +44,7 @@ class Problem(namedtuple("Problem", "node value remedy")):
 
     __slots__ = ()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "%s: %s: %s" % self
 
 
@@ -47,7 +54,9 @@ class Unreadable(namedtuple("Unreadable", "reason")):
     __slots__ = ()
 
 
-def make_plan(cluster, nodes, vxlan=None):
+def make_plan(
+    cluster: dict[str, Any], nodes: dict[str, dict[str, Any]], vxlan: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], list[Problem]]:
     """Return (plan, problems) of a whole cluster.
 
     :param cluster: the values of CLUSTER_VARIABLES by name; a CIDR, a list of CIDRs or a comma-separated one each.
@@ -63,7 +72,7 @@ def make_plan(cluster, nodes, vxlan=None):
 
     Takes O(N log N) for N nodes.
     """
-    problems = []
+    problems: list[Problem] = []
     read = {
         "cluster_cidrs": _networks("cluster", "pod_network_cluster_cidr", cluster, problems, required=True),
         "service_cidrs": _networks("cluster", "pod_network_service_cidr", cluster, problems),
@@ -93,7 +102,7 @@ def make_plan(cluster, nodes, vxlan=None):
     problems += _tunnel_problems(vxlan, members) if vxlan else []
     rank = {name: number for number, name in enumerate(["cluster", *nodes])}
     problems.sort(key=lambda problem: rank[problem.node])
-    plan = {key: [str(network) for network in networks] for key, networks in read.items()}
+    plan: dict[str, Any] = {key: [str(network) for network in networks] for key, networks in read.items()}
     plan["nodes"] = {
         name: {key: [str(value) for value in values] for key, values in member.items()}
         for name, member in members.items()
@@ -103,14 +112,14 @@ def make_plan(cluster, nodes, vxlan=None):
     return plan, problems
 
 
-def _add_tunnels(plan, vxlan, members, node_cidrs):
+def _add_tunnels(plan: dict[str, Any], vxlan: dict[str, Any], members: Members, node_cidrs: list[Any]) -> None:
     plan["vxlan"] = dict(vxlan, family=_tunnels.underlay(members)[0])
     for name, member in members.items():
         segments = [_tunnels.segment(address, node_cidrs) for address in member["node_ips"]]
         plan["nodes"][name]["segments"] = [str(network) for network in segments if network]
 
 
-def _tunnel_problems(vxlan, members):
+def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Problem]:
     for value, remedy in _tunnels.device_problems(vxlan["device"], vxlan["vni"], vxlan["port"]):
         yield Problem("cluster", value, remedy)
     family, without = _tunnels.underlay(members)
@@ -119,7 +128,7 @@ def _tunnel_problems(vxlan, members):
         yield Problem(name, value, "has none of IPv%d, by which the nodes reach each other with VXLAN" % family)
 
 
-def node_part(plan, name):
+def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
 
     ``{"pod_cidrs": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr, "via": ip}],
@@ -145,7 +154,7 @@ def node_part(plan, name):
     }
 
 
-def _direct_routes(plan, name):
+def _direct_routes(plan: dict[str, Any], name: str) -> list[dict[str, str]]:
     return [
         {"dst": cidr, "via": via}
         for other, member in plan["nodes"].items()
@@ -156,7 +165,7 @@ def _direct_routes(plan, name):
     ]
 
 
-def _values(value):
+def _values(value: Any) -> list[str]:
     """Return the items of a list, of a comma-separated text, or of a single value, as texts."""
     if value is None:
         return []
@@ -164,7 +173,9 @@ def _values(value):
     return [str(item).strip() for item in items if str(item).strip()]
 
 
-def _given(owner, variable, variables, problems, remedy):
+def _given(
+    owner: str, variable: str, variables: dict[str, Any], problems: list[Problem], remedy: str | None
+) -> list[str]:
     """Return the variable's items; one that is not set is a problem if there is a *remedy*."""
     value = variables.get(variable)
     if isinstance(value, Unreadable):
@@ -176,7 +187,9 @@ def _given(owner, variable, variables, problems, remedy):
     return _values(value)
 
 
-def _networks(owner, variable, variables, problems, required=False):
+def _networks(
+    owner: str, variable: str, variables: dict[str, Any], problems: list[Problem], required: bool = False
+) -> list[Any]:
     networks = []
     remedy = "must be in CIDR notation, such as 100.100.0.0/24"
     for text in _given(owner, variable, variables, problems, remedy if required else None):
@@ -195,7 +208,7 @@ def _networks(owner, variable, variables, problems, required=False):
     return networks
 
 
-def _wrong_network(network):
+def _wrong_network(network: Any) -> str | None:
     """Return why *network* is none that packets carry addresses of, and what would be right; None if it is."""
     if network.ip != network.network:
         return "has host bits set: must be %s" % network.cidr
@@ -206,12 +219,12 @@ def _wrong_network(network):
     return None
 
 
-def _unmapped(network):
+def _unmapped(network: Any) -> str:
     """Return the IPv4 network that *network*, of ::ffff:0:0/96 or one of its parts, stands for."""
     return "%s/%d" % (network.network.ipv4(), max(0, network.prefixlen - 96))
 
 
-def _addresses(node, variable, variables, problems):
+def _addresses(node: str, variable: str, variables: dict[str, Any], problems: list[Problem]) -> list[Any]:
     addresses = []
     remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
     for text in _given(node, variable, variables, problems, remedy):
@@ -228,7 +241,7 @@ def _addresses(node, variable, variables, problems):
     return addresses
 
 
-def _wrong_next_hop(address):
+def _wrong_next_hop(address: Any) -> str | None:
     """Return why *address* is none that other nodes can reach a node by, and what would be right; None if it is."""
     if address.is_ipv4_mapped():
         return "is IPv4 in the notation of IPv6: must be %s" % address.ipv4()
@@ -239,7 +252,7 @@ def _wrong_next_hop(address):
     return None
 
 
-def _cluster_problems(read):
+def _cluster_problems(read: dict[str, list[Any]]) -> list[Problem]:
     reserved = [("pod_network_service_cidr", network) for network in read["service_cidrs"]]
     reserved += [("pod_network_node_cidrs", network) for network in read["node_cidrs"]]
     return [
@@ -254,8 +267,8 @@ def _cluster_problems(read):
     ]
 
 
-def _node_problems(node, member, read):
-    problems = []
+def _node_problems(node: str, member: dict[str, list[Any]], read: dict[str, list[Any]]) -> list[Problem]:
+    problems: list[Problem] = []
     for cidr in member["pod_cidrs"]:
         problems += _pod_cidr_problems(node, cidr, member, read)
     for address in member["node_ips"]:
@@ -270,8 +283,10 @@ def _node_problems(node, member, read):
     return problems
 
 
-def _pod_cidr_problems(node, cidr, member, read):
-    def problem(remedy):
+def _pod_cidr_problems(
+    node: str, cidr: Any, member: dict[str, list[Any]], read: dict[str, list[Any]]
+) -> Iterator[Problem]:
+    def problem(remedy: str) -> Problem:
         return Problem(node, "pod_network_pod_cidr %s" % cidr, remedy)
 
     width = 128 if cidr.version == 6 else 32
@@ -294,10 +309,10 @@ def _pod_cidr_problems(node, cidr, member, read):
         yield problem("has no next hop: pod_network_node_ip must have an IPv%d address too" % cidr.version)
 
 
-def _missing_families(node, member, read):
+def _missing_families(node: str, member: dict[str, list[Any]], read: dict[str, list[Any]]) -> Iterator[Problem]:
     """Find a node that other nodes' pods have no address in common with in one of the cluster's families."""
     had = {cidr.version for cidr in member["pod_cidrs"]}
-    wanted = {}
+    wanted: dict[int, Any] = {}
     for cluster in read["cluster_cidrs"]:
         wanted.setdefault(cluster.version, cluster)
     if not had <= set(wanted):  # said already: it must lie in the cluster's network
@@ -308,7 +323,7 @@ def _missing_families(node, member, read):
         yield Problem(node, value, remedy % (version, wanted[version]))
 
 
-def _repeated_families(node, variable, values):
+def _repeated_families(node: str, variable: str, values: list[Any]) -> list[Problem]:
     versions = [value.version for value in values]
     return [
         Problem(node, "%s %s" % (variable, ",".join(map(str, values))), "must have at most one of IPv%d" % version)
@@ -317,8 +332,8 @@ def _repeated_families(node, variable, values):
     ]
 
 
-def _duplicate_addresses(members):
-    owners = {}
+def _duplicate_addresses(members: Members) -> Iterator[Problem]:
+    owners: dict[Any, list[str]] = {}
     for node, member in members.items():
         for address in member["node_ips"]:
             owners.setdefault(address, []).append(node)
@@ -328,13 +343,14 @@ def _duplicate_addresses(members):
             yield Problem(node, "pod_network_node_ip %s" % address, remedy)
 
 
-def _overlaps(members):
+def _overlaps(members: Members) -> Iterator[Problem]:
     """Compare each pod CIDR only with the widest one that starts before it."""
     networks = sorted(
         ((cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]),
         key=lambda item: (item[0].version, item[0].first, item[0].prefixlen),
     )
-    widest, owner = None, None
+    widest: Any = None
+    owner = ""
     for cidr, node in networks:
         apart = widest is None or widest.version != cidr.version or cidr.first > widest.last
         if not apart:
@@ -344,7 +360,7 @@ def _overlaps(members):
             widest, owner = cidr, node
 
 
-def _covered_nodes(members):
+def _covered_nodes(members: Members) -> Iterator[Problem]:
     """Find node addresses within pod CIDRs in one pass over both, sorted."""
     points = [
         (address.version, int(address), 1, address, node)
@@ -355,7 +371,8 @@ def _covered_nodes(members):
         (cidr.version, cidr.first, 0, cidr, node) for node, member in members.items() for cidr in member["pod_cidrs"]
     ]
     points.sort(key=lambda point: point[:3])
-    covering, owner = None, None
+    covering: Any = None
+    owner = ""
     for version, _value, is_address, item, node in points:
         if not is_address:
             if covering is None or covering.version != version or item.last > covering.last:
@@ -365,5 +382,5 @@ def _covered_nodes(members):
             yield Problem(owner, "pod_network_pod_cidr %s" % covering, remedy)
 
 
-def _overlap(one, other):
-    return one.version == other.version and one.first <= other.last and other.first <= one.last
+def _overlap(one: Any, other: Any) -> bool:
+    return bool(one.version == other.version and one.first <= other.last and other.first <= one.last)

@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say: equal content gives equal archives
 OLDEST = "0.7"  # before, it was spread over several distributions
@@ -24,7 +25,7 @@ class NoArchiveError(Exception):
     """The controller's pyroute2 cannot serve the node; the text says why and what would help."""
 
 
-def archive_for(python_version, directory):
+def archive_for(python_version: str, directory: str) -> str:
     """Return the path of the archive for a node's Python of *python_version*, such as ``3.11.2``.
 
     It is made once below *directory* and found there by later calls. Raises NoArchiveError.
@@ -45,7 +46,8 @@ def archive_for(python_version, directory):
             "pyroute2 is not on the node, and the controller's is %s: %s, or pyroute2 %s or later on the controller"
             % (distribution.version, REMEDY, OLDEST)
         )
-    needed = distribution.metadata.get("Requires-Python")
+    headers: Any = distribution.metadata  # a message, as of the package email
+    needed = headers.get("Requires-Python")
     if needed and not SpecifierSet(needed).contains(python_version, prereleases=True):
         raise NoArchiveError(
             "pyroute2 is not on the node, and the controller's pyroute2 %s needs Python %s while the node's is %s: "
@@ -57,7 +59,7 @@ def archive_for(python_version, directory):
     return path
 
 
-def _write(path):
+def _write(path: str) -> None:
     """Write the archive beside *path* and rename it: workers for many nodes may do so at the same time."""
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -69,13 +71,14 @@ def _write(path):
     os.replace(temporary, path)
 
 
-def _modules():
+def _modules() -> dict[str, bytes]:
     """Return the library's modules, as ``{name in the archive: bytes}``."""
-    package = Path(importlib.util.find_spec("pyroute2").submodule_search_locations[0])
+    spec: Any = importlib.util.find_spec("pyroute2")  # it is there, as its metadata are
+    package = Path(spec.submodule_search_locations[0])
     return {str(path.relative_to(package.parent)): path.read_bytes() for path in package.rglob("*.py")}
 
 
-def _metadata():
+def _metadata() -> dict[str, bytes]:
     """Return its metadata, as ``{name in the archive: bytes}``: releases up to 0.7.2 look up their entry points."""
     distribution = metadata.distribution("pyroute2")
     directory = "pyroute2-%s.dist-info/" % distribution.version

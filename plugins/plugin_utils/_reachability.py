@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections.abc import Callable
+from typing import Any
 
 KINDS = ("pod", "node", "outside")
 MAX_PATHS = 64  # of one node's tables; a node that fails all checks says why in fewer
 
 
-def peers_of(cluster, node):
+def peers_of(cluster: dict[str, Any], node: str) -> list[str]:
     """Return the nodes whose pods are tried from *node*, in inventory order.
 
     A sample takes the same offsets round the ring of nodes for every node, so that every pod is tried equally often,
@@ -43,7 +45,7 @@ def peers_of(cluster, node):
     return [names[(position + offset) % len(names)] for offset in sorted(offsets)]
 
 
-def families_of(nodes):
+def families_of(nodes: dict[str, dict[str, Any]]) -> list[int]:
     """Return the families of all pods' addresses, in order; IPv4 if there is no pod at all.
 
     :param nodes: as in a cluster.
@@ -51,7 +53,7 @@ def families_of(nodes):
     return sorted({family_of(address) for found in nodes.values() for address in found.get("pod", ())}) or [4]
 
 
-def checks_of(cluster, node):
+def checks_of(cluster: dict[str, Any], node: str) -> list[dict[str, Any]]:
     """Return the checks made from *node*, in every family that pods have, also to pods that lack an address of it."""
     checks = []
     for peer in [node] + peers_of(cluster, node):
@@ -64,7 +66,7 @@ def checks_of(cluster, node):
     return checks
 
 
-def _to_pod(cluster, kind, node, peer, family):
+def _to_pod(cluster: dict[str, Any], kind: str, node: str, peer: str, family: int) -> list[dict[str, Any]]:
     """Return the checks of one *kind* from *node* to the addresses of *family* of the pod on *peer*."""
     check = {"kind": kind, "from": node, "to": peer, "family": family, "address": "", "port": None}
     ends = [peer, node] if kind == "pod" else [peer]
@@ -75,7 +77,7 @@ def _to_pod(cluster, kind, node, peer, family):
     return [dict(check, address=address, port=port) for address in _of_family(cluster, peer, family)]
 
 
-def _to_outside(cluster, node, target):
+def _to_outside(cluster: dict[str, Any], node: str, target: dict[str, Any]) -> dict[str, Any]:
     address = target.get("address", "")
     family = family_of(address) if address else cluster["families"][0]
     check = {"kind": "outside", "from": node, "to": target["name"], "family": family, "address": address}
@@ -83,28 +85,29 @@ def _to_outside(cluster, node, target):
     return check if address else dict(check, reason=target["error"])
 
 
-def _of_family(cluster, node, family):
+def _of_family(cluster: dict[str, Any], node: str, family: int) -> list[str]:
     return [address for address in cluster["nodes"][node].get("pod", ()) if family_of(address) == family]
 
 
-def _no_address(cluster, node, family):
+def _no_address(cluster: dict[str, Any], node: str, family: int) -> str:
     """Return why the pod on *node* has no address of *family*, in words."""
     if "error" in cluster["nodes"][node]:
         return no_probe(cluster, node)
     return "the pod on %s has no IPv%d address, as others have" % (node, family)
 
 
-def outside_of(cluster, node):
+def outside_of(cluster: dict[str, Any], node: str) -> list[dict[str, Any]]:
     """Return the targets outside the cluster that are tried from *node*'s pod."""
     found = cluster["nodes"][node]
-    if cluster["outside"] or "error" in found:
-        return cluster["outside"]
+    targets: list[dict[str, Any]] = cluster["outside"]
+    if targets or "error" in found:
+        return targets
     families = {family_of(address) for address in found["pod"]}
     gateways = [address for address in found["gateways"] if family_of(address) in families and not _link_local(address)]
     return [{"name": address, "address": address, "port": None} for address in gateways]
 
 
-def parse_outside(text, resolve, families):
+def parse_outside(text: str, resolve: Callable[[str], list[str]], families: list[int]) -> list[dict[str, Any]]:
     """Return the targets that *text* names: ``HOST`` (ICMP echo), ``HOST:PORT`` or ``[ADDRESS]:PORT`` (TCP).
 
     :param resolve: returns the addresses of a host name, or raises OSError.
@@ -124,20 +127,20 @@ def parse_outside(text, resolve, families):
     if not found:
         wanted = " or ".join("IPv%d" % family for family in families)
         return [{"name": text, "error": "the controller finds no %s address of %s" % (wanted, host)}]
-    port = None if port is None else int(port)
+    number = None if port is None else int(port)
     names = [text if len(found) == 1 else "%s (IPv%d)" % (text, family_of(address)) for address in found]
-    return [{"name": name, "address": address, "port": port} for name, address in zip(names, found)]
+    return [{"name": name, "address": address, "port": number} for name, address in zip(names, found)]
 
 
-def _one_of_each(addresses, families):
+def _one_of_each(addresses: list[str], families: list[int]) -> list[str]:
     """Return the first of *addresses* in each of *families* that there is one of."""
     firsts = (next((one for one in addresses if family_of(one) == family), None) for family in families)
     return [address for address in firsts if address]
 
 
-def targets_for(cluster, node):
+def targets_for(cluster: dict[str, Any], node: str) -> list[dict[str, Any]]:
     """Return what the probe of *node* must connect to: ``[{"address", "port", "sources", "may_be_silent"}]``."""
-    targets = {}
+    targets: dict[tuple[str, int | None], dict[str, Any]] = {}
     for check in checks_of(cluster, node):
         if check["address"]:
             key = (check["address"], check["port"])
@@ -150,7 +153,7 @@ def targets_for(cluster, node):
     return [dict(target, sources=sorted(target["sources"])) for target in targets.values()]
 
 
-def judge(cluster, node, results):
+def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``{"passed": number, "failures": [failure]}`` for the *results* of the probe of *node*.
 
     :param results: ``[{"address", "port", "from": pod or node, "seen_as", "error", "local"}]``
@@ -175,24 +178,24 @@ def judge(cluster, node, results):
     return {"passed": passed, "failures": failures}
 
 
-def _own_address(found, side, address):
+def _own_address(found: dict[str, Any], side: str, address: str) -> str | None:
     """Return an address of the pod or node that a connection to *address* would have been made from, or None."""
     own = found["pod" if side == "pod" else "own"]
     return next((candidate for candidate in own if family_of(candidate) == family_of(address)), None)
 
 
-def not_tried(cluster, node, reason):
+def not_tried(cluster: dict[str, Any], node: str, reason: str) -> dict[str, Any]:
     """Return what :func:`judge` does, for a *node* that could try nothing."""
     failures = [dict(check, what="not tried", reason=reason) for check in checks_of(cluster, node)]
     return {"passed": 0, "failures": failures}
 
 
-def no_probe(cluster, node):
+def no_probe(cluster: dict[str, Any], node: str) -> str:
     """Return why *node* has no probe pod, in words."""
     return "%s has no probe pod: %s" % (node, cluster["nodes"][node]["error"])
 
 
-def _wrong_source(cluster, check, seen_as):
+def _wrong_source(cluster: dict[str, Any], check: dict[str, Any], seen_as: str) -> str | None:
     """Return what is wrong with the source address that the far side saw, or None."""
     found = cluster["nodes"][check["from"]]
     if check["kind"] == "outside":
@@ -212,7 +215,7 @@ def _wrong_source(cluster, check, seen_as):
     return "seen as %s instead of %s" % (seen_as, wanted)
 
 
-def is_address(text):
+def is_address(text: str | None) -> bool:
     """Return whether *text* is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text or "")
@@ -221,19 +224,19 @@ def is_address(text):
     return True
 
 
-def family_of(address):
+def family_of(address: str) -> int:
     """Return the family of *address*, 4 or 6."""
     return 6 if ":" in address else 4
 
 
-def _link_local(address):
+def _link_local(address: str) -> bool:
     """Return whether *address* is one that only its own link knows, such as a router's that advertises itself."""
     return ipaddress.ip_address(address).is_link_local
 
 
-def paths_to_examine(failures):
+def paths_to_examine(failures: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return which paths each node's tables are to be asked about: ``{NODE: [{"source", "destination", "port"}]}``."""
-    paths = {}
+    paths: dict[str, list[dict[str, Any]]] = {}
     for failure in failures:
         if "reason" in failure or not failure["local"]:
             continue

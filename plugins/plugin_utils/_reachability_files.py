@@ -15,11 +15,12 @@ import hashlib
 import json
 import os
 import tempfile
+from typing import Any
 
 from ansible import constants
 
 
-def write(prefix, content):
+def write(prefix: str, content: dict[str, Any]) -> str:
     """Write *content* as JSON to a new file; return its path."""
     descriptor, path = tempfile.mkstemp(prefix="%s-" % prefix, suffix=".json", dir=constants.DEFAULT_LOCAL_TMP)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -27,12 +28,13 @@ def write(prefix, content):
     return path
 
 
-def read(path):
+def read(path: str) -> dict[str, Any]:
     """Return what :func:`write` wrote."""
     with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
+        content: dict[str, Any] = json.load(stream)
+    return content
 
 
-def run_id():
+def run_id() -> str:
     """Return a short text that is the same in all tasks of this run, and another one in any other run."""
     return hashlib.sha256(os.path.basename(constants.DEFAULT_LOCAL_TMP).encode("utf-8")).hexdigest()[:10]

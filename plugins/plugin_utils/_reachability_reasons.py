@@ -11,11 +11,13 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+from typing import Any
+
 FORWARDING = {4: "ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 SILENT_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 
 
-def explain(cluster, failure, evidence):
+def explain(cluster: dict[str, Any], failure: dict[str, Any], evidence: dict[str, dict[str, Any]]) -> list[str]:
     """Return the reasons of *failure*, the most telling first; never none.
 
     :param evidence: ``{NODE: evidence}`` of the failure's path; a node whose tables were not read is missing.
@@ -37,7 +39,9 @@ def explain(cluster, failure, evidence):
     return reasons or [_unexplained(failure, near, far)]
 
 
-def _between_nodes(cluster, failure, near, far):
+def _between_nodes(
+    cluster: dict[str, Any], failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None
+) -> list[str]:
     source, target = failure["from"], failure["to"]
     reasons = []
     if source != target:
@@ -55,7 +59,7 @@ def _between_nodes(cluster, failure, near, far):
     return reasons
 
 
-def _way(node, route, address, target, next_hops):
+def _way(node: str, route: dict[str, Any], address: str, target: str, next_hops: list[str] | None) -> list[str]:
     """Say what is wrong with *node*'s route to the pod *address*, which must lead to the node *target*."""
     if "error" in route:
         return ["%s has no route to %s, a pod on %s (%s)" % (node, address, target, route["error"])]
@@ -69,14 +73,14 @@ def _way(node, route, address, target, next_hops):
     return _silence(node, route, route.get("gateway", address), target)
 
 
-def _way_to_node(node, route, address, target):
+def _way_to_node(node: str, route: dict[str, Any], address: str, target: str) -> list[str]:
     """Say what is wrong with *node*'s route to *address* of the node *target*."""
     if "error" in route:
         return ["%s has no route to %s, an address of %s (%s)" % (node, address, target, route["error"])]
     return _silence(node, route, route.get("gateway", address), target)
 
 
-def _silence(node, route, next_hop, target):
+def _silence(node: str, route: dict[str, Any], next_hop: str, target: str) -> list[str]:
     if route.get("neighbour") not in SILENT_NEIGHBOUR:
         return []
     text = "%s gets no answer to %s from %s (%s) on %s: the link between them is down, or is another one"
@@ -84,7 +88,7 @@ def _silence(node, route, next_hop, target):
     return [text % (node, asked, next_hop, target, route["dev"])]
 
 
-def _own_pod(node, evidence, key, address):
+def _own_pod(node: str, evidence: dict[str, Any] | None, key: str, address: str) -> list[str]:
     """Say what is wrong with *node*'s route to its own pod."""
     if evidence is None:
         return []
@@ -97,7 +101,7 @@ def _own_pod(node, evidence, key, address):
     return []
 
 
-def _in_between(node, evidence, from_node_itself):
+def _in_between(node: str, evidence: dict[str, Any] | None, from_node_itself: bool) -> list[str]:
     """Say what of *node* itself stands in the way."""
     if evidence is None:
         return []
@@ -110,15 +114,15 @@ def _in_between(node, evidence, from_node_itself):
     return reasons
 
 
-def _packet(drop):
+def _packet(drop: dict[str, Any]) -> str:
     return "the answer" if drop["answer"] else "it"
 
 
-def _rule(found):
+def _rule(found: dict[str, Any]) -> str:
     return "%s%s (%s)" % ("" if found["rule"].startswith("the policy ") else "the rule ", found["rule"], found["tool"])
 
 
-def _translated(failure, near, far):
+def _translated(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> list[str]:
     """Say which rule made the far side see another source address than it should, or which one is missing."""
     if failure["kind"] == "outside" and not near["nat"]:
         text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
@@ -131,7 +135,7 @@ def _translated(failure, near, far):
     return [text % (failure["from"], failure["to"], failure["seen_as"])]
 
 
-def _outside(failure, near, masquerade):
+def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) -> list[str]:
     node = failure["from"]
     if failure["node_error"]:
         return ["the node itself does not reach %s either: %s" % (failure["to"], failure["node_error"])]
@@ -146,7 +150,7 @@ def _outside(failure, near, masquerade):
     return reasons
 
 
-def _unexplained(failure, near, far):
+def _unexplained(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:
     if "ECONNREFUSED" in failure["what"]:
         return "the routes and rules let it pass, but nothing listens at %s any more" % failure["address"]
     ends = failure["from"] if far is None else "%s and %s" % (failure["from"], failure["to"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+from typing import Any
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
 
@@ -19,19 +20,19 @@ SHOWN_CHECKS = 5
 TITLES = {"pod": "pod to pod", "node": "node to pod", "outside": "pod to outside"}
 
 
-def group_by_reasons(failures):
+def group_by_reasons(failures: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return ``[{"reasons", "checks"}]``, those that explain the most failures first.
 
     :param failures: failures with their ``reasons``, each a list.
     """
-    groups = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for failure in failures:
         groups.setdefault(tuple(failure["reasons"]), []).append(failure)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     return [{"reasons": list(reasons), "checks": found} for reasons, found in ordered]
 
 
-def counts(cluster, failures):
+def counts(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Return ``{KIND: {"checks", "passed", "failed"}}``."""
     found = _by_family(cluster, failures)
     return {
@@ -40,9 +41,10 @@ def counts(cluster, failures):
     }
 
 
-def _by_family(cluster, failures):
+def _by_family(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, int]]:
     """Return ``{(KIND, FAMILY): {"checks", "passed", "failed"}}``."""
-    made, failed = collections.Counter(), collections.Counter()
+    made: collections.Counter[tuple[str, int]] = collections.Counter()
+    failed: collections.Counter[tuple[str, int]] = collections.Counter()
     for node in cluster["nodes"]:
         made.update((check["kind"], check["family"]) for check in _reachability.checks_of(cluster, node))
     failed.update((failure["kind"], failure["family"]) for failure in failures)
@@ -52,7 +54,7 @@ def _by_family(cluster, failures):
     }
 
 
-def render(cluster, failures):
+def render(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]:
     """Return the table: the matrix of a small cluster, the counts of any, and each failure with its reasons."""
     lines = _matrix(cluster, failures) + [""] if len(cluster["nodes"]) <= MATRIX_NODES else []
     lines += _counts(cluster, failures)
@@ -67,7 +69,7 @@ def render(cluster, failures):
     return lines
 
 
-def summary(failures, total):
+def summary(failures: list[dict[str, Any]], total: int) -> str:
     """Return one line on the failures of *total* checks, and the foremost reasons."""
     if not failures:
         return "all %d checks passed" % total
@@ -77,7 +79,7 @@ def summary(failures, total):
     return "%d of %d checks failed: %s%s" % (len(failures), total, reasons, more)
 
 
-def notes(cluster):
+def notes(cluster: dict[str, Any]) -> list[str]:
     """Return what the reader must know about the checks that were not made."""
     found = []
     others = len(cluster["nodes"]) - 1
@@ -90,7 +92,7 @@ def notes(cluster):
     return found + _families_without_outside(cluster, without)
 
 
-def _families_without_outside(cluster, without):
+def _families_without_outside(cluster: dict[str, Any], without: list[str]) -> list[str]:
     """Return a note for each family in which pods try nothing outside, but for the nodes in *without*."""
     found = []
     for family in cluster["families"] if not cluster["outside"] else []:
@@ -105,15 +107,15 @@ def _families_without_outside(cluster, without):
     return found
 
 
-def _gateways(cluster, node):
+def _gateways(cluster: dict[str, Any], node: str) -> list[str]:
     return [target["address"] for target in _reachability.outside_of(cluster, node)]
 
 
-def _some(nodes):
+def _some(nodes: list[str]) -> str:
     return ", ".join(nodes[:SHOWN_CHECKS]) + (" ..." if len(nodes) > SHOWN_CHECKS else "")
 
 
-def _matrix(cluster, failures):
+def _matrix(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]:
     outside = sorted(
         {target["name"] for node in cluster["nodes"] for target in _reachability.outside_of(cluster, node)}
     )
@@ -129,15 +131,17 @@ def _matrix(cluster, failures):
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
-def _cell(kind, node, column, is_outside, made, failed):
+def _cell(
+    kind: str, node: str, column: str, is_outside: bool, made: set[tuple[str, str]], failed: set[tuple[str, str, str]]
+) -> str:
     if is_outside:
-        kind = "outside" if kind == "pod" else None
+        kind = "outside" if kind == "pod" else ""
     if (kind, column) not in made:
         return "-"
     return "FAIL" if (kind, node, column) in failed else "ok"
 
 
-def _common_ends(failures):
+def _common_ends(failures: list[dict[str, Any]]) -> list[str]:
     """Name the nodes that are an end of every failed check, if that says anything."""
     ends = [{failure["from"], failure["to"]} for failure in failures]
     common = sorted(set.intersection(*ends)) if len(ends) > 2 else []
@@ -146,7 +150,7 @@ def _common_ends(failures):
     return ["", "every failed check is %s %s" % ("between" if len(common) == 2 else "to or from", " and ".join(common))]
 
 
-def _counts(cluster, failures):
+def _counts(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]:
     families = cluster["families"]
     width = 16 if len(families) == 1 else 22
     lines = [" " * width + "%8s%8s%8s" % ("checks", "passed", "failed")]
@@ -159,7 +163,7 @@ def _counts(cluster, failures):
     return lines
 
 
-def _reasons(number, group):
+def _reasons(number: int, group: dict[str, Any]) -> list[str]:
     lines = ["%d. %s" % (number, group["reasons"][0])]
     lines += ["   also: %s" % reason for reason in group["reasons"][1:]]
     for failure in group["checks"][:SHOWN_CHECKS]:
@@ -169,7 +173,7 @@ def _reasons(number, group):
     return lines
 
 
-def describe(check):
+def describe(check: dict[str, Any]) -> str:
     """Return the *check* in words."""
     source = "%s %s" % ("node" if check["kind"] == "node" else "pod on", check["from"])
     if check["kind"] == "outside":

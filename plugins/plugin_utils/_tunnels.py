@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterator
+from typing import Any
 
 # What VXLAN adds to each packet, in bytes: outer IP header, UDP, VXLAN and the inner Ethernet header.
 OVERHEAD = {4: 50, 6: 70}
 
 
-def device_problems(device, vni, port):
+def device_problems(device: str, vni: int, port: int) -> Iterator[tuple[str, str]]:
     """Return (value, remedy) of each of the cluster's settings of VXLAN that no interface can have."""
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", device) or device in (".", ".."):
         yield "pod_network_vxlan_device %s" % device, "must be an interface name of 1 to 15 letters, digits and . _ @ -"
@@ -29,12 +31,12 @@ def device_problems(device, vni, port):
         yield "pod_network_vxlan_port %d" % port, "must be a UDP port, 1 to 65535"
 
 
-def segment(address, networks):
+def segment(address: Any, networks: list[Any]) -> Any:
     """Return the narrowest of *networks* that *address* lies in, both of netaddr; None if there is none."""
     return max((network for network in networks if address in network), key=lambda one: one.prefixlen, default=None)
 
 
-def underlay(members):
+def underlay(members: dict[str, dict[str, list[Any]]]) -> tuple[int, list[str]]:
     """Return the family, 4 or 6, of the node IPs that the nodes send VXLAN packets to, and the nodes without one."""
     without = {
         family: [
@@ -48,7 +50,7 @@ def underlay(members):
     return family, without[family]
 
 
-def mac(node_ip):
+def mac(node_ip: str) -> str:
     """Return the MAC address of a node's VXLAN interface: locally administered, and its own.
 
     The address itself if it is IPv4. Of IPv6, 40 bits of a hash: among 1,000 nodes, two are alike once in two million.
@@ -58,14 +60,14 @@ def mac(node_ip):
     return ":".join("%02x" % byte for byte in b"\x02" + own)
 
 
-def link_local(address):
+def link_local(address: str) -> str:
     """Return the link-local address that an interface with the MAC *address* gives itself, see RFC 4291, appendix A."""
     octets = bytes(int(part, 16) for part in address.split(":"))
     host = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + host))
 
 
-def routes_and_peers(plan, name):
+def routes_and_peers(plan: dict[str, Any], name: str) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
     """Return the routes of the node *name*, as of ``_plan.node_part``, and its peers behind a router, as a list.
 
     A peer is ``{"node_ip": ip, "mac": mac, "neighbours": [ip]}``; routes to its pods go by one of its neighbours'
@@ -89,7 +91,7 @@ def routes_and_peers(plan, name):
     return routes, peers
 
 
-def interface(plan, name, peers):
+def interface(plan: dict[str, Any], name: str, peers: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return what the VXLAN interface of the node *name* is to be, or None if it has no *peers* or cannot have any.
 
     Its own addresses are those that a network's pods never get: by them the node reaches pods behind the router, as
@@ -111,11 +113,11 @@ def interface(plan, name, peers):
     }
 
 
-def _tunnel_end(plan, member):
+def _tunnel_end(plan: dict[str, Any], member: dict[str, list[str]]) -> str:
     wanted = "::" if plan["vxlan"]["family"] == 6 else "0.0.0.0"
     return _of_family(wanted, member["node_ips"])
 
 
-def _of_family(like, texts):
+def _of_family(like: str, texts: list[str]) -> str:
     """Return the first of *texts*, addresses or networks, of the family of *like*; an empty text if there is none."""
     return next((text for text in texts if (":" in text) == (":" in like)), "")
