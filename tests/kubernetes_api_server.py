@@ -44,7 +44,7 @@ class Certificates:
         self._make("authority", "keyUsage=critical,keyCertSign")
         for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
             issuer = ("-CA", str(self.path("authority.crt")), "-CAkey", str(self.path("authority.key")))
-            self._make(name, extension, *issuer)
+            self._make(name, extension, "-addext", "basicConstraints=critical,CA:FALSE", *issuer)
 
     def path(self, name: str) -> Path:
         return self.directory / name
