@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import Callable
 
@@ -148,6 +149,8 @@ def main() -> int:
     if os.geteuid() != 0:
         print("lab: this needs root: it makes network namespaces and containers", file=sys.stderr)
         return 1
+    # Also where SIGINT is ignored, as it is by what a script starts in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.command != "programs":  # which may take long, and has nothing of podman's
             podman.hold()

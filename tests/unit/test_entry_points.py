@@ -70,7 +70,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, set[str]
 
 def modules_by_task() -> dict[str, str]:
     """The module of each task of the role, by the task's name."""
-    files = [ROOT / "roles" / "pod_network" / "tasks" / name for name in ("present.yml", "preflight.yml")]
+    files = [ROOT / "roles" / "pod_network" / "tasks" / name for name in ("present.yml", "preflight.yml", "plan.yml")]
     tasks = [task for path in files for task in yaml.safe_load(path.read_text())]
     return {task["name"]: key.rpartition(".")[2] for task in tasks for key in task if "." in key}
 

@@ -51,7 +51,7 @@ class Controller:
         tasks = self.directory / "roles" / "pod_network" / "tasks"
         tasks.mkdir(parents=True)
         shutil.copytree(ROLE / "defaults", tasks.parent / "defaults")
-        plan = yaml.safe_load((ROLE / "tasks" / "preflight.yml").read_text())[0]
+        (plan,) = yaml.safe_load((ROLE / "tasks" / "plan.yml").read_text())
         # The file is gone when the play ends.
         keep = {
             "ansible.builtin.copy": {"src": "{{ __pod_network_plan.plan }}", "dest": str(self.directory / "plan.json")},
