@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes this checkout importable as ``ansible_collections.humanz.cni``, wherever it lies, and ``humanz_cni`` too."""
+"""Makes this checkout importable as ``ansible_collections.humanz.cni``, and ``humanz_cni`` and ``lab`` too, wherever it lies."""
 
 from __future__ import annotations
 
@@ -22,3 +22,4 @@ _namespace("ansible_collections", None)
 _namespace("ansible_collections.humanz", None)
 _namespace("ansible_collections.humanz.cni", ROOT)
 sys.path.insert(0, str(ROOT / "files"))
+sys.path.append(str(ROOT))  # for lab
