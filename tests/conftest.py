@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes this checkout importable as ``ansible_collections.humanz.cni``, and ``humanz_cni`` and ``lab`` too, wherever it lies."""
+"""Makes this checkout importable: ``ansible_collections.humanz.cni``, ``humanz_cni`` and ``lab``."""
 
 from __future__ import annotations
 
