@@ -43,7 +43,7 @@ def settle():
         if outcome:
             for line in outcome.done:
                 print(line, flush=True)
-            problems = sorted(set(outcome.wrong + outcome.later))
+            problems = sorted(set(outcome.wrong + outcome.later + outcome.closed))
             watch(whole=not problems)
             if not outcome.done and stamps() == before:
                 break

@@ -8,7 +8,7 @@ humanz.cni.pod_firewall writes, and in vxlan*, which humanz.cni.node_vxlan write
 removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that somebody else's
 route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets and came after
 those files. When nothing is missing, nothing is written and nothing is printed.
-Exits with 1 if something could not be put back, and says what.
+Exits with 1 if something could not be put back, with 3 if there is nothing but such a chain, and says what.
 
 Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6tables and nft what those files are for.
 """
@@ -41,6 +41,7 @@ NFT_RULES = "/etc/humanz-cni/rules.nft"
 LOCK = "/run"
 PATIENCE = 0.5  # seconds for this program's other run; a module may be waiting for this one
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
+CLOSED = 3  # exit code; humanz-cni.service takes it for success, as all that is the collection's is there
 SHOWN = 5  # routes of a kind that are named in one line
 
 Route = collections.namedtuple("Route", "dst via family protocol table line")
@@ -62,16 +63,15 @@ class Refused(Exception):
 
 
 class Outcome:
-    """What came of one attempt: texts of what was put back, of what can't be, and of what may be possible later."""
+    """What came of one attempt, texts: what was put back, what can't be, what may be later, and what drops pods."""
 
     def __init__(self):
-        self.done, self.wrong, self.later = [], [], []
+        self.done, self.wrong, self.later, self.closed = [], [], [], []
 
 
 def heal():
     """Put back what is missing and return the Outcome."""
-    outcome = Outcome()
-    known = ""
+    outcome, known = Outcome(), ""
     kinds = (
         (VXLAN, put_back_vxlan),  # ahead of the routes that lead through it
         (ROUTES, put_back_routes),
@@ -92,14 +92,14 @@ def heal():
             outcome.wrong.append("%s: %s" % (path, exc))
         except Exception as exc:  # whatever a file or a command's output makes of this program, the other files count
             outcome.wrong.append("%s: %s: %s" % (path, type(exc).__name__, exc))
-    outcome.wrong += heal_drops.problems(known, run)
+    outcome.closed = heal_drops.problems(known, run)
     return outcome
 
 
 def run(command, data=None):
     """Run *command*, a list, with the text *data* as its input; return its status, output and error output."""
     try:
-        done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=data, capture_output=True, text=True, errors="replace", check=False)
     except OSError as exc:
         raise Refused("%s: %s" % (command[0], exc.strerror)) from exc
     return done.returncode, done.stdout, done.stderr
@@ -390,9 +390,9 @@ def main():
         if not outcome.later or time.monotonic() >= deadline:
             break
         time.sleep(0.2)
-    for line in outcome.wrong + outcome.later:
+    for line in outcome.wrong + outcome.later + outcome.closed:
         print(line, file=sys.stderr)
-    return 1 if outcome.wrong or outcome.later else 0
+    return 1 if outcome.wrong or outcome.later else CLOSED if outcome.closed else 0
 
 
 if __name__ == "__main__":

@@ -30,12 +30,21 @@ def problems(text, run):
 
     *run* is called with a command, and returns its status, output and error output.
     """
+    try:
+        names = dropping(text, run)
+    except Exception as exc:  # whatever another program's tables make of this one, what was put back is to be said
+        return ["it cannot be told what drops pods' packets: %s: %s" % (type(exc).__name__, exc)]
+    said = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node"
+    return [said % name for name in names]
+
+
+def dropping(text, run):
+    """Return the names of these chains."""
     families = [family for family, cidr in (("ip", r"\d\.\d+/\d"), ("ip6", r":[0-9a-f:]*/\d")) if re.search(cidr, text)]
     names = by_nft(families, run) if families and shutil.which("nft") else []
     for family in families:
         names += by_legacy(*LEGACY[family], run)
-    said = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node"
-    return [said % name for name in names]
+    return names
 
 
 def by_nft(families, run):

@@ -50,7 +50,8 @@ def sysctls(families, sysctl_file):
 def neighbour_tables(families, nodes, sysctl_file):
     """Return the parameters for a kernel that has room for so many other *nodes* twice over, both texts.
 
-    What the kernel has room for already is left alone, and so is what it has by default if that is enough.
+    What the kernel has room for already is left alone, and so is what it has by default if that is enough. A table that
+    somebody made larger since stays so: which part of it is ours is not known.
     """
     size = USUAL
     while size < 2 * (nodes + OTHERS):
@@ -60,7 +61,8 @@ def neighbour_tables(families, nodes, sysctl_file):
     for key, value in ((NEIGHBOURS[of] % number, size // SHARES[number]) for of in families for number in SHARES):
         running = _sysctl.read(key)
         if size > USUAL and running is not None and (key in ours or int(running) < value):
-            wanted[key] = str(value)
+            # What our file holds stays among the values, or the kernel would get back what it had before.
+            wanted[key] = str(max(value, int(running)))
     return wanted
 
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,3 +282,29 @@ def test_a_link_to_nothing_is_somebodys(healed: HealedNode) -> None:
     healed.node.run("ln", "-sf", "/dev/null", "/etc/humanz-cni/routes")
     failed = healed.node.module("node_routes", {"routes": [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}]})
     assert "/etc/humanz-cni/routes was not written by this collection" in failed["msg"]
+
+
+THEIRS = r'table inet theirs { chain a { type filter hook forward priority 0; policy drop; comment "caf\351";\n}\n}\n'
+
+
+def test_a_comment_that_is_no_utf8_keeps_nothing_from_being_said(healed: HealedNode) -> None:
+    healed.node.run("sh", "-ec", "printf '%s' | nft -f -" % THEIRS)
+    healed.node.ip("route flush proto 217")
+    done = healed.heal()
+    assert done.stdout == "put back 2 routes: 100.100.1.0/24 via 200.0.0.20, 100.100.2.0/24 via 200.0.0.30\n"
+    assert done.stderr.startswith("chain inet theirs a of nftables drops what no rule of it accepts")
+    assert done.returncode == 3
+
+
+def test_an_nft_that_does_not_run_keeps_nothing_from_being_said(healed: HealedNode) -> None:
+    healed.node.run("sh", "-ec", "printf '?' > /run/nft; chmod +x /run/nft; mount --bind /run/nft $(command -v nft)")
+    healed.node.ip("route flush proto 217")
+    done = healed.heal()
+    assert done.stdout.startswith("put back 2 routes: ")
+    assert done.stderr == "it cannot be told what drops pods' packets: Refused: nft: Exec format error\n"
+    assert done.returncode == 3
+
+
+def test_a_firewall_of_somebody_else_fails_the_unit_that_reports_and_not_that_of_the_boot() -> None:
+    units = {name: PROGRAM.with_name(name).read_text() for name in ("humanz-cni.service", "humanz-cni-heal.service")}
+    assert [name for name, text in units.items() if "\nSuccessExitStatus=3\n" in text] == ["humanz-cni.service"]

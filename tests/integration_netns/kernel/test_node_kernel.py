@@ -226,7 +226,8 @@ def test_a_thousand_nodes_find_room_among_the_neighbours(node: Node, run_module:
     assert "net.ipv4.neigh.default.gc_thresh3 = 4096\n" in node.run("cat", SYSCTL_FILE).stdout
     assert run_module("node_kernel", {"neighbours": 999})["changed"] is False
     run_module("node_kernel", {"neighbours": 300, "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]})
-    assert thresholds(node) == thresholds(node, "ipv6") == [2048, 1024, 256]
+    assert thresholds(node) == [4096, 2048, 512]
+    assert thresholds(node, "ipv6") == [2048, 1024, 256]
     run_module("node_kernel", {"neighbours": 9})
     assert thresholds(node) == thresholds(node, "ipv6") == list(THRESHOLDS.values())
 
@@ -238,3 +239,16 @@ def test_room_that_an_administrator_made_stays(node: Node, run_module: Module) -
     run_module("node_kernel", {"neighbours": 999})
     assert "gc_thresh" not in node.run("cat", SYSCTL_FILE).stdout
     assert thresholds(node) == [8192] * 3
+
+
+def test_room_that_an_administrator_made_since_stays_too(node: Node, run_module: Module) -> None:
+    node.run("sh", "-ec", TABLES.format(family="ipv4"))
+    for number, value in THRESHOLDS.items():
+        node.run("tee", f"/proc/sys/net/ipv4/neigh/default/gc_thresh{number}", input=f"{value}\n")
+    run_module("node_kernel", {"neighbours": 999})
+    for number in THRESHOLDS:
+        node.run("tee", f"/proc/sys/net/ipv4/neigh/default/gc_thresh{number}", input="32768\n")
+    run_module("node_kernel", {"neighbours": 999})
+    assert thresholds(node) == [32768] * 3
+    assert "net.ipv4.neigh.default.gc_thresh3 = 32768\n" in node.run("cat", SYSCTL_FILE).stdout
+    assert run_module("node_kernel", {"neighbours": 999})["changed"] is False
