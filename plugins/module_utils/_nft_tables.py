@@ -42,13 +42,7 @@ class NftTables:
                 yield self._decide(chain, packet)
 
     def _decide(self, chain, packet):
-        table = self._table(chain["family"], chain["table"])
-        policy = chain.get("policy", "accept")
-        decision = _nft_walk.decide(table, chain["name"], policy, packet, self._text)
-        if decision.rule.startswith("the policy of its chain"):
-            name = "%(family)s %(table)s %(name)s" % chain
-            return decision._replace(rule=decision.rule.replace("its chain", name, 1))
-        return decision
+        return _nft_walk.decide(self._table(chain["family"], chain["table"]), chain, packet, self._text)
 
     def _base_chains(self):
         if self._chains is None:

@@ -26,6 +26,9 @@ JUMPS = ("jump", "goto")
 # Statements that let only some packets pass on to the next statement, whichever those are.
 UNCERTAIN = ("limit", "quota", "ct count", "meter")
 TRANSPORTS = ("tcp", "th")
+# Layers below the packet's, which its fate may depend on.
+LINK_LAYERS = ("ether", "vlan", "arp")
+NUMBERS = {"tcp": 6}  # of the packet's protocol, which ranges and some sets list as a number
 LIMIT = 64  # the kernel refuses loops; a listing may hold one
 
 Table = collections.namedtuple("Table", "chains sets")
@@ -45,17 +48,18 @@ def parse(objects):
     return table
 
 
-def decide(table, chain, policy, packet, text):
+def decide(table, chain, packet, text):
     """Return the Decision of a base chain on *packet*.
 
-    :param policy: accept or drop.
+    :param chain: the chain as nft lists it: family, table, name, and policy if that is not to accept.
     :param text: returns the text of a rule.
     """
     undecided = []
-    found = _walk(table, chain, packet, undecided, 0)
+    found = _walk(table, chain["name"], packet, undecided, 0)
     rules = [text(rule) for rule in undecided]
-    if found is None or found[0] == "RETURN":
-        return _netfilter.Decision(policy.upper(), "the policy of its chain, as no rule accepts it", rules)
+    if found is None:
+        policy = "the policy of %(family)s %(table)s %(name)s, as no rule accepts it" % chain
+        return _netfilter.Decision(chain.get("policy", "accept").upper(), policy, rules)
     return _netfilter.Decision(found[0], text(found[1]), rules)
 
 
@@ -106,7 +110,8 @@ def _apply(statements, packet, sets):
 
 
 def _extension(value):
-    """Return what is to be thought of an extension of iptables, of which nft names no more than type and name."""
+    """Return what is to be thought of an extension of iptables, of which nft names type and name, or nothing at all."""
+    value = value or {}
     if value.get("type") == "target":
         return True, value.get("name", "").lower()
     return (True if value.get("name") == "comment" else None), None
@@ -115,9 +120,12 @@ def _extension(value):
 def _look_up(vmap, packet, sets):
     """Return (whether a key of *vmap* is the packet's, the statement that it maps to, empty if that is not known)."""
     value = _value(vmap["key"], packet)
+    if value is NEVER:
+        return False, {}
     unsure = False
-    for key, statement in _elements(vmap["data"], sets):
-        matches = True if key == "*" else _equals(value, key, sets)
+    for key, statement in sorted(_elements(vmap["data"], sets), key=lambda element: element[0] == "*"):
+        # What has any other key does not get to the one for all the rest.
+        matches = (None if unsure else True) if key == "*" else _equals(value, key, sets)
         if matches:
             return True, statement
         unsure = unsure or matches is None
@@ -151,9 +159,7 @@ def _value(left, packet):
         return 0
     if kind == "concat":
         values = [_value(part, packet) for part in what]
-        if NEVER in values:
-            return NEVER
-        return None if None in values else values
+        return NEVER if NEVER in values else values
     return None
 
 
@@ -161,6 +167,8 @@ def _header(protocol, field, packet):
     """Return a field of a TCP segment's headers."""
     if protocol in TRANSPORTS:
         return packet.port if field == "dport" and packet.port else None
+    if protocol in LINK_LAYERS:
+        return None
     if protocol != _protocol(packet):
         return NEVER
     fields = {"saddr": packet.source, "daddr": packet.destination, "protocol": "tcp", "nexthdr": "tcp"}
@@ -206,13 +214,13 @@ def _equals(value, right, sets):
     if kind == "elem":
         return _equals(value, what["val"], sets)
     if kind == "concat":
-        return all(_equals(part, each, sets) for part, each in zip(value, what))
+        answers = [_equals(part, each, sets) for part, each in zip(value, what)]
+        return False if False in answers else None if None in answers else True
     if kind == "prefix":
         network = ipaddress.ip_network("%s/%d" % (what["addr"], what["len"]), strict=False)
         return ipaddress.ip_address(value) in network
     if kind == "range":
-        first, last = (_ordered(end) for end in what)
-        return first <= _ordered(value) <= last
+        return _between(value, *what)
     return None
 
 
@@ -222,14 +230,22 @@ def _any(answers):
 
 
 def _same(value, right):
-    if isinstance(value, str) and isinstance(right, str) and right.endswith("*"):
-        return fnmatch.fnmatchcase(value, right)
-    return _ordered(value) == _ordered(right)
+    if isinstance(value, str) and isinstance(right, str):
+        return fnmatch.fnmatchcase(value, right) if right.endswith("*") else _ordered(value) == _ordered(right)
+    # Such as a mark that is 0, and one that the node has a name for.
+    return _ordered(value) == right if isinstance(_ordered(value), type(right)) else None
+
+
+def _between(value, first, last):
+    try:
+        return _ordered(first) <= _ordered(value) <= _ordered(last)
+    except TypeError:  # an address and one of the other family, a number and a name
+        return None
 
 
 def _ordered(value):
-    """Return a *value* as what it is compared as: an address, or itself."""
+    """Return a *value* as what it is compared as: an address, a protocol's number, or itself."""
     try:
         return ipaddress.ip_address(value) if isinstance(value, str) else value
     except ValueError:
-        return value
+        return NUMBERS.get(value, value)

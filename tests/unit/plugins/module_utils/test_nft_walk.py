@@ -14,6 +14,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._nft_walk import decide
 
 PACKET = Packet("100.100.0.2", "100.100.1.2", "humanz-cni0", "enp8s0", 7217, "NEW")
 PACKET6 = Packet("fd00:100::2", "fd00:100:0:1::2", "humanz-cni0", "enp8s0", 7217, "NEW")
+CHAIN = {"family": "inet", "table": "filter", "name": "way", "policy": "accept"}
 DROP: dict[str, Any] = {"drop": None}
 ACCEPT: dict[str, Any] = {"accept": None}
 SETS = [
@@ -23,8 +24,18 @@ SETS = [
 ]
 
 
+def header(field: str, right: Any, op: str = "==", protocol: str = "ip") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"payload": {"protocol": protocol, "field": field}}, "right": right}}
+
+
 def saddr(right: Any, op: str = "==", protocol: str = "ip") -> dict[str, Any]:
-    return {"match": {"op": op, "left": {"payload": {"protocol": protocol, "field": "saddr"}}, "right": right}}
+    return header("saddr", right, op, protocol)
+
+
+def concatenated(source: str, mark: int) -> dict[str, Any]:
+    """A match on the source and on the connection's mark."""
+    left = {"concat": [saddr("")["match"]["left"], {"ct": {"key": "mark"}}]}
+    return {"match": {"op": "==", "left": left, "right": {"set": [{"concat": [source, mark]}]}}}
 
 
 def meta(key: str, right: Any, op: str = "==") -> dict[str, Any]:
@@ -48,7 +59,7 @@ def decided(*rules: list[dict[str, Any]], packet: Packet = PACKET, **chains: lis
     listed = [{"rule": {"chain": "way", "handle": number, "expr": rule}} for number, rule in enumerate(rules, 1)]
     for name, others in chains.items():
         listed += [{"rule": {"chain": name, "handle": name, "expr": rule}} for rule in others]
-    return decide(parse([*SETS, *listed]), "way", "accept", packet, lambda rule: str(rule["handle"]))
+    return decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))
 
 
 MATCHING = {
@@ -64,6 +75,10 @@ MATCHING = {
     "port": dport(7217),
     "ports": dport({"set": [80, {"range": [7000, 8000]}]}, "th"),
     "protocol": meta("l4proto", {"set": ["tcp", "udp"]}),
+    "protocol by number": meta("l4proto", 6),
+    "protocols by number": meta("l4proto", {"range": [6, 17]}),
+    "protocols by number in a set": meta("l4proto", {"set": [{"range": [1, 6]}]}),
+    "not other protocols": header("protocol", {"range": [7, 17]}, "!="),
     "family": meta("nfproto", "ipv4"),
     "state": ct("state", ["established", "new"]),
     "mark": {"match": {"op": "!=", "left": {"&": [{"meta": {"key": "mark"}}, 16384]}, "right": 16384}},
@@ -85,6 +100,10 @@ OTHERS = {
     "device": meta("oifname", "humanz*"),
     "UDP": dport(7217, "udp"),
     "port": dport({"range": [1, 1023]}),
+    "protocol": meta("l4proto", "gre"),
+    "protocol by number": meta("l4proto", 253),
+    "protocols by number": header("protocol", {"range": [7, 17]}),
+    "concatenation of which one part cannot be known": concatenated("10.0.0.1", 5),
     "family": meta("nfproto", "ipv6"),
     "state": ct("state", "invalid"),
 }
@@ -93,6 +112,13 @@ UNKNOWN = {
     "rate": {"limit": {"rate": 1, "per": "second"}},
     "connection mark": ct("mark", 5),
     "comparison": {"match": {**dport(1024)["match"], "op": ">"}},
+    "Ethernet": header("saddr", "00:11:22:33:44:55", protocol="ether"),
+    "VLAN": header("id", 5, protocol="vlan"),
+    "protocols of which one has a name": meta("l4proto", {"range": [1, "gre"]}),
+    "addresses of the other family": saddr({"range": ["::", "ffff::"]}),
+    "a mark by its name": meta("mark", "blue"),
+    "concatenation": concatenated("100.100.0.2", 5),
+    "an iptables extension that nft does not name": {"xt": None},
     "an iptables extension": {"xt": {"type": "match", "name": "addrtype"}},
 }
 
@@ -118,10 +144,10 @@ def test_ipv6() -> None:
 
 
 def test_the_policy_decides_last() -> None:
-    assert decide(parse([]), "way", "drop", PACKET, str)[:2] == (
-        "DROP",
-        "the policy of its chain, as no rule accepts it",
-    )
+    said = "the policy of inet filter way, as no rule accepts it"
+    assert decide(parse([]), {**CHAIN, "policy": "drop"}, PACKET, str) == ("DROP", said, [])
+    assert decided([ACCEPT, DROP], [{"return": None}], [DROP]) == ("ACCEPT", "1", [])
+    assert decided([{"return": None}], [DROP]) == ("ACCEPT", said, [])
 
 
 def test_chains_are_followed_and_left_as_the_kernel_does() -> None:
@@ -141,6 +167,18 @@ def test_verdict_maps() -> None:
     assert decided([jumping], guard=[[DROP]]).rule == "guard"
     of_mark = {"vmap": {"key": {"ct": {"key": "mark"}}, "data": {"set": [[1, DROP]]}}}
     assert decided([of_mark], [ACCEPT]) == ("ACCEPT", "2", ["1"])
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_key_for_all_the_rest_comes_last(turn: int) -> None:
+    def listed(*elements: list[Any]) -> dict[str, Any]:
+        return {"set": list(elements)[::turn]}
+
+    mark = {"key": {"ct": {"key": "mark"}}, "data": listed([1, ACCEPT], ["*", DROP])}
+    assert decided([{"vmap": mark}], [ACCEPT]) == ("ACCEPT", "2", ["1"])
+    assert decided([daddr_map(listed(["100.100.1.2", DROP], ["*", ACCEPT]))]) == ("DROP", "1", [])
+    assert decided([daddr_map(listed(["10.0.0.1", DROP], ["*", ACCEPT]))], [DROP]) == ("ACCEPT", "1", [])
+    assert decided([daddr_map(listed(["10.0.0.1", ACCEPT], ["*", DROP]))], [ACCEPT], packet=PACKET6).rule == "2"
 
 
 def test_targets_of_iptables() -> None:
