@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, write_text
-from ansible_collections.humanz.cni.plugins.plugin_utils import _host_results, _picture, _reachability_files
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
+from ansible_collections.humanz.cni.plugins.plugin_utils import (
+    _controller_files,
+    _host_results,
+    _picture,
+    _reachability_files,
+)
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import read_plan
 
 OPTIONS = {
@@ -20,6 +26,7 @@ OPTIONS = {
     "svg": {"type": "path"},
     "table": {"type": "path", "required": True},
     "plan": {"type": "path"},
+    "plan_error": {"type": "str"},
     "results": {"type": "str", "required": True},
 }
 # Of what pod_network_info returned.
@@ -32,16 +39,17 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the module's result."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
-        table = _reachability_files.read(args["table"])
+        table = _table(args["table"])
         registered = _host_results.Results(task_vars, args["results"])
         picture = _picture.render(
             {
                 **table,
                 "plan": read_plan(args["plan"]) if args["plan"] else None,
+                "plan_error": args["plan_error"],
                 "nodes": {name: _node(registered.of(name)) for name in table["cluster"]["nodes"]},
             }
         )
@@ -53,7 +61,7 @@ class ActionModule(ActionBase):
                 self._converge(option, result[option], text, result)
         return result
 
-    def _converge(self, option, path, text, result):
+    def _converge(self, option: str, path: str, text: str, result: dict[str, Any]) -> None:
         """Write *text* to the file *path* unless it is there; add to *result* what that changes.
 
         The file's date is always that of the last run, as nothing in it tells.
@@ -61,10 +69,8 @@ class ActionModule(ActionBase):
         try:
             had = read_text(path)
             if not self._task.check_mode:
-                if had == text:
-                    os.utime(path)
-                else:
-                    write_text(path, text)
+                put = _controller_files.refresh if had == text else _controller_files.write
+                put(path, text)
         except (OSError, ValueError) as exc:
             raise AnsibleActionFail("%s: %s cannot be written: %s" % (option, path, exc)) from exc
         if had != text:
@@ -73,13 +79,25 @@ class ActionModule(ActionBase):
                 result["diff"].append(_difference(path, had or "", text))
 
 
-def _node(registered):
+def _table(path: str) -> dict[str, Any]:
+    """Return ``{"cluster", "failures"}`` of the file *path*."""
+    try:
+        table = _reachability_files.read(path)
+        return {"cluster": table["cluster"], "failures": table["failures"]}
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise AnsibleActionFail(
+            "table: %s is no table (%s: %s): it takes the file that humanz.cni.pod_reachability returned in this run, "
+            "with stage: table" % (path, type(exc).__name__, exc)
+        ) from exc
+
+
+def _node(registered: dict[str, Any]) -> dict[str, Any]:
     """Return what the picture shows of what one host registered."""
     found = {name: registered[name] for name in SHOWN if name in registered}
     return found or {"error": _host_results.why_not(registered)}
 
 
-def _difference(path, before, after):
+def _difference(path: str, before: str, after: str) -> dict[str, Any]:
     """Return the difference in the form that callbacks show, without texts that are too long for them."""
     largest = constants.MAX_FILE_SIZE_FOR_DIFF
     if max(len(before), len(after)) > largest:

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
+    _controller_files,
     _host_results,
     _reachability,
     _reachability_files,
@@ -136,8 +137,6 @@ def _by_path(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _write_report(path: str, report: dict[str, Any]) -> None:
     try:
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(report, stream, indent=2)
-            stream.write("\n")
+        _controller_files.write(path, json.dumps(report, indent=2) + "\n")
     except OSError as exc:
         raise AnsibleActionFail("report: %s cannot be written: %s" % (path, exc)) from exc

@@ -20,7 +20,8 @@ description:
   - Runs on the controller only, once for all hosts. The role P(humanz.cni.verify#role) shows the order of tasks.
 options:
   path:
-    description: The page's file on the controller. It is replaced atomically; missing directories are made.
+    description: The page's file on the controller. It is replaced atomically, and keeps its permissions; missing
+      directories are made.
     type: path
     required: true
   svg:
@@ -36,6 +37,9 @@ options:
       - The path, on the controller, of the cluster's plan as returned by M(humanz.cni.cluster_plan).
       - Without it, the page knows neither next hops nor pod CIDRs.
     type: path
+  plan_error:
+    description: Why there is no O(plan). The page says it then.
+    type: str
   results:
     description: The name under which every host registered the result of M(humanz.cni.pod_network_info).
     type: str

@@ -9,11 +9,13 @@ This plugin_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from typing import Any
 
 SHOWN = 10  # of the differences of one kind
 
 
-def compare(part, info):
+def compare(part: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     """Return how a node compares with the plan.
 
     :param part: what the plan says to the node, see ``_plan.node_part``.
@@ -26,7 +28,9 @@ def compare(part, info):
     return {"routes": routes, "differences": differences + _sysctls(part["pod_cidrs"], info["sysctls"])}
 
 
-def _routes(planned, found, foreign):
+def _routes(
+    planned: list[dict[str, Any]], found: list[dict[str, Any]], foreign: list[dict[str, Any]]
+) -> tuple[dict[str, int], list[str]]:
     """Return the counts of routes and what differs."""
     wanted = {(route["dst"], route["via"]): route for route in planned}
     had = {(_network(route["dst"]), route["gateway"]): route for route in found}
@@ -45,30 +49,30 @@ def _routes(planned, found, foreign):
     return counts, lines + _some("a route that is not ours: %s", others)
 
 
-def _network(text):
+def _network(text: str) -> str:
     """Return the destination as the plan has it; ``ip`` leaves the prefix length of single addresses out."""
     return text if "/" in text else "%s/%d" % (text, 128 if ":" in text else 32)
 
 
-def _way_of(route):
+def _way_of(route: dict[str, Any]) -> str:
     kind = route.get("type", "unicast")
     way = _way(route["dst"], route["gateway"], route["dev"])
     return way if kind == "unicast" else "%s %s" % (kind, way)
 
 
-def _way(destination, gateway, device):
+def _way(destination: str, gateway: str | None, device: str | None) -> str:
     way = destination + (" via %s" % gateway if gateway else "")
     return way + (" dev %s" % device if device else "")
 
 
-def _some(text, values):
+def _some(text: str, values: Sequence[str]) -> list[str]:
     lines = [text % value for value in values[:SHOWN]]
     if len(values) > SHOWN:
         lines.append(text % "%d more" % (len(values) - SHOWN))
     return lines
 
 
-def _configuration(part, info):
+def _configuration(part: dict[str, Any], info: dict[str, Any]) -> list[str]:
     """Compare the CNI configuration that is in force, and the plugin, with what the node's pods are to have."""
     lines = [error for error in (info["plugin"]["error"], info["conf"]["error"]) if error]
     if info["pool"] is None:
@@ -80,7 +84,7 @@ def _configuration(part, info):
     return lines
 
 
-def _vxlan(planned, found):
+def _vxlan(planned: dict[str, Any] | None, found: dict[str, Any] | None) -> list[str]:
     """Compare the VXLAN interface; what has not been planned, ``pod_network_info`` was not asked for."""
     if planned is None:
         return []
@@ -95,7 +99,7 @@ def _vxlan(planned, found):
     return lines + _some("a VXLAN peer that is not planned: %s", sorted(had - wanted))
 
 
-def _same(value):
+def _same(value: Any) -> str:
     """Return *value* so that two notations of one address are alike."""
     try:
         return str(ipaddress.ip_address(value))
@@ -103,11 +107,11 @@ def _same(value):
         return str(value)
 
 
-def _sysctls(pod_cidrs, sysctls):
+def _sysctls(pod_cidrs: list[str], sysctls: dict[str, str | None]) -> list[str]:
     names = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
-    families = sorted({6 if ":" in cidr else 4 for cidr in pod_cidrs})
+    keys = [names[family] for family in sorted({6 if ":" in cidr else 4 for cidr in pod_cidrs})]
     return [
-        "%s is %s instead of 1" % (names[family], sysctls[names[family]])
-        for family in families
-        if sysctls[names[family]] != "1"
+        "the kernel has no %s" % key if sysctls[key] is None else "%s is %s instead of 1" % (key, sysctls[key])
+        for key in keys
+        if sysctls[key] != "1"
     ]

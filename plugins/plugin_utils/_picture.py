@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -29,14 +30,16 @@ REASONS = 20
 SAMPLES = 5
 CARDS = 60  # nodes that are said more of than their line in the table
 NAMED = 5
+# Of what nodes have; docs/picture.md says it in the same words.
+COMPARED = "routes, VXLAN, pods' subnets and forwarding"
 COLOURS = {"well": "#00734f", "attention": "#8a5a00", "broken": "#b3261e"}
 
 
-def render(data):
+def render(data: dict[str, Any]) -> dict[str, str]:
     """Return ``{"html": text, "svg": text, "headline": text}``.
 
     :param data: ``{"cluster", "failures"}`` as ``_reachability`` has them, each failure with its ``reasons``;
-        ``"plan"``, as ``humanz.cni.cluster_plan`` wrote it, or None;
+        ``"plan"``, as ``humanz.cni.cluster_plan`` wrote it, or None, and ``"plan_error"``, a text, why there is none;
         ``"nodes"``, by name what ``humanz.cni.pod_network_info`` returned with its ``comparison``, or
         ``{"error": text}``.
     """
@@ -58,7 +61,7 @@ def render(data):
     }
 
 
-def view(data):
+def view(data: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show, by the names that they use."""
     lines = _picture_nodes.nodes(data)
     counts = _reachability_table.counts(data["cluster"], data["failures"])
@@ -76,12 +79,15 @@ def view(data):
         "reasons": [_reason(group) for group in groups[:REASONS]],
         "further_reasons": max(0, len(groups) - REASONS),
         "problems": (data["plan"] or {}).get("problems", []),
+        "plan": data["plan"],
+        "plan_error": data.get("plan_error"),
         "compared": _compared(data),
         "notes": _reachability_table.notes(data["cluster"]),
         "cards": cards[:CARDS],
         "further_cards": max(0, len(cards) - CARDS),
         "states": _picture_nodes.STATES,
         "present_states": [state for state in rank if any(line["state"] == state for line in lines)],
+        "tunnelled": bool((data["plan"] or {}).get("vxlan")),
         "drawings": _picture_drawing.drawings(segments, _crossing(data["plan"])),
         "matrix": _picture_matrix.matrix(data["cluster"], data["failures"]),
         "nodes": lines,
@@ -89,38 +95,58 @@ def view(data):
     }
 
 
-def _headline(lines, counts, data):
-    """Return the one thing to know: ``{"state", "headline", "subline", "first", "colour"}``."""
+def _headline(lines: list[dict[str, Any]], counts: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the one thing to know: ``{"state", "headline", "subline", "first", "further_first", "colour"}``."""
     total, failed = (sum(count[key] for count in counts.values()) for key in ("checks", "failed"))
     noticed = [line for line in lines if line["notices"]]
     first = [line for line in lines if line["state"] in ("silent", "failing")] or noticed
     worked = f"{total - failed:,} of {total:,} connections work"
-    look = f"{len(noticed):,} of {len(lines):,} nodes need a look"
+    part = _part(data)
     if failed:
-        state, headline = "broken", f"{failed:,} of {total:,} connections fail"
-        subline = "%s by what is on them." % look
+        state, headline, said = "broken", f"{failed:,} of {total:,} connections fail", _differing(lines)
     elif noticed:
-        state, headline, subline = "attention", look, "%s." % worked
+        state, said = "attention", [worked]
+        headline = f"{len(noticed):,} of {len(lines):,} nodes {'needs' if len(noticed) == 1 else 'need'} a look"
     elif not _compared(data):
-        state, headline, subline = "attention", worked, "The nodes were not compared with a plan, see below."
+        state, headline, said = "attention", worked, ["the nodes were not compared with a plan, see below"]
     else:
-        state, headline = "well", "All is well"
-        subline = f"{worked}, and what {len(lines):,} nodes have is what was planned."
+        said = [f"{COMPARED} of {len(lines):,} {'node is' if len(lines) == 1 else 'nodes are'} as planned"]
+        state, headline = ("attention", worked) if part else ("well", "All is well")
+        said = said if part else [worked, *said]
+    if part:
+        said.insert(0, f"only {part[0]:,} of the plan's {part[1]:,} nodes took part")
+    subline = "; ".join(said)
     return {
         "state": state,
         "headline": headline,
-        "subline": subline,
+        "subline": subline[:1].upper() + subline[1:] + "." if subline else "",
         "first": first[:NAMED],
         "further_first": max(0, len(first) - NAMED),
         "colour": COLOURS[state],
     }
 
 
-def _compared(data):
+def _part(data: dict[str, Any]) -> tuple[int, int] | None:
+    """Return how many of the plan's nodes took part and how many there are, or None if that is all of them."""
+    planned = set((data["plan"] or {"nodes": {}})["nodes"])
+    present = planned & set(data["cluster"]["nodes"])
+    return None if present == planned else (len(present), len(planned))
+
+
+def _differing(lines: list[dict[str, Any]]) -> list[str]:
+    """Return in words how many nodes something is to be said of, but for those of which no more than that is known."""
+    number = sum(1 for line in lines if line["notices"] and line["state"] != "silent")
+    if not number:
+        return []
+    verbs = "differs from the plan or has" if number == 1 else "differ from the plan or have"
+    return [f"{number:,} of {len(lines):,} nodes also {verbs} a nearly full pool"]
+
+
+def _compared(data: dict[str, Any]) -> bool:
     return any("comparison" in info for info in data["nodes"].values())
 
 
-def _reason(group):
+def _reason(group: dict[str, Any]) -> dict[str, Any]:
     """Return one reason of failures, with a few of these in words."""
     examples = [
         "%s: %s" % (_reachability_table.describe(failure), failure["what"]) for failure in group["checks"][:SAMPLES]
@@ -128,11 +154,14 @@ def _reason(group):
     return {"lines": group["reasons"], "count": len(group["checks"]), "examples": examples}
 
 
-def _facts(data, lines, segments):
+def _facts(data: dict[str, Any], lines: list[dict[str, Any]], segments: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """Return what the cluster is, as (name, text) pairs."""
     plan = data["plan"] or {}
     networks = "1 network" if len(segments) == 1 else "%d networks" % len(segments)
-    facts = [("Nodes", f"{len(lines):,} on {networks}")]
+    part = _part(data)
+    facts = [
+        ("Nodes", f"{part[0]:,} of {part[1]:,} in the plan, on {networks}" if part else f"{len(lines):,} on {networks}")
+    ]
     for key, name in (("cluster_cidrs", "Pods"), ("service_cidrs", "Services")):
         if plan.get(key):
             facts.append((name, ", ".join(plan[key])))
@@ -141,7 +170,7 @@ def _facts(data, lines, segments):
     return facts + _fullest(lines)
 
 
-def _fullest(lines):
+def _fullest(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
     pools = [(pool, line["name"]) for line in lines for pool in line["pools"] if pool["total"]]
     if not pools:
         return []
@@ -151,7 +180,7 @@ def _fullest(lines):
     return [("Pod addresses", text)]
 
 
-def _crossing(plan):
+def _crossing(plan: dict[str, Any] | None) -> str:
     """Return what stands between two networks of the drawing, a text."""
     if plan and plan.get("vxlan"):
         return "router, VXLAN through it: VNI {vni}, UDP {port}".format(**plan["vxlan"])

@@ -9,6 +9,7 @@ This plugin_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture_nodes
 
@@ -30,7 +31,7 @@ _TILES = {
 }
 
 
-def drawings(segments, crossing):
+def drawings(segments: list[dict[str, Any]], crossing: str) -> dict[str, dict[str, Any]]:
     """Return the drawing for a page of each width of WIDTHS.
 
     :param segments: those of ``_picture_nodes.segments``.
@@ -45,7 +46,7 @@ def drawings(segments, crossing):
     return {name: _drawing(segments, crossing, width, boxes) for name, width in WIDTHS.items()}
 
 
-def _merged(segments):
+def _merged(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(segments) <= PANELS:
         return segments
     rest = segments[PANELS - 1 :]
@@ -53,8 +54,10 @@ def _merged(segments):
     return segments[: PANELS - 1] + [{"cidr": "%d more networks" % len(rest), "nodes": nodes}]
 
 
-def _drawing(segments, crossing, width, boxes):
-    panels, crossings, y = [], [], 1
+def _drawing(segments: list[dict[str, Any]], crossing: str, width: int, boxes: bool) -> dict[str, Any]:
+    panels: list[dict[str, Any]] = []
+    crossings: list[dict[str, Any]] = []
+    y = 1
     for segment in segments:
         if panels:
             crossings.append({"y": y, "text": crossing})
@@ -67,7 +70,7 @@ def _drawing(segments, crossing, width, boxes):
     return {"width": width, "height": y + 1, "panels": panels, "crossings": crossings, "spine": SPINE, "shapes": shapes}
 
 
-def _boxes(nodes, width):
+def _boxes(nodes: list[dict[str, Any]], width: int) -> dict[str, Any]:
     """Return the part of a panel with a box for each node, which hangs on a wire."""
     columns = max(1, (width - INSET) // (BOX_WIDTH + GAP))
     box_width = (width - INSET - GAP * columns) // columns
@@ -89,7 +92,7 @@ def _boxes(nodes, width):
     }
 
 
-def _box(node, x, y, width, height):
+def _box(node: dict[str, Any], x: int, y: int, width: int, height: int) -> dict[str, Any]:
     lines = [{"y": LINE * (index + 2) + 2, "text": line} for index, line in enumerate(_lines(node))]
     state = _picture_nodes.STATES[node["state"]]
     return {
@@ -100,26 +103,22 @@ def _box(node, x, y, width, height):
         "height": height,
         "mark": state["mark"],
         "label": state["label"],
-        "name": _cut(node["name"], LETTERS["name"]),
+        "name": _picture_nodes.shortened(node["name"], LETTERS["name"]),
         "lines": lines,
     }
 
 
-def _lines(node):
+def _lines(node: dict[str, Any]) -> list[str]:
     """Return what a box says below the node's name."""
     lines = ["next hop %s" % address for address in node["node_ips"]]
     lines += ["pods %s" % cidr for cidr in node["pod_cidrs"]]
-    return [_cut(line, LETTERS["line"]) for line in lines]
+    return [_picture_nodes.shortened(line, LETTERS["line"]) for line in lines]
 
 
-def _cut(text, letters):
-    return text if len(text) <= letters else text[: letters - 1] + "…"
-
-
-def _tiles(nodes, width):
+def _tiles(nodes: list[dict[str, Any]], width: int) -> dict[str, Any]:
     """Return the part of a panel with a tile for each node: one path for each state, and labels of those not well."""
     columns = (width - INSET - GAP) // TILE
-    paths, labels = dict.fromkeys(_TILES, ""), []
+    paths, labels = dict.fromkeys(_TILES, ""), list[dict[str, Any]]()
     for number, node in enumerate(nodes):
         row, column = divmod(number, columns)
         x, y = INSET + column * TILE, HEAD + row * TILE

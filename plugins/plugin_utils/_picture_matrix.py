@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import collections
 import math
+from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
+from ansible_collections.humanz.cni.plugins.plugin_utils import _picture_nodes, _reachability
 
 TABLE_NODES = 10  # more columns with names do not fit a page
 BLOCKS = 50  # a side of the grid
@@ -21,16 +22,16 @@ LABEL_LETTERS = 22
 TITLES = 400  # failed blocks with a text of their own
 
 
-def matrix(cluster, failures):
+def matrix(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``{"kind": "table", …}`` or ``{"kind": "grid", …}``, see :func:`_table` and :func:`_grid`."""
     names = list(cluster["nodes"])
     return (_table if len(names) <= TABLE_NODES else _grid)(cluster, names, failures)
 
 
-def _table(cluster, names, failures):
+def _table(cluster: dict[str, Any], names: list[str], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``{"columns": [{"name", "outside"}], "rows": [{"name", "cells": [{"state", "text"}]}]}``."""
     outside = sorted({target["name"] for node in names for target in _reachability.outside_of(cluster, node)})
-    failed = collections.defaultdict(set)
+    failed: dict[tuple[str, bool, str], set[str]] = collections.defaultdict(set)
     for failure in failures:
         failed[failure["from"], failure["kind"] == "outside", failure["to"]].add(failure["kind"])
     columns = [(name, False) for name in names] + [(name, True) for name in outside]
@@ -42,25 +43,28 @@ def _table(cluster, names, failures):
     return {"kind": "table", "columns": [{"name": to, "outside": out} for to, out in columns], "rows": rows}
 
 
-def _cell(made, kinds):
+def _cell(made: bool, kinds: set[str]) -> dict[str, str]:
     if not made:
         return {"state": "untried", "text": "–"}
     if not kinds:
         return {"state": "ok", "text": "ok"}
-    return {"state": "fail", "text": "FAIL" + {("pod",): " pod", ("node",): " node"}.get(tuple(kinds), "")}
+    (kind, *others) = kinds
+    return {"state": "fail", "text": "FAIL %s" % kind if kind in ("pod", "node") and not others else "FAIL"}
 
 
-def _grid(cluster, names, failures):
+def _grid(cluster: dict[str, Any], names: list[str], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the grid as paths and rectangles in pixels.
 
     A row is a block of nodes that connections are made from, a column one that they are made to, the last column what
     is outside. ``{"block": nodes of a side, "width", "height", "ok": path, "some": path, "all": path, "rows": [{"y",
-    "text"}], "columns": [{"x", "text"}], "failed": [{"x", "y", "text"}]}``; beyond TITLES, failed cells have no text.
+    "text"}], "columns": [{"x", "text"}], "failed": [{"x", "y", "text"}], "untold", "shapes"}``. Beyond TITLES, failed
+    cells have no text, and *untold* is true; *shapes* are those of one cell of each kind.
     """
     block = math.ceil(len(names) / BLOCKS)
     side = math.ceil(len(names) / block)
     made, failed = _counts(cluster, names, failures, block, side)
-    paths, texts = {"ok": [], "some": [], "all": []}, []
+    paths: dict[str, list[str]] = {state: [] for state in _SHAPES}
+    texts: list[dict[str, Any]] = []
     for cell in sorted(made):
         state = "all" if failed[cell] >= made[cell] else "some" if failed[cell] else "ok"
         x, y = _x(cell[1], side), _y(cell[0])
@@ -82,6 +86,8 @@ def _grid(cluster, names, failures):
         "rows": [{"y": _y(index), "text": _row_label(names, index, block)} for index in range(side)],
         "columns": [*columns, {"x": _x(side, side), "text": "outside"}],
         "failed": texts,
+        "shapes": {state: path % (0, 0) for state, path in _SHAPES.items()},
+        "untold": len(texts) < len(paths["some"]) + len(paths["all"]),
     }
 
 
@@ -89,22 +95,25 @@ def _grid(cluster, names, failures):
 _SHAPES = {"ok": "M%d %dm4 4h5v5h-5z", "some": "M%d %dm1 12v-11l11 11z", "all": "M%d %dm1 1h12v12h-12z"}
 
 
-def _x(column, side):
+def _x(column: int, side: int) -> int:
     """Return where a *column* begins; that of the outside stands a little apart."""
     return LABEL + CELL * column + (CELL if column == side else 0)
 
 
-def _y(row):
+def _y(row: int) -> int:
     return CELL * (row + 1) + 4
 
 
-def _counts(cluster, names, failures, block, side):
+def _counts(
+    cluster: dict[str, Any], names: list[str], failures: list[dict[str, Any]], block: int, side: int
+) -> tuple[collections.Counter[tuple[int, int]], collections.Counter[tuple[int, int]]]:
     """Return how many connections of each (row, column) were made and how many failed, two Counters.
 
     A pod's and a node's own connection to one pod are counted apart, and so are address families.
     """
     position = {name: number // block for number, name in enumerate(names)}
-    made, failed = collections.Counter(), collections.Counter()
+    made: collections.Counter[tuple[int, int]] = collections.Counter()
+    failed: collections.Counter[tuple[int, int]] = collections.Counter()
     for name in names:
         for peer in _reachability.peers_of(cluster, name):
             made[position[name], position[peer]] += 2 * len(cluster["families"])
@@ -118,12 +127,11 @@ def _counts(cluster, names, failures, block, side):
     return made, failed
 
 
-def _range(names, index, block):
+def _range(names: list[str], index: int, block: int) -> str:
     members = names[index * block : (index + 1) * block]
     return members[0] if len(members) == 1 else "%s … %s" % (members[0], members[-1])
 
 
-def _row_label(names, index, block):
-    name = names[index * block]
-    text = name if len(name) <= LABEL_LETTERS else name[: LABEL_LETTERS - 1] + "…"
-    return text if block == 1 else "%d %s" % (index * block + 1, text[: LABEL_LETTERS - 5])
+def _row_label(names: list[str], index: int, block: int) -> str:
+    number = "" if block == 1 else "%d " % (index * block + 1)
+    return number + _picture_nodes.shortened(names[index * block], LABEL_LETTERS - len(number))

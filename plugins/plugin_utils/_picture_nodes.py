@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import ipaddress
+from typing import Any
 
 # From the worst to the best. Each has a shape and a word of its own, so that none is told by its colour alone.
 STATES = {
@@ -23,7 +24,7 @@ NEARLY_FULL = 0.9
 COUNTLESS = 1 << 20  # addresses; nobody reads how many an IPv6 subnet has
 
 
-def nodes(data):
+def nodes(data: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each node's line of the picture, in inventory order.
 
     :param data: see ``_picture.render``.
@@ -31,7 +32,7 @@ def nodes(data):
         *from* and *to* count failed checks, *notices* are texts, and *routes* is None if nothing was compared.
     """
     cluster, plan = data["cluster"], data["plan"]
-    notices = {name: _notices(cluster["nodes"][name], data["nodes"].get(name, {}), plan) for name in cluster["nodes"]}
+    notices = {name: _notices(cluster["nodes"][name], data["nodes"].get(name, {})) for name in cluster["nodes"]}
     first = suspects(data["failures"], {name for name, lines in notices.items() if lines})
     failed_from = collections.Counter(failure["from"] for failure in data["failures"])
     failed_to = collections.Counter(failure["to"] for failure in data["failures"] if failure["kind"] != "outside")
@@ -55,7 +56,7 @@ def nodes(data):
     return found
 
 
-def _state(node, silent, suspect):
+def _state(node: dict[str, Any], silent: bool, suspect: bool) -> str:
     if silent:
         return "silent"
     if suspect:
@@ -65,7 +66,7 @@ def _state(node, silent, suspect):
     return "affected" if node["from"] or node["to"] else "well"
 
 
-def _notices(probed, info, plan):
+def _notices(probed: dict[str, Any], info: dict[str, Any]) -> list[str]:
     """Return what is to be said of one node, a text each."""
     lines = [probed["error"]] if "error" in probed else []
     if "error" in info:
@@ -79,26 +80,26 @@ def _notices(probed, info, plan):
     return lines
 
 
-def _pool(one_set):
+def _pool(one_set: dict[str, Any]) -> dict[str, Any]:
     used, total = one_set["reserved"], one_set["total"]
     known = total < COUNTLESS
     return {"used": used, "total": total if known else None, "nearly_full": int(total * NEARLY_FULL) if known else None}
 
 
-def suspects(failures, differing):
+def suspects(failures: list[dict[str, Any]], differing: set[str]) -> set[str]:
     """Return the nodes that explain the *failures* best, a set: few ends that together have a part in all of them.
 
     Takes the end of most failures first, and leaves its failures out then. Of equals, those in *differing*, a set, of
     which something else is known, or else all. What is outside the cluster can be such an end too, and is no node.
     """
-    failures_of = collections.defaultdict(set)
+    failures_of: dict[tuple[str, str], set[int]] = collections.defaultdict(set)
     ends = {}
     for number, failure in enumerate(failures):
         outside = failure["kind"] == "outside"
         ends[number] = {("node", failure["from"]), ("outside" if outside else "node", failure["to"])}
         for end in ends[number]:
             failures_of[end].add(number)
-    found = set()
+    found: set[tuple[str, str]] = set()
     while failures_of:
         most = max(map(len, failures_of.values()))
         equals = [end for end, numbers in failures_of.items() if len(numbers) == most]
@@ -111,19 +112,19 @@ def suspects(failures, differing):
     return {name for kind, name in found if kind == "node"}
 
 
-def segments(data, lines):
+def segments(data: dict[str, Any], lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the networks that the nodes are on, with their nodes: ``[{"cidr": text, "nodes": [node]}]``.
 
     :param lines: those of :func:`nodes`.
     """
-    networks = [_network(cidr) for cidr in (data["plan"] or {}).get("node_cidrs", [])]
-    found = {str(network): [] for network in networks}
+    networks = [ipaddress.ip_network(cidr) for cidr in (data["plan"] or {}).get("node_cidrs", [])]
+    found: dict[str, list[dict[str, Any]]] = {str(network): [] for network in networks}
     for line in lines:
         found.setdefault(_segment(line["node_ips"], networks), []).append(line)
     return [{"cidr": cidr, "nodes": members} for cidr, members in found.items() if members]
 
 
-def _segment(node_ips, networks):
+def _segment(node_ips: list[str], networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
     """Return the narrowest of *networks* that the first of *node_ips* lies in, as a text; empty if there is none."""
     if not node_ips:
         return ""
@@ -132,5 +133,6 @@ def _segment(node_ips, networks):
     return str(max(holding, key=lambda network: network.prefixlen)) if holding else ""
 
 
-def _network(cidr):
-    return ipaddress.ip_network(cidr)
+def shortened(text: str, letters: int) -> str:
+    """Return *text*, or so many *letters* of it of which the last is an ellipsis."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"

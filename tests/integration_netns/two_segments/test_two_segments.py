@@ -84,7 +84,7 @@ def test_the_picture_shows_what_differs_from_the_plan(segments: Segments) -> Non
     assert "<li>a route that is not planned: 100.100.9.0/24 via 200.0.0.20 dev enp8s0</li>" in text
     assert "<li>a route that is not ours: blackhole 100.100.7.0/24, of protocol boot</li>" in text
     assert "<li>no VXLAN peer 200.0.0.10</li>" in text
-    assert "3 of 3 nodes need a look by what is on them." in text
+    assert "3 of 3 nodes also differ from the plan or have a nearly full pool." in text
 
 
 def test_neighbours_stay_each_others_next_hop(segments: Segments) -> None:

@@ -75,3 +75,23 @@ def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("a file")
     shown = run(PicturedCluster(2), status=2)
     assert f"path: {run.page} cannot be written" in shown
+
+
+def test_a_page_that_was_closed_to_others_stays_so(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run(PicturedCluster(2))
+    run.page.chmod(0o600)
+    cut = PicturedCluster(2)
+    cut.cut("node-1", "node-2")
+    assert "changed=1" in run(cut)
+    assert run.page.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_table_is_named_with_what_it_takes(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for wrong in ("nowhere.json", "play.json"):
+        run.options["table"] = wrong
+        shown = " ".join(run(PicturedCluster(2), status=2).split())
+        assert f"{wrong} is no table (" in shown
+        assert "it takes the file that humanz.cni.pod_reachability returned in this run" in shown
+        assert "Traceback" not in shown

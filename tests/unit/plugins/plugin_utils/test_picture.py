@@ -10,6 +10,7 @@ import hashlib
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +18,7 @@ from pictured_cluster import PicturedCluster
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture, _picture_matrix, _picture_nodes
 
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "picture.md"
 LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "cite", "ping", "style"}
 
 
@@ -65,7 +67,7 @@ def test_a_cluster_that_is_well_says_so_first() -> None:
     picture = _picture.render(PicturedCluster(3).data)
     assert picture["headline"] == "All is well"
     words = Page(picture["html"]).words
-    assert "18 of 18 connections work, and what 3 nodes have is what was planned." in words
+    assert "18 of 18 connections work; routes, VXLAN, pods' subnets and forwarding of 3 nodes are as planned." in words
     assert "next hop 200.0.0.2 pods 100.100.1.0/24" in words
     assert "1 of 253" in words
     assert "2 of 2" in words
@@ -91,7 +93,7 @@ def test_a_node_that_differs_is_shown_though_all_connections_work() -> None:
     cluster = PicturedCluster(3)
     cluster.fill("node-2")
     words = page_of(cluster).words
-    assert "1 of 3 nodes need a look 18 of 18 connections work. Look at node-2" in words
+    assert "1 of 3 nodes needs a look 18 of 18 connections work. Look at node-2" in words
 
 
 def test_without_a_plan_nothing_is_called_as_planned() -> None:
@@ -102,8 +104,41 @@ def test_without_a_plan_nothing_is_called_as_planned() -> None:
     words = page_of(cluster).words
     assert "All is well" not in words
     assert "node-1: pod_network_pod_cidr is not set: must be set" in words
-    words = Page(_picture.render({**cluster.data, "plan": None})["html"]).words
-    assert "No node was compared with a plan" in words
+    words = Page(_picture.render({**cluster.data, "plan": None, "plan_error": "no group 'k8s_cluster'"})["html"]).words
+    assert "There is none, so that no node was compared with it: no group 'k8s_cluster'" in words
+    cluster.plan["problems"] = []
+    assert "No node was compared with it, as none could be asked." in page_of(cluster).words
+
+
+def test_the_documentation_names_what_is_compared() -> None:
+    assert "%s of all nodes are as planned" % _picture.COMPARED in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_part_of_the_plan_is_not_called_all() -> None:
+    cluster = PicturedCluster(8)
+    for name in cluster.names[2:]:
+        del cluster.cluster["nodes"][name], cluster.nodes[name]
+    picture = _picture.render(cluster.data)
+    assert picture["headline"] == "8 of 8 connections work"
+    words = Page(picture["html"]).words
+    for said in (
+        "Only 2 of the plan's 8 nodes took part; %s of 2 nodes are as planned." % _picture.COMPARED,
+        "Nodes 2 of 8 in the plan, on 1 network",
+    ):
+        assert said in words
+    assert "All is well" not in words
+    cluster.cut("node-1", "node-2")
+    assert "Only 2 of the plan's 8 nodes took part; 1 of 2 nodes also differs" in page_of(cluster).words
+
+
+def test_what_failures_come_with_is_counted_apart() -> None:
+    assert "fail 2 of 3 nodes also differ from the plan or have a nearly full pool. Look" in page_of(broken()).words
+    cluster = PicturedCluster(3)
+    cluster.cut("node-1", "node-2")
+    assert "fail 1 of 3 nodes also differs from the plan or has a nearly full pool. Look" in page_of(cluster).words
+    cluster = PicturedCluster(3)
+    cluster.lose("node-2")
+    assert "connections fail Look first at node-2" in page_of(cluster).words
 
 
 def test_the_same_network_gives_the_same_page() -> None:
@@ -221,3 +256,19 @@ def test_the_grid_counts_what_it_stands_for() -> None:
     assert re.fullmatch(r"node-1 … node-3 → node-1 … node-3: 4 of \d+ failed", failed["text"])
     assert grid["some"].count("M") == 1
     assert grid["all"] == ""
+    assert grid["untold"] is False
+
+
+def test_the_pointer_is_spoken_of_where_it_tells_something() -> None:
+    cluster = PicturedCluster(60)
+    assert "Hold the pointer" not in page_of(cluster).words
+    cluster.cut("node-1", "node-2")
+    assert "Hold the pointer over a failure to see whose it is." in page_of(cluster).words
+    cluster.lose(*cluster.names[::2])
+    assert "Hold the pointer over one of the first 400 failures to see" in page_of(cluster).words
+
+
+def test_a_long_name_in_the_grid_ends_in_an_ellipsis() -> None:
+    cluster = PicturedCluster(120, name="a-name-of-no-common-length-%d")
+    first = _picture_matrix.matrix(cluster.cluster, [])["rows"][0]["text"]
+    assert first == "1 a-name-of-no-common…"

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages and reports: whose they are stays, and writers at the same time do not harm each other."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.plugin_utils import _controller_files
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Path]:
+    """A page that is not there yet, while the umask is 027."""
+    umask = os.umask(0o027)
+    yield tmp_path / "made" / "page.html"
+    os.umask(umask)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_one_is_as_open_as_the_umask_says(page: Path) -> None:
+    _controller_files.write(str(page), "new\n")
+    assert (page.read_text(), mode(page)) == ("new\n", 0o640)
+
+
+def test_permissions_stay_and_links_are_followed(page: Path) -> None:
+    _controller_files.write(str(page), "old\n")
+    page.chmod(0o600)
+    link = page.parent.parent / "link"
+    link.symlink_to(page)
+    _controller_files.write(str(link), "new\n")
+    assert (page.read_text(), mode(page), link.is_symlink()) == ("new\n", 0o600, True)
+
+
+def test_another_writers_temporary_file_is_left_to_it(page: Path) -> None:
+    page.parent.mkdir()
+    theirs = page.with_name(".page.html.abcdefgh.tmp")
+    theirs.write_text("half")
+    _controller_files.write(str(page), "new\n")
+    assert sorted(page.parent.iterdir()) == [theirs, page]
+
+
+def test_one_that_cannot_take_its_place_leaves_nothing(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_source: str, _target: str) -> None:
+        raise OSError("refused")
+
+    _controller_files.write(str(page), "old\n")
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OSError, match="refused"):
+        _controller_files.write(str(page), "new\n")
+    assert (list(page.parent.iterdir()), page.read_text()) == ([page], "old\n")
+
+
+def test_a_colleagues_page_is_written_anew_as_its_date_cannot_be_set(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_the_owner(_path: str) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    _controller_files.write(str(page), "same\n")
+    os.utime(page, (1, 1))
+    monkeypatch.setattr(os, "utime", not_the_owner)
+    _controller_files.refresh(str(page), "same\n")
+    assert page.read_text() == "same\n"
+    assert page.stat().st_mtime > 1
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    _controller_files.write(str(pipe), "all of it\n")
+    assert os.read(reader, 100) == b"all of it\n"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
