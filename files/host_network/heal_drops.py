@@ -16,8 +16,12 @@ import shutil
 # Chains as nft lists and iptables -S prints them: what is ours in them, and rules that drop every packet.
 OURS = re.compile(r'comment "humanz-cni: |(jump|-j) HUMANZ-FORWARD\b')
 POLICY = re.compile(r"hook forward .*policy drop;|^-P FORWARD DROP", re.MULTILINE)
-ANY_PACKET = r'(counter packets \d+ bytes \d+ |log (prefix "[^"]*" |level \S+ |flags \S+ )*)*(drop|reject)\b'
-LAST_RULE = re.compile(r"^\s+%s|^-A FORWARD -j (DROP|REJECT)\b" % ANY_PACKET, re.MULTILINE)
+# A rule for every packet, its verdict, and where to if that is another chain.
+VERDICT = r"(accept|drop|reject|return|queue|jump|goto)\b ?(\S*)"
+PASSING = r'(?:counter (?:packets \d+ bytes \d+ )?|log (?:prefix "[^"]*" |(?:level|group|flags|snaplen) \S+ )*)*'
+EVERY_PACKET = re.compile(r"^\t\t" + PASSING + VERDICT, re.MULTILINE)
+BY_IPTABLES = re.compile(r"^-A FORWARD -j (ACCEPT|DROP|REJECT|RETURN)\b", re.MULTILINE)
+DORMANT = re.compile(r"^\tflags .*\bdormant\b", re.MULTILINE)
 
 # The tables that legacy iptables has loaded, by the name of the family in nft. To ask itself would load them.
 LEGACY = {"ip": ("/proc/net/ip_tables_names", "iptables"), "ip6": ("/proc/net/ip6_tables_names", "ip6tables")}
@@ -57,9 +61,34 @@ def by_nft(families, run):
         elif words[:1] == ["chain"]:
             name = words[1]
         elif "type filter hook forward " in line and table[0] in [*families, "inet"] and not is_firewalld(table[1]):
-            listed = run(["nft", "list", "chain", *table, name])[1]
-            names += ["chain %s %s of nftables" % (" ".join(table), name)] if drops(listed) else []
+            names += ["chain %s %s of nftables" % (" ".join(table), name)] if drops(table, name, run) else []
     return names
+
+
+def drops(table, name, run):
+    """Say whether the chain *name* of *table*, family and name, drops whatever no rule accepts, and has none of ours.
+
+    The role, in plugins/module_utils/_nft.py, decides by the same rules.
+    """
+    listed = run(["nft", "list", "chain", *table, name])[1]
+    if OURS.search(listed) or not (POLICY.search(listed) or rules_drop(table, name, run, set())):
+        return False
+    return not DORMANT.search(run(["nft", "list", "table", *table])[1])
+
+
+def rules_drop(table, name, run, visited):
+    """Say whether the rules of a chain for every packet drop it; None if they pass it on, or back."""
+    visited.add(name)
+    for verdict, target in EVERY_PACKET.findall(run(["nft", "list", "chain", *table, name])[1]):
+        if verdict not in ("jump", "goto"):
+            return None if verdict == "return" else verdict in ("drop", "reject")
+        if target not in visited:
+            found = rules_drop(table, target, run, visited)
+            if found is not None:
+                return found
+        if verdict == "goto":
+            return None
+    return None
 
 
 def by_legacy(loaded, command, run):
@@ -70,15 +99,14 @@ def by_legacy(loaded, command, run):
                 return []
     except FileNotFoundError:
         return []
-    command = command + "-legacy" if shutil.which(command + "-legacy") else command
-    if not shutil.which(command) or not drops(run([command, "-w", "5", "-S", "FORWARD"])[1]):
+    if shutil.which(command + "-legacy"):
+        command += "-legacy"
+    elif not shutil.which(command) or "nf_tables" in run([command, "--version"])[1]:
         return []
-    return ["FORWARD of %s" % command]
-
-
-def drops(chain):
-    """Say whether *chain*, as listed, drops whatever no rule accepts, and has no rule of ours."""
-    return bool(POLICY.search(chain) or LAST_RULE.search(chain)) and not OURS.search(chain)
+    listed = run([command, "-w", "5", "-S", "FORWARD"])[1]
+    first = BY_IPTABLES.search(listed)
+    closed = POLICY.search(listed) or first and first.group(1) in ("DROP", "REJECT")
+    return ["FORWARD of %s" % command] if closed and not OURS.search(listed) else []
 
 
 def is_firewalld(table):

@@ -53,10 +53,19 @@ class Nft:
         return rules(output) if status == 0 else []
 
     def drops(self, chain):
-        """Return whether the BaseChain drops, or rejects, whatever no rule of it accepts."""
-        return chain.policy == "drop" or self._drops(chain, set())
+        """Return whether the BaseChain drops, or rejects, whatever no rule of it accepts.
+
+        files/host_network/heal_drops.py decides by the same rules.
+        """
+        drops = chain.policy == "drop" or self._drops(chain, set())
+        return bool(drops) and not self.is_dormant(chain.family, chain.table)
+
+    def is_dormant(self, family, table):
+        """Return whether the kernel calls no chain of the table."""
+        return any(re.match(r"flags .*\bdormant\b", line) for line in self.table(family, table))
 
     def _drops(self, chain, visited):
+        """Return whether the rules of *chain* for every packet drop it; None if they pass it on, or back."""
         visited.add(chain.name)
         for rule in self.rules(chain):
             verdict = for_every_packet(rule.text)
@@ -64,12 +73,14 @@ class Nft:
                 continue
             jump = _JUMP.match(verdict)
             if jump is None:
-                return verdict.startswith(("drop", "reject"))
-            if jump.group(2) not in visited and self._drops(chain._replace(name=jump.group(2)), visited):
-                return True
+                return None if verdict == "return" else verdict.startswith(("drop", "reject"))
+            if jump.group(2) not in visited:
+                drops = self._drops(chain._replace(name=jump.group(2)), visited)
+                if drops is not None:
+                    return drops
             if jump.group(1) == "goto":
-                return False
-        return False
+                return None
+        return None
 
     def table(self, family, name):
         """Return the lines of a table, without indentation; none if there is none."""

@@ -46,9 +46,18 @@ class NftTables:
 
     def _base_chains(self):
         if self._chains is None:
-            chains = [entry["chain"] for entry in self._listing("chains") if "chain" in entry]
-            self._chains = sorted((chain for chain in chains if "hook" in chain), key=lambda chain: chain["prio"])
+            dormant = self._dormant()
+            chains = [entry["chain"] for entry in self._listing("chains") if "hook" in entry.get("chain", ())]
+            awake = [chain for chain in chains if (chain["family"], chain["table"]) not in dormant]
+            self._chains = sorted(awake, key=lambda chain: chain["prio"])
         return self._chains
+
+    def _dormant(self):
+        """Return (family, name) of the tables that decide nothing."""
+        tables = [entry["table"] for entry in self._listing("tables") if "table" in entry]
+        # In JSON, nft 1.0.6 has other texts in the place of the flags' names.
+        flagged = [(table["family"], table["name"]) for table in tables if "flags" in table]
+        return [table for table in flagged if self._nft.is_dormant(*table)]
 
     def _table(self, family, name):
         if (family, name) not in self._tables:
