@@ -19,7 +19,8 @@ FORWARD = _nft.BaseChain("inet", "filter", "forward", "accept")
 
 def _heal_drops() -> ModuleType:
     spec = importlib.util.spec_from_file_location("heal_drops", HEAL_DROPS)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
