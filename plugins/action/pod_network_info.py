@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.humanz.cni.plugins.modules.pod_network_info import OPTIONS
 from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison, _reachability_files
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
-# As long as the cluster has nodes.
-TABLES = ("routes", "route_lines", "foreign_routes", "rules")
+# As long as the cluster has nodes; the module was asked for them to compare them.
+TABLES = ("routes", "foreign_routes")
 
 
 class ActionModule(NodeAction):
@@ -24,6 +26,15 @@ class ActionModule(NodeAction):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._planned: dict[str, Any] | None = None
+
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
+        """Return the module's result. With paths, a plan that was given to all modules is left out."""
+        given = {name for name in ("paths", "paths_file") if self._task.args.get(name) is not None}
+        if len(given) == 2:
+            raise AnsibleActionFail("paths, paths_file: one of them must be left out, as each says what is asked")
+        if given:
+            self._task.args.pop("plan", None)
+        return super().run(tmp, task_vars)
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         self._planned = part
@@ -37,6 +48,8 @@ class ActionModule(NodeAction):
         if paths_file:
             paths = _reachability_files.read(paths_file)["paths"].get(task_vars["inventory_hostname"])
             if not paths:
+                # The module, which would say what is wrong with the other options, does not run.
+                self.validate_argument_spec(argument_spec=OPTIONS)
                 return {"changed": False, "paths": []}
             args["paths"] = paths
         result = super()._call(args, task_vars)

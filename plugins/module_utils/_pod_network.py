@@ -9,6 +9,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import collections
 import ipaddress
 import json
 import os
@@ -23,6 +24,9 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
 REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
+ROUTE = ("dst", "gateway", "dev")
+# What tells routes to one destination apart; ``ip`` leaves the protocol out where it is asked for those of one.
+IDENTITY = (*ROUTE, "metric", "tos")
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.rp_filter",
@@ -84,33 +88,51 @@ def configuration(conf_dir):
 
 
 def routes(run, protocol):
-    """Return the routes of *protocol* as ``ip`` shows them, line by line and as dicts."""
-    lines, found = [], []
+    """Return the routes of *protocol*, dicts as ``ip`` has them."""
+    found = []
+    for family in ("-4", "-6"):
+        status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main", "proto", str(protocol)])
+        found += json.loads(output) if status == 0 and output.strip() else []
+    return found
+
+
+def route_lines(run, protocol):
+    """Return the same routes as ``ip`` shows them to people."""
+    lines = []
     for family in ("-4", "-6"):
         status, output, _error = run(["ip", family, "route", "show", "table", "main", "proto", str(protocol)])
         lines += [line.strip() for line in output.splitlines()] if status == 0 else []
-        status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main", "proto", str(protocol)])
-        found += json.loads(output) if status == 0 and output.strip() else []
-    return {"lines": lines, "routes": [{key: route.get(key) for key in ("dst", "gateway", "dev")} for route in found]}
+    return lines
 
 
 def foreign_routes(run, networks, own, bridge_name):
     """Return the routes into *networks*, CIDRs, that are neither among *own* nor the kernel's for the bridge.
 
-    ``[{"dst", "gateway", "dev", "protocol", "type"}]``; a protocol that ``ip`` leaves out is ``boot``.
+    *own* are those of :func:`routes`. Returns ``[{"dst", "gateway", "dev", "protocol", "type"}]``; a protocol that
+    ``ip`` leaves out is ``boot``.
     """
     wanted = [ipaddress.ip_network(network) for network in networks]
-    ours = {(route["dst"], route["gateway"], route["dev"]) for route in own}
+    ours = collections.Counter(identity(route) for route in own)
     found = []
     for family in ("-4", "-6") if wanted else ():
         status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main"])
         for route in json.loads(output) if status == 0 and output.strip() else []:
-            key = tuple(route.get(name) for name in ("dst", "gateway", "dev"))
+            key = identity(route)
+            ours[key] -= 1
             of_bridge = route.get("dev") == bridge_name and route.get("protocol") == "kernel"
-            if key not in ours and not of_bridge and _within(route["dst"], wanted):
+            if ours[key] < 0 and not of_bridge and _within(route["dst"], wanted):
                 named = {"protocol": route.get("protocol", "boot"), "type": route.get("type", "unicast")}
-                found.append(dict(zip(("dst", "gateway", "dev"), key), **named))
+                found.append(dict(shown(route), **named))
     return found
+
+
+def identity(route):
+    return tuple(route.get(name) for name in IDENTITY)
+
+
+def shown(route):
+    """Return of a *route* what this module returns."""
+    return {name: route.get(name) for name in ROUTE}
 
 
 def _within(destination, networks):

@@ -53,13 +53,14 @@ options:
   tables:
     description:
       - Whether to return RV(routes), RV(route_lines), RV(foreign_routes) and RV(rules) too. Registered for a thousand
-        nodes, they would be a million routes; RV(comparison) says what they come to.
+        nodes, they would be a million routes; RV(comparison) says what they come to. Rules are not read then.
     type: bool
     default: true
   paths:
     description:
       - The connections that the node's tables are asked about. Only RV(paths) is returned then.
-      - Mutually exclusive with O(paths_file) and O(plan).
+      - Mutually exclusive with O(paths_file). O(plan) is not used then, so that it may be given to all modules by
+        C(module_defaults).
     type: list
     elements: dict
     suboptions:
@@ -78,7 +79,7 @@ options:
   paths_file:
     description:
       - A file on the controller that M(humanz.cni.pod_reachability) wrote. This node's O(paths) are taken from it. A
-        node that has none is not connected to.
+        node that has none is not connected to. O(plan) is not used then.
     type: path
 attributes:
   check_mode:
@@ -266,14 +267,12 @@ def everything(params, run):
     """Return all that the node has of the pod network."""
     conf, network = _pod_network.configuration(params["conf_dir"])
     routes = _pod_network.routes(run, params["protocol"])
-    return {
+    found = {
         "plugin": _pod_network.plugin(params["plugin"], params["cni_path"]),
         "conf": conf,
-        "routes": routes["routes"],
-        "route_lines": routes["lines"],
-        "foreign_routes": _pod_network.foreign_routes(run, params["cluster_cidrs"], routes["routes"], params["bridge"]),
+        "routes": [_pod_network.shown(route) for route in routes],
+        "foreign_routes": _pod_network.foreign_routes(run, params["cluster_cidrs"], routes, params["bridge"]),
         "vxlan": _pod_network.vxlan(run, params["vxlan_device"]),
-        "rules": _pod_network.rules(run, params["chains"]),
         "bridge": _pod_network.bridge(run, params["bridge"]),
         "pool": _pod_network.pool(network),
         "sysctls": _pod_network.sysctls(),
@@ -281,12 +280,16 @@ def everything(params, run):
             {"name": name, "running": _probe.is_running(record)} for name, record in sorted(_probe.records().items())
         ],
     }
+    if params["tables"]:
+        found["route_lines"] = _pod_network.route_lines(run, params["protocol"])
+        found["rules"] = _pod_network.rules(run, params["chains"])
+    return found
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file", "plan")], supports_check_mode=True
+        argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True
     )
     run = _pod_network.runner(module)
     result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)

@@ -75,3 +75,15 @@ def test_a_firewall_of_the_older_kind_is_seen_beside_the_newer(fleet: Fleet) -> 
     drop = node.module("pod_network_info", args)["paths"][0]["drop"]
     node.run("iptables-legacy", "-F", "FORWARD")
     assert drop == {"tool": "iptables-legacy", "rule": "-A FORWARD -s 100.100.0.0/16 -j DROP", "answer": False}
+
+
+def test_tables_that_are_not_wanted_are_not_read(fleet: Fleet) -> None:
+    node = fleet.nodes["node-1"]
+    spy = "printf '#!/bin/sh\\ntouch /run/read' > /run/spy; chmod +x /run/spy; mount --bind /run/spy $(command -v %s)"
+    node.run("sh", "-ec", spy % "iptables-save")
+    node.run("sh", "-ec", spy % "nft")
+    assert not {"rules", "route_lines"} & set(node.module("pod_network_info", {"tables": False}))
+    assert node.run("test", "-e", "/run/read", check=False).returncode == 1
+    node.module("pod_network_info")
+    assert node.run("test", "-e", "/run/read", check=False).returncode == 0
+    node.run("sh", "-ec", "umount $(command -v iptables-save) $(command -v nft)")
