@@ -20,17 +20,17 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = "files/humanz_cni/__init__.py"
-SEMANTIC_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.-]+)?")
+RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 ARTIFACT = re.compile(r"humanz-cni-(\d[0-9A-Za-z.-]*)\.tar\.gz")
 # What a fragment cannot speak of as long as nothing was released.
 OF_LATER_RELEASES = {"bugfixes", "breaking_changes", "deprecated_features", "removed_features", "security_fixes"}
 
 
 def ordered(version: str) -> tuple[int, ...]:
-    """Return the three numbers of *version*, to be compared with those of others; raise ValueError if it has none."""
-    match = SEMANTIC_VERSION.fullmatch(version)
+    """Return the three numbers of *version*, to be compared with those of others; raise ValueError if it has others."""
+    match = RELEASE.fullmatch(version)
     if not match:
-        raise ValueError("%s is no semantic version such as 1.2.3" % version)
+        raise ValueError("version %s: must be three numbers such as 1.2.3; there are no pre-releases" % version)
     return tuple(int(number) for number in match.groups())
 
 
@@ -92,7 +92,7 @@ def released(root: Path, version: str) -> list[str]:
         for name in fragments(root)
     ]
     notes = root / "CHANGELOG.rst"
-    if not notes.exists() or "v%s\n" % version not in notes.read_text(encoding="utf-8"):
+    if not notes.exists() or "v%s" % version not in notes.read_text(encoding="utf-8").splitlines():
         problems.append("CHANGELOG.rst: has no %s; run antsibull-changelog release" % version)
     return problems
 
@@ -108,6 +108,7 @@ def tagged(tags: list[str], version: str, latest: str | None) -> list[str]:
 def check(root: Path) -> list[str]:
     """Return every disagreement in the checkout *root*."""
     version = str(load(root / "galaxy.yml")["version"])
+    ordered(version)
     releases = sorted(load(root / "changelogs" / "changelog.yaml")["releases"], key=ordered)
     latest = releases[-1] if releases else None
     problems = mentions(root, version) + tagged(tags_of_head(root), version, latest)
@@ -121,7 +122,10 @@ def check(root: Path) -> list[str]:
 
 
 def main() -> int:
-    problems = check(ROOT)
+    try:
+        problems = check(ROOT)
+    except ValueError as exc:
+        problems = [str(exc)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

@@ -17,7 +17,8 @@ import re
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 CONFIG = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
-PLUGINS = "/var/lib/rancher/k3s/data/cni"  # those that k3s brings along
+# Those that k3s brings along, and where releases before October 2024 have them.
+PLUGINS = ("/var/lib/rancher/k3s/data/cni", "/var/lib/rancher/k3s/data/current/bin")
 # containerd's own, which hold where the configuration names none.
 DEFAULTS = {"conf_dir": ["/etc/cni/net.d"], "bin_dir": ["/opt/cni/bin"]}
 # As much of TOML as these few settings take: older Pythons have no parser of it.
@@ -29,10 +30,18 @@ _TOKEN = re.compile(
 _STRING = re.compile(r"""["']([^"'\n]+)["']""")
 
 
-def problems(cni_bin_dir, conf_dir, config=CONFIG):
-    """Return why containerd would not find our plugin or configuration, a text each; none where there is no k3s."""
+def problems(cni_bin_dir, conf_dir, config=CONFIG, plugins=PLUGINS):
+    """Return why containerd would not find our plugin or configuration, a text each; none where there is no k3s.
+
+    :param config: what a k3s that was removed without its own program for that leaves behind, too.
+    """
     if not os.path.exists(config):
         return []
+    found = _problems(cni_bin_dir, conf_dir, config, plugins)
+    return ["%s, or remove %s if k3s is no longer used here" % (text, config) for text in found]
+
+
+def _problems(cni_bin_dir, conf_dir, config, plugins):
     try:
         looked_in = directories(config)
     except ConvergeError as exc:
@@ -44,9 +53,15 @@ def problems(cni_bin_dir, conf_dir, config=CONFIG):
     if not found and not os.path.exists(os.path.join(cni_bin_dir, "loopback")):
         found.append(
             "CNI plugin loopback: is not in %s, and k3s's containerd starts no pod without it:"
-            " make a link to %s/loopback there" % (cni_bin_dir, PLUGINS)
+            " make a link to %s/loopback there" % (cni_bin_dir, _brought_along(plugins))
         )
     return found
+
+
+def _brought_along(plugins):
+    """Return the first directory of *plugins* that has loopback, or else the first."""
+    having = (path for path in plugins if os.path.exists(os.path.join(path, "loopback")))
+    return next(having, plugins[0])
 
 
 def _elsewhere(variable, path, looked_in, default):

@@ -151,3 +151,20 @@ def test_a_fix_of_what_was_never_released(origin: Path, released: Path, tmp_path
     (checkout / "changelogs" / "fragments").mkdir(exist_ok=True)
     (checkout / "changelogs" / "fragments" / "fix.yml").write_text("bugfixes: [plugin - fixed.]\n")
     assert any("fix.yml: bugfixes, but nothing was released yet" in problem for problem in problems(checkout))
+
+
+@pytest.mark.parametrize("version", ["1.0.0-rc.1", "1.0"])
+def test_a_version_that_cannot_be_ordered(origin: Path, tmp_path: Path, version: str) -> None:
+    checkout = clone(origin, tmp_path / "unordered")
+    replace(checkout / "galaxy.yml", "version: " + version_of(checkout), "version: " + version)
+    assert problems(checkout) == [
+        "version %s: must be three numbers such as 1.2.3; there are no pre-releases" % version
+    ]
+
+
+def test_the_changelog_of_another_version_is_none(origin: Path, released: Path, tmp_path: Path) -> None:
+    checkout = clone(origin, tmp_path / "another")
+    version = version_of(checkout)
+    replace(checkout / "CHANGELOG.rst", "\nv%s\n" % version, "\nv1v%s\n" % version)
+    (problem,) = problems(checkout)
+    assert problem.startswith("CHANGELOG.rst: has no %s" % version)

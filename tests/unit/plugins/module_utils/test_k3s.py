@@ -24,6 +24,7 @@ state = "/run/k3s/containerd"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = true
 """
+OVER = ", or remove %s if k3s is no longer used here"
 OWN = {"bin_dir": ["/var/lib/rancher/k3s/data/cni"], "conf_dir": ["/var/lib/rancher/k3s/agent/etc/cni/net.d"]}
 FLANNEL = """
 [plugins.'io.containerd.cri.v1.runtime'.cni]
@@ -88,7 +89,7 @@ def test_a_node_without_k3s_has_no_problem(tmp_path: Path) -> None:
 
 def test_an_unreadable_configuration_is_a_problem(tmp_path: Path) -> None:
     assert _k3s.problems("/opt/cni/bin", "/etc/cni/net.d", str(tmp_path)) == [
-        "%s: cannot be read: [Errno 21] Is a directory: '%s'" % (tmp_path, tmp_path)
+        "%s: cannot be read: [Errno 21] Is a directory: '%s'" % (tmp_path, tmp_path) + OVER % tmp_path
     ]
 
 
@@ -103,12 +104,25 @@ def test_loopback_must_be_beside_our_plugin(config: Path, bin_dir: Path, tmp_pat
     (bin_dir / "loopback").unlink()
     assert _k3s.problems(str(bin_dir), str(tmp_path), str(config)) == [
         "CNI plugin loopback: is not in %s, and k3s's containerd starts no pod without it:"
-        " make a link to /var/lib/rancher/k3s/data/cni/loopback there" % bin_dir
+        " make a link to /var/lib/rancher/k3s/data/cni/loopback there" % bin_dir + OVER % config
     ]
+
+
+def test_loopback_is_named_where_older_releases_have_it(config: Path, bin_dir: Path, tmp_path: Path) -> None:
+    look_in(config, bin_dir, tmp_path)
+    (bin_dir / "loopback").unlink()
+    older = tmp_path / "current" / "bin"
+    older.mkdir(parents=True)
+    (older / "loopback").touch()
+    places = (str(tmp_path / "cni"), str(older))
+    (problem,) = _k3s.problems(str(bin_dir), str(tmp_path), str(config), places)
+    assert "make a link to %s/loopback there" % older in problem
 
 
 def test_other_directories_are_named_with_what_to_set(config: Path) -> None:
     assert _k3s.problems(OWN["bin_dir"][0], OWN["conf_dir"][0], str(config)) == [
-        "pod_network_cni_conf_dir /var/lib/rancher/k3s/agent/etc/cni/net.d: k3s looks in /etc/cni/net.d: must be that",
-        "pod_network_cni_bin_dir /var/lib/rancher/k3s/data/cni: k3s looks in /opt/cni/bin: must be that",
+        "pod_network_cni_conf_dir /var/lib/rancher/k3s/agent/etc/cni/net.d: k3s looks in /etc/cni/net.d: must be that"
+        + OVER % config,
+        "pod_network_cni_bin_dir /var/lib/rancher/k3s/data/cni: k3s looks in /opt/cni/bin: must be that"
+        + OVER % config,
     ]
