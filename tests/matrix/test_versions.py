@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of the tests that a version may break, with every version of Python, ansible-core and pyroute2 supported.
+
+Pythons are those that are on the search path; what is not there is not proven, and named at the head of the run.
+The CNI plugin itself runs on each of them in tests/integration_netns/plugin/test_plugin_pythons.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from environments import PYTHONS, environment, first_of, library
+
+ROOT = Path(__file__).resolve().parents[2]
+NETNS = "tests/integration_netns"
+CONVERGENCE = f"{NETNS}/role/test_convergence.py"
+# What runs on nodes without Ansible.
+HEALING = [
+    f"{NETNS}/heal/test_heal.py::test_both_families",
+    f"{NETNS}/heal/test_heal.py::test_everything_is_put_back_after_all_rules_are_gone",
+    f"{NETNS}/heal/test_heal_vxlan.py::test_what_is_missing_is_put_back",
+    f"{NETNS}/heal/test_check.py::test_what_lasts_is_reported_when_it_begins_and_when_it_ends",
+]
+KERNEL = [
+    f"{NETNS}/routes/test_node_routes.py",
+    f"{NETNS}/routes/test_node_vxlan.py",
+    f"{NETNS}/probe/test_pod_network_info.py",
+]
+CONTROLLER = ["netaddr", "pyroute2", "pytest", "hypothesis"]
+# The newest that reaches nodes with the oldest Python.
+FOR_ALL_NODES = "ansible-core~=2.19.0"
+
+
+def run(python: Path | str, *arguments: str, **variables: str) -> None:
+    """Run tests by *python*, with further environment *variables*; all must pass."""
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("minor", PYTHONS, ids="3.{}".format)
+def test_a_node_with_python(minor: int) -> None:
+    controller = environment("nodes", PYTHONS[first_of(13, 12, 11)], FOR_ALL_NODES, *CONTROLLER)
+    # Releases 0.9.1 and 0.9.2 let themselves be installed with Python 3.8, but do not run there.
+    node = environment(f"node-3.{minor}", PYTHONS[minor], "pyroute2" if minor > 8 else "pyroute2<0.9")
+    run(controller, CONVERGENCE, NODE_PYTHON=str(node))
+    run(controller, *HEALING, HEAL_PYTHON=str(node))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "pythons"), [("ansible-core~=2.16.0", (10, 11, 12)), ("ansible-core", (13, 12, 11))]
+)
+def test_a_controller_with(requirement: str, pythons: tuple[int, ...]) -> None:
+    minor = first_of(*pythons)
+    python = environment(f"{requirement}-3.{minor}", PYTHONS[minor], requirement, *CONTROLLER)
+    run(python, CONVERGENCE, "tests/unit/plugins")
+
+
+@pytest.mark.parametrize("version", ["0.6", "0.7", "0.8", "0.9"])
+def test_modules_with_pyroute2(version: str) -> None:
+    run(sys.executable, *KERNEL, PYTHONPATH=str(library(f"pyroute2=={version}.*")))
