@@ -15,7 +15,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - pyroute2 >= 0.6, on the node or, if it is not there, on the controller
+  - pyroute2 >= 0.6 on the node or, if it is not there, >= 0.7 on the controller
 notes:
   - A node without pyroute2 is served with the controller's own copy, see M(humanz.cni.node_python).
 """

@@ -28,7 +28,10 @@ HEALING = [
     f"{NETNS}/heal/test_check.py::test_what_lasts_is_reported_when_it_begins_and_when_it_ends",
 ]
 KERNEL = [
-    f"{NETNS}/routes/test_node_routes.py",
+    f"{NETNS}/routes/test_node_routes.py::test_a_second_run_over_1000_routes_writes_nothing",
+    f"{NETNS}/routes/test_node_routes.py::test_a_next_hop_is_replaced_and_only_what_is_gone_is_removed",
+    f"{NETNS}/routes/test_node_routes.py::test_both_families_in_one_list",
+    f"{NETNS}/routes/test_node_routes.py::test_damage_to_ipv6_routes_is_seen_and_repaired",
     f"{NETNS}/routes/test_node_vxlan.py",
     f"{NETNS}/probe/test_pod_network_info.py",
 ]
