@@ -112,8 +112,10 @@ def candidates(plugin: Path, reference: Path) -> list[Candidate]:
 
 def _interpreter(plugin: Path) -> Candidate:
     """Return the interpreter as *plugin* starts it, making standard streams, which *plugin* does without."""
-    shebang, *options = plugin.read_text().splitlines()[0].split()
-    return Candidate("Python alone", Path(shebang[len("#!") :]), {}, (*options, "-c", "import posix; posix._exit(0)"))
+    shebang = plugin.read_text().splitlines()[0].split()[0]
+    # The launcher's options, but apart: with them in one word this would be a call of the plugin.
+    options = ("-IS", "-Xutf8", "-c", "import posix; posix._exit(0)")
+    return Candidate("Python alone", Path(shebang[len("#!") :]), {}, options)
 
 
 def _candidate(name: str, executable: Path, number: int, dual_stack: bool = False, **further: object) -> Candidate:

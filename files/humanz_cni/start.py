@@ -38,11 +38,13 @@ _EXTENSIONS = {
 class Bundle:
     """The file *path* of the package's bytecode, as the installer made it, in the place of a directory of modules.
 
+    :param size: of the file, in bytes.
     :param parts: offset and size of each module's marshalled code, by the module's name.
     """
 
-    def __init__(self, path, parts):
+    def __init__(self, path, size, parts):
         self._path = path
+        self._size = size
         self._parts = parts
 
     def execute(self, name, descriptor):
@@ -62,9 +64,11 @@ class Bundle:
         """Leave making the module to the import system."""
 
     def exec_module(self, module):
-        """Run the code of a module that is imported."""
+        """Run the code of a module that is imported. Raises ImportError if the file is another one meanwhile."""
         descriptor = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
+            if posix.fstat(descriptor).st_size != self._size:
+                raise ImportError("%s was replaced" % self._path)
             exec(self._code(module.__name__, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
         finally:
             posix.close(descriptor)
@@ -91,7 +95,7 @@ def start(path, descriptor, index):
     for name in _EXTENSIONS.get(command, ()):
         if name in index["extensions"]:
             _load_extension(name, index["extensions"][name])
-    bundle = Bundle(path, index["parts"])
+    bundle = Bundle(path, index["size"], index["parts"])
     package = bundle.execute(PACKAGE, descriptor)
     for name in NEEDED.get(command, _ALWAYS):
         setattr(package, name, bundle.execute("%s.%s" % (PACKAGE, name), descriptor))

@@ -64,7 +64,7 @@ class Plugin(Resource):
         self._run = run
         self.path = os.path.join(bin_dir, NAME)
         values = {"command": library.command, "interpreter": interpreter.path, "library": library.path}
-        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_cni_library.HEAD_SIZE), self._prove)
+        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_cni_library.HEAD_SIZE), self._prove_all)
         self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
     def read(self):
@@ -126,17 +126,27 @@ class Plugin(Resource):
             "python_version": self._interpreter.version,
         }
 
-    def _prove(self, path):
-        """Call VERSION of the executable *path*; ConvergeError if the answer is not what a runtime needs."""
+    def _prove_all(self, path):
+        """Prove the launcher *path*, and what runs in its place after an upgrade of the interpreter. ConvergeError."""
+        self._prove(path)
+        if self._interpreter.reads_pth:
+            # Our startup has run the plugin before the launcher was read.
+            self._prove(self._interpreter.path, "-ISXutf8", path)
+        # -B: nothing is to be left beside the sources.
+        self._prove(self._interpreter.path, "-BISXutf8", os.path.join(self._library.path, "humanz_cni/recover.py"))
+
+    def _prove(self, *command):
+        """Call VERSION by *command*; ConvergeError if the answer is not what a runtime needs."""
         request = json.dumps({"cniVersion": SPEC_VERSION})
-        status, output, error = self._run([path], data=request, environ_update={"CNI_COMMAND": "VERSION"})
+        status, output, error = self._run([*command], data=request, environ_update={"CNI_COMMAND": "VERSION"})
         try:
             versions = json.loads(output)["supportedVersions"]
         except (ValueError, KeyError, TypeError):
             versions = []
         if status != 0 or SPEC_VERSION not in versions:
             raise ConvergeError(
-                "%s does not answer VERSION: status %d, output %r, error output %r" % (path, status, output, error)
+                "%s does not answer VERSION: status %d, output %r, error output %r"
+                % (" ".join(command), status, output, error)
             )
 
 

@@ -11,6 +11,9 @@
     <library directory>/<digest>/python3._pth       says that all it needs to start is in humanz_cni/startup
     <library directory>/<digest>/manifest.json      SHA-256 of each of these files
 
+Called by that link with the launcher's options, the interpreter runs the plugin before it reads the script that it was
+given, whatever that holds. With other options it is a Python without its standard library.
+
 It is built beside its place and renamed into it, whole. The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.

@@ -94,5 +94,5 @@ def _run():
     names["start"](bundle, descriptor, index)
 
 
-if "-c" not in sys.orig_argv:
+if sys.orig_argv[1:2] == ["-ISXutf8"]:  # as the launcher's first line has it
     sys.meta_path.insert(0, _Plugin)

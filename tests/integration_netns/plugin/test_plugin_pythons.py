@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import shutil
 import subprocess
+import types
 from pathlib import Path
 
 import installed_plugin
@@ -19,6 +21,10 @@ import pytest
 import result_shape
 from node import Node
 from runtime import Outcome, Runtime, nested
+
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from humanz_cni import start
 
 
 def interpreters() -> list[str]:
@@ -123,6 +129,43 @@ def test_a_package_that_is_gone_is_reported_as_json(node: Node, tmp_path: Path) 
     assert outcome.status == 1
     assert outcome.document["code"] == 999
     assert "run humanz.cni.cni_plugin" in outcome.document["msg"]
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_a_launcher_that_is_broken_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """From Python 3.11 on the plugin answers before its launcher is read."""
+    monkeypatch.setattr(_cni_install, "_LAUNCHER", _cni_install._LAUNCHER.replace("import marshal", "import !"))
+
+    with pytest.raises(ConvergeError, match="does not answer VERSION: .*SyntaxError"):
+        installed_plugin.install(tmp_path, interpreter)
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+def test_a_package_that_runs_as_bytecode_alone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(installed_plugin.SOURCE, tmp_path / "source")
+    (tmp_path / "source" / "recover.py").write_text("raise SystemExit('no main')\n", encoding="ascii")
+    monkeypatch.setattr(installed_plugin, "SOURCE", tmp_path / "source")
+
+    with pytest.raises(ConvergeError, match="recover.py does not answer VERSION: .*no main"):
+        installed_plugin.install(tmp_path)
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+def test_bytecode_that_was_replaced_is_not_taken_for_the_old(tmp_path: Path) -> None:
+    """A rare path opens the file once more; what is repaired meanwhile may have other offsets."""
+    made = tmp_path / "bytecode"
+    made.write_bytes(marshal.dumps(compile("", "rare", "exec")))
+    size = made.stat().st_size
+    rare = types.ModuleType("humanz_cni.rare")
+    bundle = start.Bundle(str(made), size, {"humanz_cni.rare": (0, size)})
+    bundle.exec_module(rare)
+
+    made.write_bytes(made.read_bytes() + b"more")
+
+    with pytest.raises(ImportError, match="bytecode was replaced"):
+        bundle.exec_module(rare)
 
 
 def imported(runtime: Runtime, command: str, wrapper: Path) -> set[str]:
