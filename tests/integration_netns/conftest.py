@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the tests in real namespaces. They need root, and fail without it."""
+"""Fixtures of the tests in real namespaces. They need root, and fail without it.
+
+The head of the run says which Pythons the plugin is run by.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,13 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+import pythons
 from node import Node, wire_up
+
+
+def pytest_report_header() -> list[str]:
+    """Name what is proven, and what is not."""
+    return pythons.header()
 
 
 @pytest.fixture(scope="session", autouse=True)

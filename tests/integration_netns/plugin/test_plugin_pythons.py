@@ -1,18 +1,16 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plugin runs on every CPython that a node may have, with no package installed.
+"""The plugin runs on every CPython that a node may have and this machine has, with no package installed.
 
-``HUMANZ_PYTHONS`` lists interpreters, with colons between them; by default those of 3.8 to 3.14 on the search path.
+The head of the run names them, and the versions that are missing.
 """
 
 from __future__ import annotations
 
 import json
 import marshal
-import os
 import shutil
-import subprocess
 import types
 from pathlib import Path
 
@@ -20,27 +18,12 @@ import installed_plugin
 import pytest
 import result_shape
 from node import Node
+from pythons import interpreters
 from runtime import Outcome, Runtime, nested
 
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from humanz_cni import start
-
-
-def interpreters() -> list[str]:
-    """Return the interpreters to test, each by its absolute path."""
-    listed = os.environ.get("HUMANZ_PYTHONS", "")
-    if listed:
-        return listed.split(":")
-    path = os.environ["PATH"] + ":/usr/bin"
-    found = (shutil.which(f"python3.{minor}", path=path) for minor in range(8, 15))
-    return sorted({real for candidate in found if candidate and (real := executable_of(candidate))})
-
-
-def executable_of(candidate: str) -> str:
-    """Return the path of the interpreter that *candidate*, which may be a version manager's script, stands for."""
-    command = [candidate, "-IS", "-c", "import sys; print(sys.executable)"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 @pytest.mark.parametrize("interpreter", interpreters())
