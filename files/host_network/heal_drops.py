@@ -70,20 +70,28 @@ def drops(table, name, run):
 
     The role, in plugins/module_utils/_nft.py, decides by the same rules.
     """
-    listed = run(["nft", "list", "chain", *table, name])[1]
-    if OURS.search(listed) or not (POLICY.search(listed) or rules_drop(table, name, run, set())):
+    listed = rules(table, name, run)
+    if OURS.search(listed) or not (POLICY.search(listed) or rules_drop(table, listed, run, {name})):
         return False
     return not DORMANT.search(run(["nft", "list", "table", *table])[1])
 
 
-def rules_drop(table, name, run, visited):
-    """Say whether the rules of a chain for every packet drop it; None if they pass it on, or back."""
-    visited.add(name)
-    for verdict, target in EVERY_PACKET.findall(run(["nft", "list", "chain", *table, name])[1]):
+def rules(table, name, run):
+    """Return the chain *name* of *table* as nft lists it."""
+    return run(["nft", "list", "chain", *table, name])[1]
+
+
+def rules_drop(table, listed, run, visited):
+    """Say whether the rules for every packet of a chain, as *listed*, drop it; None if they pass it on, or back.
+
+    *visited* are the names of the chains that have been gone through, this one among them.
+    """
+    for verdict, target in EVERY_PACKET.findall(listed):
         if verdict not in ("jump", "goto"):
             return None if verdict == "return" else verdict in ("drop", "reject")
         if target not in visited:
-            found = rules_drop(table, target, run, visited)
+            visited.add(target)
+            found = rules_drop(table, rules(table, target, run), run, visited)
             if found is not None:
                 return found
         if verdict == "goto":
