@@ -51,18 +51,43 @@ hasattr(posix, "setns") or __import__("_ctypes")
 print(_frozen_importlib_external.MAGIC_NUMBER.hex())
 """
 
+# Reads source without what is for type checkers only: annotations, ``if TYPE_CHECKING``, and the __future__ import
+# that leaves annotations unevaluated. All of that would be read, and some of it run, at each call.
+_SOURCE = """
+import ast
+class Plain(ast.NodeTransformer):
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+    def visit_AnnAssign(self, node):
+        return node.value and ast.copy_location(ast.Assign([node.target], node.value), node)
+    def visit_Assign(self, node):
+        return None if getattr(node.targets[0], "id", "") == "TYPE_CHECKING" else node
+    def visit_If(self, node):
+        return None if getattr(node.test, "id", "") == "TYPE_CHECKING" else self.generic_visit(node)
+    def visit_ImportFrom(self, node):
+        return None if node.module == "__future__" else node
+def source(path):
+    with open(path, "rb") as stream:
+        return Plain().visit(ast.parse(stream.read()))
+"""
+
 # Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and
 # the modules one by one, so that a call reads what it needs. Docstrings and column numbers are not needed at run time,
 # and would be read at each call. Where the interpreter has its library and its extension modules is.
-_COMPILE = """
+_COMPILE = (
+    _SOURCE
+    + """
 import marshal, posix, sys
 target, final, package, head = sys.argv[1:5]
 parts = {}
 rest = b""
 for path in sys.argv[5:]:
     name = path.rpartition("/")[2]
-    with open(path, "rb") as stream:
-        code = compile(stream.read(), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
+    code = compile(source(path), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
     stem = name[:-3]
     if stem == "start":
         start = code
@@ -79,17 +104,20 @@ if len(data) > int(head):
 with open(target, "wb") as stream:
     stream.write(data.ljust(int(head), b"\\0") + rest)
 """
+)
 
 # Makes the bytecode of what the interpreter starts with. Its flag is of PEP 552: valid whatever the source is.
-_COMPILE_STARTUP = """
+_COMPILE_STARTUP = (
+    _SOURCE
+    + """
 import marshal, sys
 from _frozen_importlib_external import MAGIC_NUMBER
-source, target, final = sys.argv[1:]
-with open(source, "rb") as stream:
-    code = compile(stream.read(), final, "exec", dont_inherit=True, optimize=2)
+path, target, final = sys.argv[1:]
+code = compile(source(path), final, "exec", dont_inherit=True, optimize=2)
 with open(target, "wb") as stream:
     stream.write(MAGIC_NUMBER + b"\\1\\0\\0\\0" + bytes(8) + marshal.dumps(code))
 """
+)
 
 
 class Interpreter:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import humanz_cni
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_library
 from humanz_cni import errors, spec
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,6 +31,14 @@ def test_its_version_is_the_collections() -> None:
     assert humanz_cni.__version__ == version
 
 
+@pytest.fixture(scope="module")
+def compiled() -> Callable[[str], ast.Module]:
+    """The function by which the installer reads a file that it compiles."""
+    names: dict[str, Any] = {}
+    exec(_cni_library._SOURCE, names)  # noqa: S102  (the node's interpreter is given it as a text, too)
+    return names["source"]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -38,14 +49,46 @@ def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_it_imports_c_modules_only(path: Path) -> None:
+def test_it_imports_c_modules_only(path: Path, compiled: Callable[[str], ast.Module]) -> None:
     imported = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(compiled(str(path))):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             imported.add(node.module)
     assert imported <= STANDARD | {"humanz_cni.main"}
+
+
+def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path, compiled: Callable[[str], ast.Module]) -> None:
+    """It would be read at each call."""
+    written = tmp_path / "written.py"
+    written.write_text(
+        "from __future__ import annotations\n"
+        "import sys\n"
+        "TYPE_CHECKING = False\n"
+        "if TYPE_CHECKING:\n"
+        "    from typing import Any\n"
+        "elsewhere: int\n"
+        "class Record:\n"
+        "    kind: str = 'pod'\n"
+        "    def of(self, name: str, *rest: Any, **named: Any) -> dict[str, Any]:\n"
+        "        found: list[str] = [name]\n"
+        "        if found:\n"
+        "            more: int = 1\n"
+        "        return found, more\n"
+    )
+    read = tmp_path / "read.py"
+    read.write_text(
+        "import sys\n"
+        "class Record:\n"
+        "    kind = 'pod'\n"
+        "    def of(self, name, *rest, **named):\n"
+        "        found = [name]\n"
+        "        if found:\n"
+        "            more = 1\n"
+        "        return found, more\n"
+    )
+    assert ast.dump(compiled(str(written))) == ast.dump(ast.parse(read.read_text()))
 
 
 @pytest.mark.parametrize(
