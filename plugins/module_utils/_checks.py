@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection, Iterable
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 IPV6_MTU = 1280  # bytes that every link must carry, RFC 8200
 
 
-def networks(option, cidrs, families=(4, 6)):
+def networks(option: str, cidrs: Iterable[str], families: Collection[int] = (4, 6)) -> list[str]:
     """Return the networks *cidrs* in canonical CIDR notation. Raises ConvergeError."""
     found = []
     for text in cidrs:
@@ -33,28 +34,28 @@ def networks(option, cidrs, families=(4, 6)):
     return found
 
 
-def device(option, name):
+def device(option: str, name: str) -> str:
     """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
     return name
 
 
-def network_name(option, name):
+def network_name(option: str, name: str) -> str:
     """Return *name* if it can be that of a CNI network. Raises ConvergeError."""
     if not re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", name):
         raise ConvergeError("%s: %r must be letters, digits and _ . -, as CNI requires" % (option, name))
     return name
 
 
-def absolute_path(option, path):
+def absolute_path(option: str, path: str | None) -> str | None:
     """Return *path*, which may be None, if it is absolute and has no detour by ``..``. Raises ConvergeError."""
     if path and (not path.startswith("/") or ".." in path.split("/")):
         raise ConvergeError("%s: %s must be an absolute path without .., such as /var/log/cni.log" % (option, path))
     return path
 
 
-def mtu(option, size, pod_cidrs=()):
+def mtu(option: str, size: int, pod_cidrs: Iterable[str] = ()) -> int:
     """Return *size*, in bytes, if pods in *pod_cidrs* can have it on their interfaces, or 0. Raises ConvergeError."""
     if size and not 68 <= size <= 65535:
         raise ConvergeError("%s: %d must be 0, or 68 to 65535 bytes" % (option, size))

@@ -12,6 +12,14 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    #: AnsibleModule.run_command: takes a command as a list; returns its exit code, its output and its error output.
+    RunCommand = Callable[..., tuple[int, str, str]]
 
 # A directory can be locked without leaving a file behind, and this one is there before anything is installed.
 LOCK = "/run"
@@ -25,7 +33,7 @@ class ConvergeError(Exception):
     :param facts: further return values for ``fail_json``.
     """
 
-    def __init__(self, message, **facts):
+    def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
         self.facts = facts
 
@@ -37,32 +45,32 @@ class Resource:
     anything; ``apply`` is called only outside check mode and only if the two differ.
     """
 
-    def read(self):
+    def read(self) -> Any:
         """Return the node's actual state, as far as it is ours to manage."""
         raise ConvergeError("%s cannot be read" % type(self).__name__)
 
-    def desired(self, actual):
+    def desired(self, actual: Any) -> Any:
         """Return the state wanted, given the actual one; raise ConvergeError if it must not be reached."""
         raise ConvergeError("%s has no desired state" % type(self).__name__)
 
-    def render(self, state):
+    def render(self, state: Any) -> str:
         """Return the state as text in the syntax of the node's own tools, for the diff."""
         raise ConvergeError("%s cannot be shown" % type(self).__name__)
 
-    def apply(self, actual, desired):
+    def apply(self, actual: Any, desired: Any) -> None:
         """Make the node's state the desired one."""
         raise ConvergeError("%s cannot be written" % type(self).__name__)
 
-    def undo(self, before):
+    def undo(self, before: Any) -> None:
         """Make the node's state the one *before* again, where ``apply`` has failed halfway."""
         self.apply(self.read(), before)
 
-    def result(self, actual, desired):
+    def result(self, actual: Any, desired: Any) -> dict[str, Any]:
         """Return further return values of the module, a dict; under ``warnings``, texts to be shown as such."""
         return {}
 
 
-def converge(module, build):
+def converge(module: AnsibleModule, build: Callable[[AnsibleModule], Resource]) -> None:
     """Converge a resource and end the module.
 
     :param module: the AnsibleModule; its check mode and diff mode are honoured.
@@ -82,7 +90,7 @@ def converge(module, build):
     module.exit_json(**result)
 
 
-def _converge(module, resource):
+def _converge(module: AnsibleModule, resource: Resource) -> dict[str, Any]:
     actual = resource.read()
     desired = resource.desired(actual)
     result = dict(resource.result(actual, desired), changed=actual != desired)
@@ -95,7 +103,7 @@ def _converge(module, resource):
     return result
 
 
-def _apply(resource, actual, desired):
+def _apply(resource: Resource, actual: Any, desired: Any) -> None:
     try:
         resource.apply(actual, desired)
         reached = resource.read()
@@ -110,7 +118,7 @@ def _apply(resource, actual, desired):
         raise ConvergeError("%s: %s" % (_words(exc), _undo(resource, actual))) from exc
 
 
-def _undo(resource, before):
+def _undo(resource: Resource, before: Any) -> str:
     """Put back what a failed change has changed; return how that went, for the end of its message."""
     try:
         if resource.read() != before:
@@ -125,12 +133,12 @@ def _undo(resource, before):
     return "not everything could be put back as it was before this task (%s)" % why
 
 
-def _words(exc):
+def _words(exc: OSError) -> str:
     return "%s: %s" % (exc.filename or "this node", exc.strerror or exc)
 
 
 @contextlib.contextmanager
-def _alone():
+def _alone() -> Iterator[None]:
     """Keep this collection's other modules waiting; ConvergeError if one of them keeps us waiting for too long.
 
     The kernel frees the lock when the module ends, however it ends.
@@ -150,7 +158,7 @@ def _alone():
         os.close(descriptor)
 
 
-def _lock(descriptor):
+def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,11 +9,12 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable, Iterator
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, write_text
 
 
-def make(paths, record):
+def make(paths: Collection[str], record: str) -> None:
     """Make the directories *paths* with what leads to them, and remember in the file *record* which were missing.
 
     They are remembered first: one that is remembered and not there does no harm, the opposite would stay for ever.
@@ -25,12 +26,12 @@ def make(paths, record):
         os.makedirs(path, mode=0o755, exist_ok=True)
 
 
-def remembered(record):
+def remembered(record: str) -> list[str]:
     """Return the directories that the file *record* has, parents first."""
     return (read_text(record) or "").splitlines()
 
 
-def removable(record, going):
+def removable(record: str, going: Iterable[str]) -> list[str]:
     """Return the directories of the file *record* that are empty once the paths *going* are gone, children first."""
     going = set(going)
     found = []
@@ -41,7 +42,7 @@ def removable(record, going):
     return found
 
 
-def _missing(path):
+def _missing(path: str) -> Iterator[str]:
     while not os.path.isdir(path):
         yield path
         path = os.path.dirname(path)

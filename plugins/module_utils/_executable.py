@@ -12,6 +12,7 @@ import contextlib
 import glob
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import naming, read_text, sync_directory
 
@@ -24,28 +25,28 @@ class Executable:
     :param prove: called with the path of a script that holds it; raises ConvergeError if that does not work.
     """
 
-    def __init__(self, path, text, prove):
+    def __init__(self, path: str, text: str, prove: Callable[[str], object]) -> None:
         self.path = path
         self.prove = prove
         self._text = text
 
-    def read(self):
+    def read(self) -> dict[str, str] | None:
         """Return its text and its permissions, or None if it is missing."""
         text = read_script(self.path)
         if text is None:
             return None
         return {"mode": "%04o" % (os.stat(self.path).st_mode & 0o7777), "text": text}
 
-    def desired(self):
+    def desired(self) -> dict[str, str]:
         """Return the same as it should be."""
         return {"mode": MODE, "text": self._text}
 
-    def render(self, state):
+    def render(self, state: dict[str, str] | None) -> str:
         """Return what :meth:`read` said as text, for a diff."""
         return "%s: mode %s\n%s" % (self.path, state["mode"], state["text"]) if state else ""
 
     @contextlib.contextmanager
-    def staged(self):
+    def staged(self) -> Iterator[Callable[[], None]]:
         """Write it beside its place and prove it; the context's value is a function that renames it into its place.
 
         What was not put there is gone with the context.
@@ -66,12 +67,12 @@ class Executable:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
 
-    def _put(self, temporary):
+    def _put(self, temporary: str) -> None:
         os.replace(temporary, self.path)
         sync_directory(os.path.dirname(self.path))
 
 
-def read_script(path):
+def read_script(path: str) -> str | None:
     """Return the text of the file *path*, None if it is missing; a note if it is a binary, of somebody else."""
     try:
         return read_text(path)

@@ -12,10 +12,11 @@ import contextlib
 import glob
 import os
 import tempfile
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def naming(path):
+def naming(path: str) -> Iterator[None]:
     """Have an OSError that names no file, as a full disk's does, name *path*."""
     try:
         yield
@@ -25,7 +26,7 @@ def naming(path):
         raise OSError(exc.errno, exc.strerror, path) from exc
 
 
-def read_text(path):
+def read_text(path: str) -> str | None:
     """Return the text of *path*, or None if there is no such file."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -34,12 +35,12 @@ def read_text(path):
         return None
 
 
-def write_text(path, text, mode=0o644):
+def write_text(path: str, text: str, mode: int = 0o644) -> None:
     """Replace *path* atomically by a file that holds *text*; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"), mode)
 
 
-def write_bytes(path, data, mode=0o644):
+def write_bytes(path: str, data: bytes, mode: int = 0o644) -> None:
     """Replace *path* atomically by a file that holds *data*, owned by the caller, with permissions *mode*.
 
     The new file is written beside the old one and renamed, so that a reader sees the one or the other, and
@@ -65,7 +66,7 @@ def write_bytes(path, data, mode=0o644):
     sync_directory(directory)
 
 
-def remove(path):
+def remove(path: str) -> None:
     """Remove the file *path* and make that durable. A file that is not there is no error."""
     _remove_leftovers(path)
     try:
@@ -75,13 +76,13 @@ def remove(path):
     sync_directory(os.path.dirname(path))
 
 
-def _remove_leftovers(path):
+def _remove_leftovers(path: str) -> None:
     directory, name = os.path.split(path)
     for leftover in glob.glob(os.path.join(glob.escape(directory), ".%s.*.tmp" % glob.escape(name))):
         os.unlink(leftover)
 
 
-def sync_directory(directory):
+def sync_directory(directory: str) -> None:
     """Make a rename or removal in *directory* survive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

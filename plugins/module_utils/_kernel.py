@@ -10,14 +10,15 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import os
 import platform
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
@@ -33,7 +34,7 @@ try:
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
-    PYROUTE2_ERROR = None
+    PYROUTE2_ERROR: str | None = None
 except Exception:  # a pyroute2 for another version of Python fails in any way
     pyroute2 = None
     PYROUTE2_ERROR = traceback.format_exc()
@@ -66,25 +67,72 @@ PROTOCOLS = {
     188: "ospf",
 }
 
-Link = collections.namedtuple("Link", "index name kind mtu operstate up master mac alias")
-Link.__doc__ = """A network device. *kind* is as in ``ip link add type``, or "" for a physical one; *mtu* in bytes;
-*operstate* as in ``ip link``, such as UP or DOWN; *master* the index of its bridge or 0; texts are never None."""
 
-Address = collections.namedtuple("Address", "device address prefixlen duplicate")
-Address.__doc__ = """A local address, as text, on the device of that name. *duplicate* is whether another machine was
-found to have it, which the kernel looks for with IPv6 only; it is of no use then."""
+class Link(NamedTuple):
+    """A network device.
 
-Route = collections.namedtuple("Route", "dst via device protocol type table metric tos onlink", defaults=[False])
-Route.__doc__ = """A route. *dst* is CIDR notation or ``default``; *via* the next hop's address, "" for none, or several
-joined by commas; *device* likewise; *protocol*, *table*, *metric* and *tos* numbers; *type* a name of TYPES; *onlink*
-whether the next hop is taken to be on a network of the device although no address of it says so."""
+    *kind* is as in ``ip link add type``, or "" for a physical one; *mtu* in bytes; *operstate* as in ``ip link``, such
+    as UP or DOWN; *master* the index of its bridge or 0; texts are never None.
+    """
 
-Lookup = collections.namedtuple("Lookup", "type via device source error")
-Lookup.__doc__ = """The kernel's answer to the question where a packet to an address goes. *type*, *via* and *device* as
-in Route; *source* is the address it would be sent from. *error* is the kernel's refusal, or "" if there is a way."""
+    index: int  # type: ignore[assignment]  # tuple.index, which it hides, is of no use here
+    name: str
+    kind: str
+    mtu: int
+    operstate: str
+    up: bool
+    master: int
+    mac: str
+    alias: str
 
 
-def require_pyroute2(module):
+class Address(NamedTuple):
+    """A local address, as text, on the device of that name.
+
+    *duplicate* is whether another machine was found to have it, which the kernel looks for with IPv6 only; it is of no
+    use then.
+    """
+
+    device: str
+    address: str
+    prefixlen: int
+    duplicate: bool
+
+
+class Route(NamedTuple):
+    """A route.
+
+    *dst* is CIDR notation or ``default``; *via* the next hop's address, "" for none, or several joined by commas;
+    *device* likewise; *type* a name of TYPES; *onlink* whether the next hop is taken to be on a network of the device
+    although no address of it says so.
+    """
+
+    dst: str
+    via: str
+    device: str
+    protocol: int
+    type: str
+    table: int
+    metric: int
+    tos: int
+    onlink: bool = False
+
+
+class Lookup(NamedTuple):
+    """The kernel's answer to the question where a packet to an address goes.
+
+    *type*, *via* and *device* are as in Route; *source* is the address it would be sent from. *error* is the kernel's
+    refusal, or "" if there is a way.
+    """
+
+    type: str
+    via: str
+    device: str
+    source: str
+    error: str
+
+
+def require_pyroute2(module: AnsibleModule) -> None:
     """End *module* unless pyroute2 can be imported. The action plugin answers ``pyroute2_missing`` by bringing it."""
     if pyroute2 is None:
         module.fail_json(
@@ -98,24 +146,24 @@ def require_pyroute2(module):
 class Kernel:
     """A netlink socket, used as a context manager. Its methods raise ConvergeError if the kernel does not answer."""
 
-    def __init__(self):
-        self._socket = None
-        self._names = None
+    def __init__(self) -> None:
+        self._socket: Any = None
+        self._names: dict[int, str] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Kernel:
         self._socket = IPRoute()
         return self
 
-    def __exit__(self, *_exception):
+    def __exit__(self, *_exception: object) -> None:
         self._socket.close()
 
-    def links(self):
+    def links(self) -> list[Link]:
         """Return every Link of this network namespace."""
         links = [_link(message) for message in self._dump("links", self._socket.get_links)]
         self._names = {link.index: link.name for link in links}
         return links
 
-    def addresses(self, family=socket.AF_INET):
+    def addresses(self, family: int = socket.AF_INET) -> list[Address]:
         """Return every Address of *family*."""
         messages = self._dump("addresses", lambda: self._socket.get_addr(family=family))
         return [
@@ -130,7 +178,7 @@ class Kernel:
             if message["family"] == family
         ]
 
-    def routes(self, family=socket.AF_INET, table=MAIN_TABLE, protocol=None):
+    def routes(self, family: int = socket.AF_INET, table: int = MAIN_TABLE, protocol: int | None = None) -> list[Route]:
         """Return every Route of *family* in *table*, or only those of *protocol*."""
         messages = self._dump("routes", lambda: self._socket.get_routes(family=family))
         return [
@@ -142,7 +190,7 @@ class Kernel:
             and not message["flags"] & 0x200  # RTM_F_CLONED: an entry of the IPv6 route cache
         ]
 
-    def lookup(self, address):
+    def lookup(self, address: str) -> Lookup:
         """Return where a packet to *address* goes, as Lookup: the FIB's answer, policy rules included."""
         try:
             message = next(iter(self._socket.route("get", dst=address)))
@@ -151,18 +199,18 @@ class Kernel:
         route = self._route(message)
         return Lookup(route.type, route.via, route.device, message.get_attr("RTA_PREFSRC") or "", "")
 
-    def _dump(self, what, read):
+    def _dump(self, what: str, read: Callable[[], Iterable[Any]]) -> list[Any]:
         try:
             return list(read())
         except (NetlinkError, OSError) as exc:
             raise ConvergeError("the kernel's %s cannot be read: %s" % (what, exc)) from exc
 
-    def _name(self, index):
-        if self._names is None:
+    def _name(self, index: int | None) -> str:
+        if not self._names:
             self.links()
         return self._names.get(index, "") if index else ""
 
-    def _route(self, message):
+    def _route(self, message: Any) -> Route:
         dst = message.get_attr("RTA_DST")
         hops = message.get_attr("RTA_MULTIPATH") or []
         if hops:
@@ -184,7 +232,7 @@ class Kernel:
         )
 
 
-def _link(message):
+def _link(message: Any) -> Link:
     info = message.get_attr("IFLA_LINKINFO")
     return Link(
         index=message["index"],
@@ -199,7 +247,7 @@ def _link(message):
     )
 
 
-def describe(route):
+def describe(route: Route) -> str:
     """Return *route* in the syntax of ``ip route``, for people."""
     words = [] if route.type == "unicast" else [route.type]
     words.append(route.dst)
@@ -208,11 +256,11 @@ def describe(route):
             words += [word, value]
     words += ["onlink"] if route.onlink else []
     words += ["proto", PROTOCOLS.get(route.protocol, str(route.protocol))]
-    for word, value, usual in (
+    for word, number, usual in (
         ("table", route.table, MAIN_TABLE),
         ("metric", route.metric, 0),
         ("tos", route.tos, 0),
     ):
-        if value != usual:
-            words += [word, str(value)]
+        if number != usual:
+            words += [word, str(number)]
     return " ".join(words)

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import subprocess
+from collections.abc import Iterator
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
@@ -19,24 +20,24 @@ DIRECTORY = "/run/netns"
 CLONE_NEWNET = 0x40000000  # sched.h
 
 
-def path_of(name):
+def path_of(name: str) -> str:
     """Return the path of the namespace *name*."""
     return os.path.join(DIRECTORY, name)
 
 
-def add(name):
+def add(name: str) -> None:
     """Make the namespace *name*, with ``lo`` up as container runtimes do; raises ConvergeError."""
     _ip("netns", "add", name)
     _ip("-n", name, "link", "set", "lo", "up")
 
 
-def delete(name):
+def delete(name: str) -> None:
     """Take away the namespace *name*, with all links that lie in it; raises ConvergeError. None there is no error."""
     if os.path.exists(path_of(name)):
         _ip("netns", "delete", name)
 
 
-def _ip(*arguments):
+def _ip(*arguments: str) -> None:
     done = subprocess.run(["ip", *arguments], capture_output=True, check=False)
     if done.returncode != 0:
         error = done.stderr.decode("utf-8", "replace").strip()
@@ -44,7 +45,7 @@ def _ip(*arguments):
 
 
 @contextlib.contextmanager
-def inside(path):
+def inside(path: str | None) -> Iterator[None]:
     """Let this thread act in the namespace at *path*; with None, where it is.
 
     A socket stays in the namespace that it was made in. Raises OSError.
@@ -67,7 +68,7 @@ def inside(path):
         os.close(own)
 
 
-def _setns(descriptor):
+def _setns(descriptor: int) -> None:
     """Enter a namespace; ``os.setns`` exists from Python 3.12 on only."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, CLONE_NEWNET) != 0:

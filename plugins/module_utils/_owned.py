@@ -9,6 +9,7 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
@@ -18,12 +19,12 @@ XML_MARK = "<!-- Managed by humanz.cni"
 OWN_DIRECTORY = "/etc/humanz-cni"
 
 
-def compose(module, lines):
+def compose(module: str, lines: Iterable[str]) -> str:
     """Return the text of a file that *module*, named without its collection, writes; its first line says so."""
     return "\n".join(["%s.%s; changes here are overwritten." % (MARK, module)] + list(lines)) + "\n"
 
 
-def read(path, mark=MARK):
+def read(path: str, mark: str = MARK) -> str | None:
     """Return the text of the file *path*, or None if there is none. Raises ConvergeError for somebody else's file.
 
     One that is empty is nobody's, and may be what a broken disk has left of ours.
@@ -35,8 +36,8 @@ def read(path, mark=MARK):
     except UnicodeDecodeError as exc:
         raise ConvergeError("%s is damaged (%s): remove it, and the next run writes it anew" % (path, exc)) from exc
     # A link is somebody's, also to nothing, as systemctl mask makes them.
-    nobodys = text is None or (text == "" and not os.path.islink(path))
-    if not nobodys and not text.startswith(mark):
+    nobodys = text == "" and not os.path.islink(path)
+    if text is not None and not nobodys and not text.startswith(mark):
         raise ConvergeError(
             "%s was not written by this collection, as its first line does not start with %r: move it away, or name "
             "another file" % (path, mark)
@@ -44,7 +45,7 @@ def read(path, mark=MARK):
     return text
 
 
-def write(path, text):
+def write(path: str, text: str | None) -> None:
     """Make *text* the content of the file *path*, or remove the file if it is None. Raises ConvergeError.
 
     The collection's own directory goes with the last file in it.
