@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lab import podman
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -21,6 +23,23 @@ def _run(
     if check and done.returncode:
         raise AssertionError("%s: exit code %d\n%s%s" % (argv, done.returncode, done.stdout, done.stderr))
     return done
+
+
+def circumstances() -> str:
+    """All labs' nodes with their exit codes, memory, disk and the kernel's last words."""
+    commands = (
+        podman.command("ps", "--all", "--format", "{{.Names}} {{.Status}}"),
+        ["free", "--mebi"],
+        ["df", "--human-readable", "/var/cache", "/tmp", "/run"],
+        ["dmesg"],
+    )
+    texts = []
+    for argv in commands:
+        done = _run(argv, check=False, env=podman.environment())
+        # The kernel tells of each port of a bridge, too.
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.endswith((" state", " mode"))]
+        texts.append("$ %s\n%s" % (" ".join(argv), "\n".join(lines[-20:])))
+    return "\n".join(texts)
 
 
 class LabUnderTest:
