@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """IP addresses and networks as numbers. ``ipaddress`` does more, and costs half an ADD to import."""
 
+from __future__ import annotations
+
 import _socket
 
 _FAMILY = {32: _socket.AF_INET, 128: _socket.AF_INET6}
@@ -15,12 +17,12 @@ class Address:
 
     __slots__ = ("bits", "value")
 
-    def __init__(self, bits, value):
+    def __init__(self, bits: int, value: int) -> None:
         self.bits = bits
         self.value = value
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> Address:
         """Return the address that *text* writes; ValueError if it writes none. IPv4 in IPv6 is IPv4."""
         bits = 128 if ":" in text else 32
         try:
@@ -33,22 +35,22 @@ class Address:
         return cls(bits, value)
 
     @property
-    def family(self):
+    def family(self) -> int:
         """The address family, as the kernel numbers it."""
         return _FAMILY[self.bits]
 
     @property
-    def packed(self):
+    def packed(self) -> bytes:
         """The address as the kernel stores it, 4 or 16 bytes."""
         return self.value.to_bytes(self.bits // 8, "big")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return _socket.inet_ntop(_FAMILY[self.bits], self.packed)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Address) and self.bits == other.bits and self.value == other.value
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.bits, self.value))
 
 
@@ -57,12 +59,12 @@ class Network:
 
     __slots__ = ("address", "prefix")
 
-    def __init__(self, address, prefix):
+    def __init__(self, address: Address, prefix: int) -> None:
         self.address = address
         self.prefix = prefix
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> Network:
         """Return the network that *text* writes as ADDRESS/LENGTH; ValueError if it writes none."""
         host, slash, length = text.partition("/")
         address = Address.parse(host)
@@ -71,32 +73,32 @@ class Network:
         return cls(address, int(length))
 
     @property
-    def host_mask(self):
+    def host_mask(self) -> int:
         """The bits of the host part, all ones."""
         return (1 << (self.address.bits - self.prefix)) - 1
 
     @property
-    def first(self):
+    def first(self) -> Address:
         """The network's own address."""
         return Address(self.address.bits, self.address.value & ~self.host_mask)
 
     @property
-    def last(self):
+    def last(self) -> Address:
         """The highest address, which for IPv4 is the broadcast address."""
         return Address(self.address.bits, self.address.value | self.host_mask)
 
-    def __contains__(self, address):
+    def __contains__(self, address: Address) -> bool:
         return address.bits == self.address.bits and self.first.value <= address.value <= self.last.value
 
-    def overlaps(self, other):
+    def overlaps(self, other: Network) -> bool:
         """Say whether any address is in both networks."""
         return self.first in other or other.first in self
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "%s/%d" % (self.address, self.prefix)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and self.address == other.address and self.prefix == other.prefix
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.address, self.prefix))

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CNI_ARGS: further arguments of the runtime, ``KEY=VALUE`` pairs with semicolons between them."""
 
+from __future__ import annotations
+
 from .errors import INVALID_ENVIRONMENT, CNIError
 
 _KNOWN = ("IP", "MAC", "IgnoreUnknown")
@@ -10,7 +12,7 @@ _KUBERNETES = ("K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID"
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
-def parse(text):
+def parse(text: str) -> dict[str, str]:
     """Return the pairs of CNI_ARGS *text* as a dict; CNIError for a bad pair or a key that nobody knows."""
     if not text:
         return {}
@@ -33,7 +35,7 @@ def parse(text):
     return pairs
 
 
-def pod(text):
+def pod(text: str) -> str:
     """Return namespace/name of the pod that CNI_ARGS *text* names, or an empty string. Never raises."""
     pairs = dict(pair.partition("=")[::2] for pair in text.split(";"))
     namespace, name = pairs.get("K8S_POD_NAMESPACE", ""), pairs.get("K8S_POD_NAME", "")

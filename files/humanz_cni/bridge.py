@@ -3,16 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The node's bridge, brought to the configured state by every ADD: it may be missing, half made, or changed since."""
 
+from __future__ import annotations
+
 import posix
 
 from . import disk, links, owner
 from .errors import INVALID_CONFIG, IO_FAILURE, CNIError
 from .netlink import NetlinkError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Network
+    from .links import Link
+    from .netconf import NetConf
+    from .netlink import Socket
+    from .pool import Assignment
+    from .vlan import Vlans
+
 _EEXIST = 17
 
 
-def ensure(sock, conf, gateways):
+def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     """Return the Link of the bridge of *conf*, up, with the addresses *gateways* (Networks with their host bits).
 
     :param sock: a netlink socket of the host.
@@ -28,7 +39,7 @@ def ensure(sock, conf, gateways):
             INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,
             "bridge names a link of kind %s" % (bridge.kind or "physical"),
         )  # fmt: skip
-    holder = _in_vlan(sock, bridge, conf, gateways) if conf.vlans else bridge
+    holder = _in_vlan(sock, bridge, conf.vlans, gateways) if conf.vlans else bridge
     _ensure_addresses(sock, holder, gateways, conf.force_address)
     _ensure_flags(sock, bridge, conf, created or (not bridge.alias and bridge.mac == mac))
     if conf.is_gateway:
@@ -36,7 +47,7 @@ def ensure(sock, conf, gateways):
     return bridge
 
 
-def gateways_of(conf, chosen):
+def gateways_of(conf: NetConf, chosen: list[Assignment]) -> list[Network]:
     """Return the bridge's addresses for the addresses *chosen* for a pod (Assignments)."""
     from .address import Network
 
@@ -45,7 +56,7 @@ def gateways_of(conf, chosen):
     return [Network(one.range.gateway, one.range.subnet.prefix) for one in chosen]
 
 
-def _create(sock, conf, mac):
+def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:
     """Make the bridge; say whether it was this call that did."""
     data = b""
     if conf.vlans:
@@ -64,19 +75,19 @@ def _create(sock, conf, mac):
     return True
 
 
-def _random_mac():
+def _random_mac() -> bytes:
     return b"\x0a" + posix.urandom(5)
 
 
-def _in_vlan(sock, bridge, conf, gateways):
+def _in_vlan(sock: Socket, bridge: Link, vlans: Vlans, gateways: list[Network]) -> Link:
     """Make *bridge* filter VLANs, and return the Link that is to have the addresses *gateways*."""
     from . import vlan
 
-    vlan.ensure_filtering(sock, bridge.name, conf.vlans)
-    return vlan.ensure_gateway(sock, bridge, conf.vlans) if gateways and conf.vlans.tag else bridge
+    vlan.ensure_filtering(sock, bridge.name, vlans)
+    return vlan.ensure_gateway(sock, bridge, vlans) if gateways and vlans.tag else bridge
 
 
-def _ensure_addresses(sock, bridge, gateways, force):
+def _ensure_addresses(sock: Socket, bridge: Link, gateways: list[Network], force: bool) -> None:
     for wanted in gateways:
         present = links.addresses(sock, bridge.index, wanted.address.family)
         if wanted in present:
@@ -103,7 +114,7 @@ def _ensure_addresses(sock, bridge, gateways, force):
         sock.request(links.change(bridge.index, mac=bridge.mac))
 
 
-def _ensure_flags(sock, bridge, conf, is_ours):
+def _ensure_flags(sock: Socket, bridge: Link, conf: NetConf, is_ours: bool) -> None:
     """Bring the bridge up, last, so that a bridge that is up is whole; mark it if it is ours and has no mark yet."""
     wanted = links.IFF_UP | (links.IFF_PROMISC if conf.promiscuous else 0)
     if bridge.flags & wanted == wanted and not is_ours:
@@ -113,7 +124,7 @@ def _ensure_flags(sock, bridge, conf, is_ours):
     sock.request(links.change(bridge.index, wanted, wanted, owner.ALIAS if is_ours else None))
 
 
-def _ensure_forwarding(gateways):
+def _ensure_forwarding(gateways: list[Network]) -> None:
     for bits, name in ((32, "net/ipv4/ip_forward"), (128, "net/ipv6/conf/all/forwarding")):
         problem = any(one.address.bits == bits for one in gateways) and disk.sysctl(name, b"1")
         if problem:

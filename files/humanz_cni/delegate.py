@@ -86,7 +86,7 @@ def assigned(conf, request, result):
     ]
     found = []
     for path, one in previous.items(result, "ips", "prevResult."):
-        index = number(one, "interface", len(interfaces) - 1, path=path)
+        index = number(one, "interface", len(interfaces) - 1, None, path)
         if index is not None and interfaces[index] == (request.ifname, request.netns):
             found.append(_assignment(one, path, conf))
     return found

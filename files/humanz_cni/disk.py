@@ -3,14 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small files read and written by system calls: ``open`` would bring buffers and codecs that an ADD has no use for."""
 
+from __future__ import annotations
+
 import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 _READ_SIZE = 65536
 _KIND, _DIRECTORY = 0o170000, 0o040000  # of a file's mode
 _NO_SUCH_FILE = (2, 20, 36, 40)  # ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP: nothing can be at such a path
 
 
-def read(path, flags=0):
+def read(path: str, flags: int = 0) -> bytes:
     """Return the bytes of the file *path*, opened with further *flags*. Raises OSError."""
     descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | flags)
     try:
@@ -19,7 +25,7 @@ def read(path, flags=0):
         posix.close(descriptor)
 
 
-def read_all(descriptor):
+def read_all(descriptor: int) -> bytes:
     """Return all bytes that *descriptor* still gives."""
     data = posix.read(descriptor, _READ_SIZE)
     if not data:
@@ -31,13 +37,13 @@ def read_all(descriptor):
     return b"".join(parts)
 
 
-def write_all(descriptor, data):
+def write_all(descriptor: int, data: bytes) -> None:
     """Write all of *data* to *descriptor*."""
     while data:
         data = data[posix.write(descriptor, data) :]
 
 
-def complain(text):
+def complain(text: str) -> None:
     """Say *text* on standard error, if somebody takes it."""
     try:
         write_all(2, ("humanz-cni: %s\n" % text).encode("utf-8", "replace"))
@@ -45,7 +51,7 @@ def complain(text):
         return
 
 
-def replace(path, temporary, data, durable):
+def replace(path: str, temporary: str, data: bytes, durable: bool) -> None:
     """Make *path* a file that holds *data*: written as *temporary* in the same directory and renamed.
 
     :param durable: whether the data must survive a power failure; the directory is the caller's to sync.
@@ -67,7 +73,7 @@ def replace(path, temporary, data, durable):
         raise
 
 
-def unlink(path):
+def unlink(path: str) -> bool:
     """Remove the file *path*; say whether there was one."""
     try:
         posix.unlink(path)
@@ -76,7 +82,7 @@ def unlink(path):
     return True
 
 
-def is_path(value):
+def is_path(value: object) -> TypeGuard[str]:
     """Say whether *value* is an absolute path that a file can have, without detours by ``..``."""
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value or ".." in value.split("/"):
         return False
@@ -87,7 +93,7 @@ def is_path(value):
     return True
 
 
-def exists(path):
+def exists(path: str) -> bool:
     """Say whether *path* exists, whatever it is."""
     try:
         posix.lstat(path)
@@ -98,7 +104,7 @@ def exists(path):
     return True
 
 
-def is_directory(path):
+def is_directory(path: str) -> bool:
     """Say whether *path* is a directory itself, and no symbolic link to one."""
     try:
         return posix.lstat(path).st_mode & _KIND == _DIRECTORY
@@ -108,7 +114,7 @@ def is_directory(path):
         raise
 
 
-def make_directory(path, mode):
+def make_directory(path: str, mode: int) -> None:
     """Make the directory *path* and what leads to it; one that exists is left as it is."""
     try:
         _make_one(path, mode)
@@ -120,14 +126,14 @@ def make_directory(path, mode):
         _make_one(path, mode)
 
 
-def _make_one(path, mode):
+def _make_one(path: str, mode: int) -> None:
     try:
         posix.mkdir(path, mode)
     except FileExistsError:  # another call may have been faster
         return
 
 
-def sync_directory(path):
+def sync_directory(path: str) -> None:
     """Make renames and removals in the directory *path* survive a power failure."""
     descriptor = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
@@ -136,7 +142,7 @@ def sync_directory(path):
         posix.close(descriptor)
 
 
-def sysctl(name, value):
+def sysctl(name: str, value: bytes) -> OSError | None:
     """Set the kernel parameter *name* (a path below /proc/sys) to *value*; return the OSError that prevents it, if any.
 
     A parameter that the kernel does not have, or that is read-only and right, prevents nothing. One that is right is

@@ -3,6 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The error object of the CNI specification, section 5."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 INCOMPATIBLE_VERSION = 1
 UNSUPPORTED_FIELD = 2
 UNKNOWN_CONTAINER = 3
@@ -25,26 +31,26 @@ class CNIError(Exception):
     :param details: further text, possibly empty.
     """
 
-    def __init__(self, code, message, details=""):
+    def __init__(self, code: int, message: str, details: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details
 
-    def document(self, cni_version):
+    def document(self, cni_version: str) -> dict[str, Any]:
         """Return the error object for a configuration of *cni_version*."""
-        error = {"cniVersion": cni_version, "code": self.code, "msg": self.message}
+        error: dict[str, Any] = {"cniVersion": cni_version, "code": self.code, "msg": self.message}
         if self.details:
             error["details"] = self.details
         return error
 
 
-def invalid_config(key, value, wanted):
+def invalid_config(key: str, value: object, wanted: str) -> CNIError:
     """Return the error for *value* of configuration *key*, where *wanted* would be right."""
     return CNIError(INVALID_CONFIG, "%s: %s is invalid: %s" % (key, show(value), wanted))
 
 
-def show(value):
+def show(value: object) -> str:
     """Return *value* of a configuration as JSON, shortened, for a message."""
     from . import jsontext
 

@@ -3,13 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Typed access to a decoded configuration, with errors that name the key, its value and what is wanted."""
 
+from __future__ import annotations
+
 from .address import Address, Network
 from .errors import invalid_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _Value = TypeVar("_Value")
+    _Default = TypeVar("_Default", int, None)
 
 _TYPES = {bool: "true or false", str: "a string", list: "a list", dict: "an object"}
 
 
-def field(conf, key, kind, default, path=""):
+def field(conf: dict[str, Any], key: str, kind: type[_Value], default: _Value, path: str = "") -> _Value:
     """Return ``conf[key]``, which is of type *kind* (bool, str, list or dict); null counts as absent.
 
     :param path: what leads to *conf* in the document, such as ``ipam.``, for the message.
@@ -22,7 +31,9 @@ def field(conf, key, kind, default, path=""):
     return value
 
 
-def number(conf, key, highest, default=None, path="", lowest=0):
+def number(
+    conf: dict[str, Any], key: str, highest: int, default: _Default, path: str = "", lowest: int = 0
+) -> int | _Default:
     """Return the integer ``conf[key]``, between *lowest* and *highest*; null counts as absent."""
     value = conf.get(key)
     if value is None:
@@ -32,13 +43,13 @@ def number(conf, key, highest, default=None, path="", lowest=0):
     return value
 
 
-def address(conf, key, path=""):
+def address(conf: dict[str, Any], key: str, path: str = "") -> Address | None:
     """Return the Address ``conf[key]``, or None if it is absent or empty."""
     text = field(conf, key, str, "", path)
     return parse_address(text, path + key) if text else None
 
 
-def parse_address(text, key):
+def parse_address(text: Any, key: str) -> Address:
     """Return the Address *text* of configuration *key*."""
     try:
         return Address.parse(text)
@@ -46,7 +57,7 @@ def parse_address(text, key):
         raise invalid_config(key, text, "it must be an IP address") from None
 
 
-def parse_network(text, key):
+def parse_network(text: Any, key: str) -> Network:
     """Return the Network *text* of configuration *key*."""
     try:
         return Network.parse(text)
@@ -54,7 +65,7 @@ def parse_network(text, key):
         raise invalid_config(key, text, "it must be a network such as 100.100.0.0/24") from None
 
 
-def parse_mac(text, key):
+def parse_mac(text: object, key: str) -> bytes | None:
     """Return the six bytes of the hardware address *text* of *key*; None if it is empty."""
     if text is None or text == "":
         return None

@@ -3,7 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """JSON by the C parts of Python's ``json`` package, whose import alone would cost as much as an ADD."""
 
+from __future__ import annotations
+
 import _json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
 class _Decoding:
@@ -16,22 +22,22 @@ class _Decoding:
     parse_int = int
 
     @staticmethod
-    def parse_constant(name):
+    def parse_constant(name: str) -> NoReturn:
         raise ValueError("%s is not JSON" % name)
 
 
 _WHITESPACE = " \t\n\r"
-_scan = _json.make_scanner(_Decoding)
+_scan = _json.make_scanner(_Decoding)  # type: ignore[arg-type]  # it takes whatever has these attributes
 
 
-def _refuse(value):
+def _refuse(value: object) -> NoReturn:
     raise TypeError("%s cannot be written as JSON" % type(value).__name__)
 
 
 _chunks = _json.make_encoder(None, _refuse, _json.encode_basestring_ascii, None, ": ", ", ", False, False, False)
 
 
-def decode(data):
+def decode(data: bytes) -> Any:
     """Return the value of the JSON document *data* (bytes); ValueError says what is wrong with it."""
     text = data.decode("utf-8")
     body = text.strip(_WHITESPACE)
@@ -48,7 +54,7 @@ def decode(data):
     return value
 
 
-def _explain(body):
+def _explain(body: str) -> NoReturn:
     """Raise the ValueError that says where *body* is no JSON."""
     from json import loads
 
@@ -56,6 +62,6 @@ def _explain(body):
     raise ValueError("it is no JSON")
 
 
-def encode(value):
+def encode(value: object) -> str:
     """Return *value* as one line of JSON in ASCII."""
     return "".join(_chunks(value, 0))

@@ -6,11 +6,18 @@
 Constants are the kernel's, of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
 """
 
+from __future__ import annotations
+
 from _struct import Struct
 
 from . import netlink
 from .address import Address, Network
 from .netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nested, text, u32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .netlink import Message, Socket
+    from .routes import Route
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -46,8 +53,10 @@ class Link:
     """A link as the kernel shows it; missing values are 0, empty or None."""
 
     __slots__ = ("index", "flags", "name", "mac", "mtu", "master", "peer", "operstate", "alias", "kind", "promiscuity")
+    index: int
+    flags: int
 
-    def __init__(self, body):
+    def __init__(self, body: bytes) -> None:
         _family, _type, self.index, self.flags, _change = LINK.unpack_from(body)
         values = attributes(body, 16)
         self.name = _text(values.get(IFLA_IFNAME))
@@ -61,17 +70,17 @@ class Link:
         self.kind = _text(attributes(values.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND))
 
     @property
-    def is_up(self):
+    def is_up(self) -> bool:
         """Say whether the link is administratively up."""
         return bool(self.flags & IFF_UP)
 
 
-def show_mac(mac):
+def show_mac(mac: bytes) -> str:
     """Return the bytes of a hardware address as text."""
     return mac.hex(":")
 
 
-def get(sock, name, *before):
+def get(sock: Socket, name: str, *before: Message) -> Link | None:
     """Return the Link *name*, or None if there is none; carry out the requests *before* on the way."""
     body = LINK.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) + text(IFLA_IFNAME, name)
     try:
@@ -82,12 +91,12 @@ def get(sock, name, *before):
         raise
 
 
-def delete(index):
+def delete(index: int) -> Message:
     """Return the request that deletes the link *index*, and with it its peer."""
     return RTM_DELLINK, 0, LINK.pack(0, 0, index, 0, 0)
 
 
-def new_bridge(name, mac, mtu, data=b""):
+def new_bridge(name: str, mac: bytes, mtu: int, data: bytes = b"") -> Message:
     """Return the request that makes the bridge *name*, down, with the hardware address *mac*; *mtu* 0 is the kernel's.
 
     :param data: IFLA_INFO_DATA, the bridge's options.
@@ -98,7 +107,7 @@ def new_bridge(name, mac, mtu, data=b""):
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), data)
 
 
-def new_veth(host, pod, bridge_index, netns, mtu):
+def new_veth(host: tuple[str, bytes], pod: tuple[str, bytes], bridge_index: int, netns: int, mtu: int) -> Message:
     """Return the request that makes a veth pair: one end up and a port of the bridge, the other in the pod's namespace.
 
     :param host: name and hardware address (bytes) of the host's end.
@@ -113,7 +122,7 @@ def new_veth(host, pod, bridge_index, netns, mtu):
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(body)
 
 
-def set_port(name, alias, hairpin, isolated):
+def set_port(name: str, alias: str, hairpin: bool, isolated: bool) -> Message:
     """Return the request that marks the bridge port *name* by *alias* and sets how the bridge treats it."""
     options = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
     if isolated:
@@ -123,7 +132,7 @@ def set_port(name, alias, hairpin, isolated):
     return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info)
 
 
-def change(index, flags=0, mask=0, alias=None, mac=None):
+def change(index: int, flags: int = 0, mask: int = 0, alias: str | None = None, mac: bytes | None = None) -> Message:
     """Return the request that sets the *flags* in *mask*, the *alias* and the hardware address of the link *index*."""
     body = LINK.pack(0, 0, index, flags, mask)
     if alias is not None:
@@ -133,7 +142,7 @@ def change(index, flags=0, mask=0, alias=None, mac=None):
     return RTM_NEWLINK, 0, body
 
 
-def new_address(index, network, dad=False):
+def new_address(index: int, network: Network, dad: bool = False) -> Message:
     """Return the request that gives the link *index* the address of *network*; *dad*: look for duplicates first."""
     body = _address(index, network)
     if network.address.bits == 32:
@@ -143,12 +152,12 @@ def new_address(index, network, dad=False):
     return RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body
 
 
-def delete_address(index, network):
+def delete_address(index: int, network: Network) -> Message:
     """Return the request that takes the address of *network* from the link *index*."""
     return RTM_DELADDR, 0, _address(index, network)
 
 
-def addresses(sock, index, family):
+def addresses(sock: Socket, index: int, family: int) -> list[Network]:
     """Return the addresses of *family* on the link *index*, as Networks with their host bits."""
     found = []
     for body in sock.dump(RTM_GETADDR, ADDRESS.pack(family, 0, 0, 0, index)):
@@ -160,7 +169,7 @@ def addresses(sock, index, family):
     return found
 
 
-def new_route(index, route):
+def new_route(index: int, route: Route) -> Message:
     """Return the request for *route* by the link *index*; a pod's second network may have a default route as well."""
     further = route.further
     table = further.get("table", RT_TABLE_MAIN)
@@ -174,32 +183,32 @@ def new_route(index, route):
         body += attribute(RTA_GATEWAY, route.gateway.packed)
     if further.get("priority"):
         body += u32(RTA_PRIORITY, further["priority"])
-    metrics = [(RTAX_MTU, further.get("mtu")), (RTAX_ADVMSS, further.get("advmss"))]
-    metrics = [u32(kind, value) for kind, value in metrics if value]
+    values = [(RTAX_MTU, further.get("mtu")), (RTAX_ADVMSS, further.get("advmss"))]
+    metrics = [u32(kind, value) for kind, value in values if value]
     if metrics:
         body += nested(RTA_METRICS, *metrics)
     return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, body
 
 
-def _address(index, network):
+def _address(index: int, network: Network) -> bytes:
     address = network.address
     body = ADDRESS.pack(address.family, network.prefix, 0, 0, index) + attribute(IFA_LOCAL, address.packed)
     return body + attribute(IFA_ADDRESS, address.packed)
 
 
-def unpack_address(packed):
+def unpack_address(packed: bytes) -> Address:
     """Return the Address that the kernel stores as *packed*."""
     return Address(len(packed) * 8, int.from_bytes(packed, "big"))
 
 
-def _mtu(mtu):
+def _mtu(mtu: int) -> bytes:
     return u32(IFLA_MTU, mtu) if mtu else b""
 
 
-def number(data):
+def number(data: bytes | None) -> int:
     """Return the number of 32 bits that *data* is, 0 for None."""
     return _U32.unpack_from(data)[0] if data else 0
 
 
-def _text(data):
+def _text(data: bytes | None) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace") if data else ""

@@ -7,12 +7,23 @@ Keys of the configuration: ``logFile``, a path, takes the journal's place; ``log
 adds the request as it was parsed, or ``off``. The journal is one datagram away, in the form of its native protocol.
 """
 
+from __future__ import annotations
+
 import _socket
 import posix
 import time
 
 from . import arguments, disk, jsontext
 from .errors import TRY_AGAIN_LATER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .errors import CNIError
+    from .request import Request
+
+    Fields = dict[str, str | int]  # of a line, by the journal's names
 
 JOURNAL = "/run/systemd/journal/socket"
 _ERROR, _WARNING, _INFO, _DEBUG = 3, 4, 6, 7  # priorities of syslog(3)
@@ -23,7 +34,7 @@ _FLAGS = (
 )  # fmt: skip
 
 
-def operation(request, started, addresses=(), error=None):
+def operation(request: Request, started: float, addresses: Iterable[str] = (), error: CNIError | None = None) -> None:
     """Log what became of *request*.
 
     :param started: ``time.monotonic()`` at the start.
@@ -47,7 +58,7 @@ def operation(request, started, addresses=(), error=None):
         return
 
 
-def _outcome(request, seconds, addresses, error):
+def _outcome(request: Request, seconds: float, addresses: Iterable[str], error: CNIError | None) -> Fields:
     """Return the fields of the line about the outcome, by the journal's names."""
     pod = arguments.pod(request.args)
     given = ",".join(addresses)
@@ -74,7 +85,7 @@ def _outcome(request, seconds, addresses, error):
     }
 
 
-def _request(request):
+def _request(request: Request) -> Fields:
     """Return the fields of the line that has the request."""
     parsed = {
         "containerID": request.container_id, "netns": request.netns, "ifname": request.ifname, "args": request.args,
@@ -84,7 +95,7 @@ def _request(request):
     return {"MESSAGE": message, "PRIORITY": _DEBUG, "CNI_COMMAND": request.command}
 
 
-def _to_journal(lines):
+def _to_journal(lines: list[Fields]) -> None:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         for fields in lines:
@@ -94,7 +105,7 @@ def _to_journal(lines):
         sock.close()
 
 
-def _to_file(path, lines):
+def _to_file(path: str, lines: list[Fields]) -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     text = "".join("%s %s\n" % (stamp, _one_line(fields["MESSAGE"])) for fields in lines)
     descriptor = posix.open(path, _FLAGS, 0o644)
@@ -104,7 +115,7 @@ def _to_file(path, lines):
         posix.close(descriptor)
 
 
-def _one_line(value):
+def _one_line(value: object) -> str:
     """Return *value* as text of one line that no terminal takes for commands."""
     text = str(value)[:_LONGEST]
     return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

@@ -3,12 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The executable's entry: one request in, one JSON document or nothing out, one exit status."""
 
+from __future__ import annotations
+
 import posix
 import sys
 import time
 
 from . import __version__, disk, jsontext, request, sigterm, spec
 from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    Finish = Callable[[dict[str, Any]], None]  # takes the result document of ADD
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
@@ -23,7 +32,7 @@ _COMMANDS = {
 }
 
 
-def main():
+def main() -> None:
     """Run the plugin and end the process, without Python's own leisurely end."""
     status = 1
     try:
@@ -35,12 +44,12 @@ def main():
         posix._exit(status)
 
 
-def run(environ, started):
+def run(environ: Mapping[bytes, bytes], started: float) -> int:
     """Carry out the request of *environ* and standard input; return the exit status."""
     if not environ.get(b"CNI_COMMAND"):
         _about()
         return 0
-    asked = None
+    asked: request.Request | None = None
     try:
         asked = request.from_environment(environ)
         if asked.command != "VERSION":
@@ -57,7 +66,7 @@ def run(environ, started):
     return 1
 
 
-def _carry_out(asked, started):
+def _carry_out(asked: request.Request, started: float) -> int:
     if asked.command == "VERSION":
         _print({"cniVersion": _version_asked(), "supportedVersions": list(spec.SUPPORTED)})
         return 0
@@ -68,9 +77,9 @@ def _carry_out(asked, started):
         spec.require_allowed(asked.command, oldest, asked.cni_version)
     spec.require_supported(asked.cni_version)
     sigterm.watch()
-    addresses = []
+    addresses: list[str] = []
 
-    def finish(result):
+    def finish(result: dict[str, Any]) -> None:
         addresses.extend(ip["address"] for ip in result.get("ips", ()))
         sigterm.check()
         sigterm.ignore()
@@ -82,22 +91,22 @@ def _carry_out(asked, started):
     return 0
 
 
-def _load(module):
+def _load(module: str) -> Any:
     return getattr(__import__(__package__, fromlist=[module], level=0), module)
 
 
-def _version_asked():
+def _version_asked() -> str:
     """Return the cniVersion that standard input has for VERSION, which may also come without any."""
     try:
         conf = jsontext.decode(_read_what_comes())
-        version = conf["cniVersion"]
+        version: str = conf["cniVersion"]
         spec.parse(version)
         return version
     except (OSError, ValueError, KeyError, TypeError, AttributeError, CNIError):
         return spec.NEWEST
 
 
-def _read_what_comes():
+def _read_what_comes() -> bytes:
     """Return standard input until it pauses for a tenth of a second: for VERSION it may be left open."""
     import select
 
@@ -112,17 +121,17 @@ def _read_what_comes():
     return data
 
 
-def _about():
+def _about() -> None:
     supported = ", ".join(spec.SUPPORTED)
     text = "CNI plugin humanz-cni v%s\nCNI protocol versions supported: %s\n" % (__version__, supported)
     disk.write_all(_STDERR, text.encode("ascii"))
 
 
-def _print(document):
+def _print(document: dict[str, Any]) -> None:
     disk.write_all(_STDOUT, jsontext.encode(document).encode("ascii") + b"\n")
 
 
-def _unforeseen(exc):
+def _unforeseen(exc: BaseException) -> CNIError:
     """Return the CNIError for the exception *exc*, which nobody foresaw; its traceback goes to standard error."""
     if isinstance(exc, (sigterm.Terminated, KeyboardInterrupt)):
         return CNIError(INTERNAL, "terminated by a signal before it was done")
@@ -130,7 +139,7 @@ def _unforeseen(exc):
     return CNIError(INTERNAL, "%s: %s" % (type(exc).__name__, exc), "humanz-cni v%s" % __version__)
 
 
-def _open_standard_streams():
+def _open_standard_streams() -> None:
     """Fill closed descriptors 0 to 2, so that no file opened later takes their place and gets what is printed.
 
     A result that nobody can get must not count as printed: the place of standard output is not for writing.

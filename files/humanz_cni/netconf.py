@@ -7,10 +7,20 @@ Keys, defaults, limits and error texts are those of containernetworking's bridge
 nobody knows are passed over, as the specification allows and the reference does.
 """
 
+from __future__ import annotations
+
 from . import arguments, disk, ranges, routes
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR, OWN_IPAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .address import Address
+    from .request import Request
+    from .vlan import Vlans
 
 _MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
@@ -26,6 +36,12 @@ class Ipam:
     """
 
     __slots__ = ("sets", "requested", "routes", "data_dir", "durable", "resolv_conf")
+    sets: list[ranges.RangeSet]
+    requested: list[Address]
+    routes: list[routes.Route]
+    data_dir: str
+    durable: bool
+    resolv_conf: str
 
 
 class NetConf:
@@ -36,9 +52,29 @@ class NetConf:
         "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "runtime_dns",
         "ipam", "delegated", "vlans", "mac_check",
     )  # fmt: skip
+    cni_version: str
+    name: str
+    bridge: str
+    is_gateway: bool
+    is_default_gateway: bool
+    force_address: bool
+    mtu: int
+    hairpin: bool
+    promiscuous: bool
+    isolated: bool
+    dad: bool
+    leave_down: bool
+    masquerade: bool
+    mac: bytes | None
+    dns: dict[str, Any]
+    runtime_dns: dict[str, Any]
+    ipam: Ipam | None
+    delegated: bool
+    vlans: Vlans | None
+    mac_check: bool
 
 
-def load(request):
+def load(request: Request) -> NetConf:
     """Return the NetConf of *request*, an ADD or CHECK. Raises CNIError; nothing has been touched by then."""
     conf = request.conf
     args = arguments.parse(request.args)
@@ -85,7 +121,7 @@ def load(request):
     return loaded
 
 
-def _bridge_name(conf):
+def _bridge_name(conf: dict[str, Any]) -> str:
     name = field(conf, "bridge", str, "") or "cni0"
     if len(name.encode("utf-8", "replace")) > _BRIDGE_NAME_LENGTH or name in _NO_NAMES or not name.isprintable():
         raise invalid_config("bridge", name, "it must be an interface name of at most 15 bytes")
@@ -94,7 +130,9 @@ def _bridge_name(conf):
     return name
 
 
-def _load_ipam(conf, path, runtime, cni_args, args):
+def _load_ipam(
+    conf: dict[str, Any], path: str, runtime: dict[str, Any], cni_args: dict[str, Any], args: dict[str, str]
+) -> Ipam:
     ipam = Ipam()
     ipam.sets = ranges.load(conf, path, field(runtime, "ipRanges", list, [], "runtimeConfig."))
     ipam.routes = routes.load(field(conf, "routes", list, [], path), path + "routes")
@@ -110,7 +148,7 @@ def _load_ipam(conf, path, runtime, cni_args, args):
     return ipam
 
 
-def _requested(runtime, cni_args, args):
+def _requested(runtime: dict[str, Any], cni_args: dict[str, Any], args: dict[str, str]) -> list[Address]:
     """Return the addresses that the runtime asks for, by the convention's priority."""
     for key, items in (
         ("runtimeConfig.ips", field(runtime, "ips", list, [], "runtimeConfig.")),
@@ -122,13 +160,13 @@ def _requested(runtime, cni_args, args):
     return []
 
 
-def _parse_host(text, key):
+def _parse_host(text: Any, key: str) -> Address:
     """Return the Address of *text*, ADDRESS or ADDRESS/LENGTH."""
     host = text.partition("/")[0] if isinstance(text, str) else text
     return parse_address(host, key)
 
 
-def _check(conf, loaded):
+def _check(conf: dict[str, Any], loaded: NetConf) -> None:
     if loaded.hairpin and loaded.promiscuous:
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
     if loaded.leave_down and (loaded.ipam or loaded.delegated):

@@ -6,9 +6,17 @@
 Message layouts are those of rtnetlink(7); sizes in bytes, numbers in the machine's byte order.
 """
 
+from __future__ import annotations
+
 import _socket
 import posix
 from _struct import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Message = tuple[int, int, bytes]  # type, flags and body
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
@@ -34,27 +42,27 @@ class NetlinkError(OSError):
     """The kernel refused a request; ``errno`` says why, ``strerror`` has the kernel's own words where it gave any."""
 
 
-def attribute(kind, data):
+def attribute(kind: int, data: bytes) -> bytes:
     """Return the attribute *kind* with *data* (bytes), padded to four bytes."""
     return _ATTRIBUTE.pack(len(data) + 4, kind) + data + b"\0" * (-len(data) % 4)
 
 
-def u32(kind, value):
+def u32(kind: int, value: int) -> bytes:
     """Return the attribute *kind* with an unsigned number of 32 bits."""
     return _ATTRIBUTE.pack(8, kind) + _U32.pack(value)
 
 
-def text(kind, value):
+def text(kind: int, value: str) -> bytes:
     """Return the attribute *kind* with a string."""
     return attribute(kind, value.encode("utf-8", "surrogateescape") + b"\0")
 
 
-def nested(kind, *attributes):
+def nested(kind: int, *attributes: bytes) -> bytes:
     """Return the attribute *kind* that holds *attributes*."""
     return attribute(kind | NLA_F_NESTED, b"".join(attributes))
 
 
-def attributes(data, offset=0):
+def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     """Return the attributes in *data* from *offset* on, as a dict of bytes by kind."""
     found = {}
     end = len(data)
@@ -70,7 +78,7 @@ def attributes(data, offset=0):
 class Socket:
     """A connection to the kernel's tables of the network namespace that the process is in when it is opened."""
 
-    def __init__(self, protocol=NETLINK_ROUTE):
+    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
         self._socket = _socket.socket(_socket.AF_NETLINK, kind, protocol)
         self._sequence = 0
@@ -80,11 +88,11 @@ class Socket:
             except OSError:  # an older kernel; replies are larger and errors say less
                 continue
 
-    def close(self):
+    def close(self) -> None:
         """Close the connection."""
         self._socket.close()
 
-    def request(self, *messages, after=()):
+    def request(self, *messages: Message, after: Iterable[Message] = ()) -> None:
         """Carry out *messages* in their order, and *after*, which is acknowledged only if refused.
 
         :param messages: tuples of type, flags and body.
@@ -96,11 +104,11 @@ class Socket:
         *before, (kind, flags, body) = messages
         self._exchange((*before, (kind, flags | NLM_F_ACK, body)), after)
 
-    def get(self, message, *before):
+    def get(self, message: Message, *before: Message) -> bytes:
         """Carry out *before* as :meth:`request` does, and return the body of the kernel's reply to *message*."""
         return self._exchange((*before, message), ())
 
-    def _exchange(self, messages, after):
+    def _exchange(self, messages: tuple[Message, ...], after: Iterable[Message]) -> bytes:
         """Send *messages* and *after*; return the reply to the last of *messages*. Raises NetlinkError."""
         first = self._sequence + 1
         last = self._sequence + len(messages)
@@ -109,7 +117,7 @@ class Socket:
             self._sequence += 1
             parts.append(_HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._sequence, 0) + body)
         self._socket.send(b"".join(parts))
-        refused = None
+        refused: NetlinkError | None = None
         while True:
             for kind, flags, sequence, body in self._receive():
                 if sequence < first:
@@ -121,7 +129,7 @@ class Socket:
                         raise refused
                     return body
 
-    def dump(self, kind, body):
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
         """Return the bodies of all table entries that the request of type *kind* asks for. Raises NetlinkError."""
         for _attempt in range(_DUMP_ATTEMPTS):
             replies, whole = self._dump_once(kind, body)
@@ -129,18 +137,18 @@ class Socket:
                 break
         return replies
 
-    def _dump_once(self, kind, body):
+    def _dump_once(self, kind: int, body: bytes) -> tuple[list[bytes], bool]:
         self._sequence += 1
         header = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, 0)
         self._socket.send(header + body)
-        replies = []
+        replies: list[bytes] = []
         whole = True
         while True:
             for reply, flags, sequence, data in self._receive():
                 if sequence != self._sequence:
                     continue
                 if reply == NLMSG_ERROR:
-                    raise _error(flags, data)
+                    raise _error(flags, data)  # type: ignore[misc]  # what is no error comes as NLMSG_DONE
                 whole = whole and not flags & NLM_F_DUMP_INTR
                 if reply == NLMSG_DONE:
                     refused = _error(0, data) if len(data) >= _S32.size else None
@@ -149,7 +157,7 @@ class Socket:
                     return replies, whole
                 replies.append(data)
 
-    def _receive(self):
+    def _receive(self) -> list[tuple[int, int, int, bytes]]:
         data = self._socket.recv(_RECEIVE_SIZE)
         offset = 0
         messages = []
@@ -160,9 +168,9 @@ class Socket:
         return messages
 
 
-def _error(flags, body):
+def _error(flags: int, body: bytes) -> NetlinkError | None:
     """Return the NetlinkError that an acknowledgement's *body* is, or None if it says that all went well."""
-    code = -_S32.unpack_from(body)[0]
+    code: int = -_S32.unpack_from(body)[0]
     if code == 0:
         return None
     words = posix.strerror(code)

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pod's network namespace: opening it, and stepping into it for what can only be done there."""
 
+from __future__ import annotations
+
 import fcntl
 import posix
 
@@ -13,7 +15,7 @@ _NS_GET_NSTYPE = 0xB703
 HOST = "/proc/self/ns/net"
 
 
-def open_namespace(path):
+def open_namespace(path: str) -> int:
     """Return a descriptor of the network namespace at *path* (CNI_NETNS).
 
     CNIError 3 if it does not exist, 4 if it is none.
@@ -33,7 +35,7 @@ def open_namespace(path):
     raise CNIError(INVALID_ENVIRONMENT, 'failed to open netns "%s": it is no network namespace' % path, "CNI_NETNS")
 
 
-def refuse_own(descriptor, override):
+def refuse_own(descriptor: int, override: str) -> None:
     """Raise CNIError 8 if *descriptor* is the plugin's own namespace and *override* (CNI_NETNS_OVERRIDE) is not set."""
     if override == "1" or override.upper() == "TRUE":
         return
@@ -41,7 +43,7 @@ def refuse_own(descriptor, override):
         raise CNIError(INVALID_NETNS, "plugin's netns and netns from CNI_NETNS should not be the same")
 
 
-def is_own(descriptor):
+def is_own(descriptor: int) -> bool:
     """Say whether *descriptor* is the namespace that the process is in."""
     given, own = posix.fstat(descriptor), posix.stat(HOST)
     return (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino)
@@ -50,25 +52,26 @@ def is_own(descriptor):
 class Inside:
     """A context manager in which the process is in the namespace *descriptor*."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._host = posix.open(HOST, posix.O_RDONLY | posix.O_CLOEXEC)
         _set(self._descriptor)
 
-    def __exit__(self, *_exception):
+    def __exit__(self, *_exception: object) -> None:
         _set(self._host)
         posix.close(self._host)
 
 
-def _set(descriptor):
+def _set(descriptor: int) -> None:
     """Enter the namespace *descriptor*: ``setns``, which Python has from 3.12 on."""
     if hasattr(posix, "setns"):
         posix.setns(descriptor, CLONE_NEWNET)
         return
     import _ctypes  # what ctypes is made of, at a fifth of its price
 
-    function = _ctypes.dlsym(_ctypes.dlopen(None, 0), "setns")
+    itself = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # typeshed has paths only, but dlopen(3) takes NULL
+    function = _ctypes.dlsym(itself, "setns")
     if _ctypes.call_function(function, (descriptor, CLONE_NEWNET)) != 0:
         raise PermissionError(1, "setns into the network namespace failed; the plugin must run as root")

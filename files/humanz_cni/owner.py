@@ -6,7 +6,13 @@
 DEL, CHECK and GC find what ADD made by these names, without configuration history, state or network namespace.
 """
 
+from __future__ import annotations
+
 import _sha1
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
 
 ALIAS = "humanz-cni"
 ALIAS_LENGTH = 255  # IFALIASZ of the kernel, without the final zero
@@ -17,43 +23,44 @@ class Owner:
 
     __slots__ = ("network", "container_id", "ifname", "_digest")
 
-    def __init__(self, network, container_id, ifname):
+    def __init__(self, network: str, container_id: str, ifname: str) -> None:
         self.network = network
         self.container_id = container_id
         self.ifname = ifname
-        self._digest = _sha1.sha1("\0".join((network, container_id, ifname)).encode()).digest()
+        self._digest: bytes = _sha1.sha1("\0".join((network, container_id, ifname)).encode()).digest()
 
     @property
-    def host_veth(self):
+    def host_veth(self) -> str:
         """The name of the host's end of the veth pair. NetworkManager leaves names that start with veth alone."""
         return "veth" + self._digest[:6].hex()[:11]
 
     @property
-    def host_mac(self):
+    def host_mac(self) -> bytes:
         """The hardware address of the host's end: locally administered, unicast."""
         return b"\x0a" + self._digest[6:11]
 
     @property
-    def alias(self):
+    def alias(self) -> str:
         """The alias of the host's end; none of the three names can hold a space."""
         return " ".join((ALIAS, self.network, self.container_id, self.ifname))
 
     @classmethod
-    def from_alias(cls, alias):
+    def from_alias(cls, alias: str) -> Owner | None:
         """Return the owner that *alias* names, or None if it is not one of ours."""
         words = alias.split(" ")
         return cls(*words[1:]) if len(words) == 4 and words[0] == ALIAS else None
 
-    def document(self):
+    def document(self) -> dict[str, str]:
         """Return the owner as part of a record, by the specification's names."""
         return {"network": self.network, "containerID": self.container_id, "ifname": self.ifname}
 
 
-def mac_of(address):
+def mac_of(address: Address) -> bytes:
     """Return the hardware address that belongs to an IP *address*: 0a:58 and an IPv4 address, or a hash of an IPv6 one.
 
     An address that moves on to another pod keeps its hardware address, so that nobody's neighbour table is stale.
     """
     if address.bits == 32:
         return b"\x0a\x58" + address.packed
-    return b"\x0e" + _sha1.sha1(address.packed).digest()[:5]
+    digest: bytes = _sha1.sha1(address.packed).digest()
+    return b"\x0e" + digest[:5]

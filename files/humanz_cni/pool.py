@@ -7,11 +7,23 @@ Going round gives an address back as late as possible, so that nobody's neighbou
 its last holder.
 """
 
+from __future__ import annotations
+
 import time
 
 from . import ranges
 from .address import Address
 from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .delegate import Subnet
+    from .owner import Owner
+    from .ranges import Range, RangeSet
+    from .store import Store
 
 # So many taken addresses in a row are passed by looking each of them up; beyond, reading the directory is cheaper.
 _LOOKUPS = 512
@@ -30,17 +42,25 @@ class Assignment:
 
     __slots__ = ("address", "range")
 
-    def __init__(self, address, of_range):
+    def __init__(self, address: Address, of_range: Range | Subnet) -> None:
         self.address = address
         self.range = of_range
 
     @property
-    def text(self):
+    def text(self) -> str:
         """The address with the prefix length of its network."""
         return "%s/%d" % (self.address, self.range.subnet.prefix)
 
 
-def reserve(store, owner, sets, requested, boot, facts, restored=False):
+def reserve(
+    store: Store,
+    owner: Owner,
+    sets: list[RangeSet],
+    requested: list[Address],
+    boot: str,
+    facts: dict[str, str],
+    restored: bool = False,
+) -> list[Assignment]:
     """Reserve one address of each range set for *owner*, and return the Assignments.
 
     :param store: the network's Store.
@@ -70,7 +90,7 @@ def reserve(store, owner, sets, requested, boot, facts, restored=False):
             else _next_free(store, number, one, state.last(number))
             for number, one in enumerate(sets)
         ]  # fmt: skip
-        record = dict(owner.document(), addresses=[str(one.address) for one in chosen], boot=boot)
+        record: dict[str, Any] = dict(owner.document(), addresses=[str(one.address) for one in chosen], boot=boot)
         record.update(facts, time=int(time.time()))
         store.add(owner, record)
         try:
@@ -81,7 +101,7 @@ def reserve(store, owner, sets, requested, boot, facts, restored=False):
     return chosen
 
 
-def _match(sets, requested):
+def _match(sets: list[RangeSet], requested: list[Address]) -> dict[int, Address]:
     """Return the requested addresses by number of the range set that each is in."""
     wishes = {}
     left = []
@@ -101,7 +121,7 @@ def _match(sets, requested):
     return wishes
 
 
-def _requested(store, number, range_set, address):
+def _requested(store: Store, number: int, range_set: RangeSet, address: Address) -> Assignment:
     of_range = next(one for one in range_set if address in one)
     if address == of_range.gateway:
         raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is subnet's gateway" % address))
@@ -113,7 +133,7 @@ def _requested(store, number, range_set, address):
     return Assignment(address, of_range)
 
 
-def _next_free(store, number, range_set, last):
+def _next_free(store: Store, number: int, range_set: RangeSet, last: Address | None) -> Assignment:
     for tried, candidate in enumerate(candidates(range_set, last)):
         if tried == _LOOKUPS:
             from . import survey
@@ -127,10 +147,10 @@ def _next_free(store, number, range_set, last):
     raise _exhausted(store, number, range_set)
 
 
-def candidates(range_set, last):
+def candidates(range_set: RangeSet, last: Address | None) -> Iterator[Assignment]:
     """Generate every address for pods, from the one after *last* (or from the first) once round to where it began."""
     start = next((number for number, one in enumerate(range_set) if last and last in one), None)
-    if start is None:
+    if start is None or last is None:
         for one in range_set:
             yield from _addresses(one, one.start.value, one.end.value)
         return
@@ -141,7 +161,7 @@ def candidates(range_set, last):
     yield from _addresses(first, first.start.value, last.value)
 
 
-def _addresses(of_range, start, end):
+def _addresses(of_range: Range, start: int, end: int) -> Iterator[Assignment]:
     bits = of_range.start.bits
     for value in range(start, end + 1):
         address = Address(bits, value)
@@ -149,13 +169,13 @@ def _addresses(of_range, start, end):
             yield Assignment(address, of_range)
 
 
-def _begin_boot(store, boot):
+def _begin_boot(store: Store, boot: str) -> None:
     from . import survey
 
     survey.begin_boot(store, boot)
 
 
-def _exhausted(store, number, range_set):
+def _exhausted(store: Store, number: int, range_set: RangeSet) -> CNIError:
     from . import survey
 
     text = "no IP addresses available in range set: %s" % ranges.show(range_set)
@@ -163,7 +183,7 @@ def _exhausted(store, number, range_set):
     return _failed(number, Exhausted(TRY_AGAIN_LATER, text, used))
 
 
-def _failed(number, error):
+def _failed(number: int, error: CNIError) -> CNIError:
     """Return *error* with its message as the reference's users know it."""
     message = "failed to allocate for range %d: %s" % (number, error.message)
     return type(error)(error.code, message, error.details)

@@ -6,11 +6,20 @@
 A *range set* is a list of ranges of one family, of which an interface gets one address.
 """
 
+from __future__ import annotations
+
 import sys
 
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError
 from .fields import address, field, parse_network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    RangeSet = list["Range"]
 
 
 class Range:
@@ -18,7 +27,7 @@ class Range:
 
     __slots__ = ("subnet", "start", "end", "gateway")
 
-    def __init__(self, conf, path):
+    def __init__(self, conf: dict[str, Any], path: str) -> None:
         """Read the range *conf*, which stands at *path* of the configuration."""
         self.subnet = subnet = parse_network(conf.get("subnet"), path + "subnet")
         if subnet.prefix > subnet.address.bits - 2:
@@ -42,29 +51,29 @@ class Range:
                 "RangeStart %s not in network %s: it is after RangeEnd %s" % (self.start, subnet, self.end)
             )
 
-    def __contains__(self, wanted):
+    def __contains__(self, wanted: Address) -> bool:
         return wanted.bits == self.start.bits and self.start.value <= wanted.value <= self.end.value
 
-    def overlaps(self, other):
+    def overlaps(self, other: Range) -> bool:
         """Say whether any address is in both ranges."""
         return self.start in other or other.start in self
 
-    def is_reserved(self, candidate):
+    def is_reserved(self, candidate: Address) -> bool:
         """Say whether *candidate* must never go to a pod: the gateway's, the network's own, or broadcast."""
         return candidate == self.gateway or (
             candidate.bits == 32 and candidate in (self.subnet.first, self.subnet.last)
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         special = {self.gateway, self.subnet.first, self.subnet.last}
         unusable = sum(1 for one in special if one in self and self.is_reserved(one))
         return min(self.end.value - self.start.value + 1 - unusable, sys.maxsize)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "%s-%s" % (self.start, self.end)
 
 
-def load(ipam, path, first=()):
+def load(ipam: dict[str, Any], path: str, first: Iterable[Any] = ()) -> list[RangeSet]:
     """Return the range sets of the *ipam* configuration at *path*, each a list of Range.
 
     :param first: further range sets, as decoded, which come before those of *ipam* (runtimeConfig.ipRanges).
@@ -88,12 +97,12 @@ def load(ipam, path, first=()):
     return loaded
 
 
-def show(range_set):
+def show(range_set: RangeSet) -> str:
     """Return *range_set* as text: its ranges with commas between them."""
     return ",".join(str(one) for one in range_set)
 
 
-def _load_set(conf, path):
+def _load_set(conf: Any, path: str) -> RangeSet:
     if not isinstance(conf, list) or not all(isinstance(one, dict) for one in conf):
         raise ValueError("it must be a list of ranges, each an object with subnet")
     if not conf:

@@ -7,9 +7,16 @@ Checks, their order and their messages are those of containernetworking's ``skel
 a message names the variable in addition, as the specification asks.
 """
 
+from __future__ import annotations
+
 from . import jsontext
 from .errors import DECODING_FAILURE, INVALID_CONFIG, INVALID_ENVIRONMENT, IO_FAILURE, CNIError
 from .spec import NEWEST, UNSTATED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 # variable -> commands that cannot do without it
 _REQUIRED = {
@@ -47,9 +54,18 @@ class Request:
     """
 
     __slots__ = ("command", "container_id", "netns", "ifname", "args", "path", "netns_override", "conf", "data")
+    command: str
+    container_id: str
+    netns: str
+    ifname: str
+    args: str
+    path: str
+    netns_override: str
+    conf: dict[str, Any]
+    data: bytes
 
     @property
-    def cni_version(self):
+    def cni_version(self) -> str:
         """The configuration's cniVersion; the newest where there is no configuration that could say it."""
         if self.conf is None:
             return NEWEST
@@ -57,11 +73,12 @@ class Request:
         return version if isinstance(version, str) else NEWEST
 
     @property
-    def network(self):
+    def network(self) -> str:
         """The configuration's network name."""
-        return self.conf["name"]
+        name: str = self.conf["name"]
+        return name
 
-    def read_conf(self, read_input):
+    def read_conf(self, read_input: Callable[[], bytes]) -> None:
         """Take the configuration that *read_input* returns as bytes. Raises CNIError."""
         try:
             self.data = read_input()
@@ -71,10 +88,10 @@ class Request:
         check_conf(self.conf)
 
 
-def from_environment(environ):
+def from_environment(environ: Mapping[bytes, bytes]) -> Request:
     """Return the Request of *environ* (bytes to bytes), without configuration. Raises CNIError."""
 
-    def variable(name):
+    def variable(name: str) -> str:
         return environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")
 
     command = variable("CNI_COMMAND")
@@ -89,7 +106,7 @@ def from_environment(environ):
     if missing:
         raise CNIError(INVALID_ENVIRONMENT, "required env variables [%s] missing" % ",".join(missing))
     request = Request()
-    request.conf = None
+    request.conf = None  # type: ignore[assignment]  # whoever is called before it is read expects that
     request.command = command
     request.container_id = variable("CNI_CONTAINERID")
     request.netns = variable("CNI_NETNS")
@@ -100,7 +117,7 @@ def from_environment(environ):
     return request
 
 
-def decode_conf(data):
+def decode_conf(data: bytes) -> dict[str, Any]:
     """Return the configuration that *data* (bytes) is, a dict. Raises CNIError."""
     try:
         conf = jsontext.decode(data)
@@ -113,7 +130,7 @@ def decode_conf(data):
     return conf
 
 
-def as_spelled(value, levels=_LEVELS):
+def as_spelled(value: Any, levels: int = _LEVELS) -> Any:
     """Return *value* of a configuration with its keys as the reference spells them; others stay as they are."""
     if isinstance(value, list):
         return [as_spelled(item, levels - 1) for item in value] if levels else value
@@ -127,9 +144,9 @@ def as_spelled(value, levels=_LEVELS):
     return value
 
 
-def _respelled(conf):
+def _respelled(conf: dict[str, Any]) -> dict[str, Any]:
     spellings = {key.lower(): key for key in _KEYS}
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in conf.items():
         spelled = key if key in _KEYS else spellings.get(key.lower(), key)
         if value is not None or spelled not in found:  # null changes nothing
@@ -137,7 +154,7 @@ def _respelled(conf):
     return found
 
 
-def check_conf(conf):
+def check_conf(conf: dict[str, Any]) -> None:
     """Raise CNIError unless *conf* has a valid name and, if any, a cniVersion that is a string."""
     name = conf.get("name") or ""
     if not isinstance(name, str):
@@ -150,12 +167,12 @@ def check_conf(conf):
         raise CNIError(DECODING_FAILURE, "error unmarshall network config: cniVersion is no string")
 
 
-def is_name(text):
+def is_name(text: str) -> bool:
     """Say whether *text* is a valid container ID and network name."""
     return text[:1].isalnum() and _NAME_CHARACTERS.issuperset(text)
 
 
-def _check_variable(name, value):
+def _check_variable(name: str, value: str) -> None:
     if name == "CNI_CONTAINERID" and not is_name(value):
         raise CNIError(INVALID_ENVIRONMENT, "invalid characters in containerID", "CNI_CONTAINERID is %r" % value)
     if name == "CNI_IFNAME":
@@ -164,7 +181,7 @@ def _check_variable(name, value):
             raise CNIError(INVALID_ENVIRONMENT, problem, "CNI_IFNAME is %r" % value)
 
 
-def _problem_of_ifname(name):
+def _problem_of_ifname(name: str) -> str:
     try:
         length = len(name.encode("utf-8"))
     except UnicodeEncodeError:

@@ -3,12 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The result of ADD, in the shape of each version of the specification."""
 
+from __future__ import annotations
+
 from . import links, spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .netconf import NetConf
+    from .pool import Assignment
+    from .routes import Route
+
+    Interface = tuple[str, bytes, str]  # name, hardware address, sandbox or an empty text
 
 CONTAINER = 2  # where the pod's interface stands in the result's interfaces
 
 
-def document(conf, interfaces, chosen, routes, dns):
+def document(
+    conf: NetConf, interfaces: list[Interface], chosen: list[Assignment], routes: list[Route], dns: dict[str, Any]
+) -> dict[str, Any]:
     """Return the result for *conf*.
 
     :param interfaces: (name, hardware address as bytes, sandbox or "") of bridge, host's end and pod's end.
@@ -17,7 +31,7 @@ def document(conf, interfaces, chosen, routes, dns):
     :param dns: the dns object, possibly empty.
     """
     version = spec.parse(conf.cni_version)
-    result = {"cniVersion": conf.cni_version, "interfaces": [_interface(*one) for one in interfaces]}
+    result: dict[str, Any] = {"cniVersion": conf.cni_version, "interfaces": [_interface(*one) for one in interfaces]}
     if chosen:
         result["ips"] = [_ip(one, version < (1, 0, 0)) for one in chosen]
     if routes:
@@ -26,15 +40,15 @@ def document(conf, interfaces, chosen, routes, dns):
     return result
 
 
-def _interface(name, mac, sandbox):
+def _interface(name: str, mac: bytes, sandbox: str) -> dict[str, str]:
     document = {"name": name, "mac": links.show_mac(mac)}
     if sandbox:
         document["sandbox"] = sandbox
     return document
 
 
-def _ip(assignment, versioned):
-    document = {"version": "4" if assignment.address.bits == 32 else "6"} if versioned else {}
+def _ip(assignment: Assignment, versioned: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {"version": "4" if assignment.address.bits == 32 else "6"} if versioned else {}
     document.update(interface=CONTAINER, address=assignment.text)
     if assignment.range.gateway:
         document["gateway"] = str(assignment.range.gateway)

@@ -3,8 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes of a pod, as the configuration, the kernel and the result have them."""
 
+from __future__ import annotations
+
 from .errors import invalid_config
 from .fields import address, number, parse_network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from .address import Address, Network
 
 # key of specification 1.1.0 -> highest value that the kernel takes
 _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
@@ -16,24 +25,24 @@ class Route:
 
     __slots__ = ("dst", "gateway", "further")
 
-    def __init__(self, dst, gateway, further):
+    def __init__(self, dst: Network, gateway: Address | None, further: dict[str, int]) -> None:
         self.dst = dst
         self.gateway = gateway
         self.further = further
 
     @property
-    def is_default(self):
+    def is_default(self) -> bool:
         """Say whether the route is for every address of its family."""
         return self.dst.prefix == 0
 
     @property
-    def is_direct(self):
+    def is_direct(self) -> bool:
         """Say whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
         return self.further.get("scope", 0) >= _SCOPE_LINK
 
-    def document(self, extended):
+    def document(self, extended: bool) -> dict[str, Any]:
         """Return the route as part of a result; *extended* for specification 1.1.0."""
-        document = {"dst": str(self.dst)}
+        document: dict[str, Any] = {"dst": str(self.dst)}
         if self.gateway:
             document["gw"] = str(self.gateway)
         if extended:
@@ -41,12 +50,12 @@ class Route:
         return document
 
 
-def load(items, path):
+def load(items: Iterable[Any], path: str) -> list[Route]:
     """Return the routes that the list *items* at *path* of the configuration describes."""
     return [_load_route(item, "%s[%d]" % (path, number)) for number, item in enumerate(items)]
 
 
-def _load_route(item, path):
+def _load_route(item: Any, path: str) -> Route:
     if not isinstance(item, dict):
         raise invalid_config(path, item, "it must be an object with dst")
     dst = parse_network(item.get("dst"), path + ".dst")
@@ -54,9 +63,9 @@ def _load_route(item, path):
     gateway = address(item, "gw", path + ".")
     if gateway and gateway.bits != dst.address.bits:
         raise invalid_config(path + ".gw", item["gw"], "it must be of the family of dst %s" % dst)
-    further = {}
+    further: dict[str, int] = {}
     for key, highest in _FURTHER.items():
-        value = number(item, key, highest, path=path + ".")
+        value = number(item, key, highest, None, path + ".")
         if value is not None:
             further[key] = value
     return Route(dst, gateway, further)

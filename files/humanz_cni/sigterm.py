@@ -6,6 +6,8 @@
 It never ends between a change and the note of what undoes it, nor while it undoes changes.
 """
 
+from __future__ import annotations
+
 import _signal
 
 _SIGNALS = (_signal.SIGTERM, _signal.SIGINT)
@@ -20,19 +22,19 @@ class _State:
     waiting = False
 
 
-def watch():
+def watch() -> None:
     """Take note of the signals from now on."""
     for number in _SIGNALS:
         _signal.signal(number, _note)
 
 
-def check():
+def check() -> None:
     """Raise Terminated if there was a signal."""
     if _State.asked:
         raise Terminated
 
 
-def ignore():
+def ignore() -> None:
     """Bring to an end what begins now, whatever signal comes or came."""
     _State.asked = False
     for number in _SIGNALS:
@@ -42,15 +44,15 @@ def ignore():
 class Waiting:
     """A context manager in which a signal raises Terminated at once. Nothing may be changed in it."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         _State.waiting = True
         check()
 
-    def __exit__(self, *_exception):
+    def __exit__(self, *_exception: object) -> None:
         _State.waiting = False
 
 
-def _note(_number, _frame):
+def _note(_number: int, _frame: object) -> None:
     _State.asked = True
     if _State.waiting:
         _State.waiting = False

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Versions of the CNI specification that the plugin speaks, and what differs between them."""
 
+from __future__ import annotations
+
 from .errors import DECODING_FAILURE, INCOMPATIBLE_VERSION, CNIError
 
 SUPPORTED = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -10,7 +12,7 @@ NEWEST = SUPPORTED[-1]
 UNSTATED = "0.1.0"
 
 
-def parse(version):
+def parse(version: str) -> tuple[int, ...]:
     """Return *version* as comparable numbers; CNIError if it is no version."""
     parts = version.split(".")
     if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
@@ -18,7 +20,7 @@ def parse(version):
     return tuple(int(part) for part in parts + ["0"] * (3 - len(parts)))
 
 
-def require_allowed(command, oldest, version):
+def require_allowed(command: str, oldest: str, version: str) -> None:
     """Raise CNIError unless a configuration of *version* may ask for *command*, which *oldest* has brought.
 
     The order of these checks, and that an ill-formed version gets another code here, is the reference's.
@@ -30,7 +32,7 @@ def require_allowed(command, oldest, version):
         raise CNIError(INCOMPATIBLE_VERSION, "plugin version does not allow %s" % command)
 
 
-def require_supported(version):
+def require_supported(version: str) -> None:
     """Raise CNIError unless the plugin speaks *version*."""
     if version not in SUPPORTED:
         supported = " ".join('"%s"' % known for known in SUPPORTED)

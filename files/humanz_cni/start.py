@@ -9,12 +9,19 @@ Python's own C modules are made from where the installer found them, as looking 
 The launcher executes this module's code and calls :func:`start`.
 """
 
+from __future__ import annotations
+
 import _imp
 import gc
 import marshal
 import posix
 import sys
 from _frozen_importlib import ModuleSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any
 
 PACKAGE = "humanz_cni"
 
@@ -42,28 +49,29 @@ class Bundle:
     :param parts: offset and size of each module's marshalled code, by the module's name.
     """
 
-    def __init__(self, path, size, parts):
+    def __init__(self, path: str, size: int, parts: dict[str, tuple[int, int]]) -> None:
         self._path = path
         self._size = size
         self._parts = parts
 
-    def execute(self, name, descriptor):
+    def execute(self, name: str, descriptor: int) -> ModuleType:
         """Make the module *name* as an import does, and return it; *descriptor* is the open file."""
         module = sys.modules[name] = type(sys)(name)
         module.__package__ = PACKAGE
         exec(self._code(name, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
         return module
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of the module *name* if it is one of the package's."""
         if name in self._parts:
-            return ModuleSpec(name, self, is_package=name == PACKAGE)
+            # A loader by what it does: to import the base class would take longer than an ADD.
+            return ModuleSpec(name, self, is_package=name == PACKAGE)  # type: ignore[arg-type]
         return None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> None:
         """Leave making the module to the import system."""
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         """Run the code of a module that is imported. Raises ImportError if the file is another one meanwhile."""
         descriptor = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
@@ -73,12 +81,13 @@ class Bundle:
         finally:
             posix.close(descriptor)
 
-    def _code(self, name, descriptor):
+    def _code(self, name: str, descriptor: int) -> CodeType:
         offset, size = self._parts[name]
-        return marshal.loads(posix.pread(descriptor, size, offset))
+        code: CodeType = marshal.loads(posix.pread(descriptor, size, offset))
+        return code
 
 
-def start(path, descriptor, index):
+def start(path: str, descriptor: int, index: dict[str, Any]) -> None:
     """Run the plugin; does not return.
 
     :param path: the file that the installer made; *descriptor*: the same, open.
@@ -91,7 +100,7 @@ def start(path, descriptor, index):
         raise EOFError(path)
     gc.disable()  # the process ends before there is garbage that is worth a search
     sys.path[:] = index["path"]
-    command = posix.environ.get(b"CNI_COMMAND")
+    command = posix.environ.get(b"CNI_COMMAND", b"")
     for name in _EXTENSIONS.get(command, ()):
         if name in index["extensions"]:
             _load_extension(name, index["extensions"][name])
@@ -106,7 +115,7 @@ def start(path, descriptor, index):
     package.main.main()
 
 
-def _load_extension(name, origin):
+def _load_extension(name: str, origin: str) -> None:
     """Make the C module *name*, which is ``built-in`` or in the file *origin*, if that is still so."""
     spec = ModuleSpec(name, None, origin=origin)
     try:

@@ -18,12 +18,25 @@ found by name, so that the number of reservations does not matter. All changes a
 waited for with a limit, and nobody talks to the kernel's network while holding it.
 """
 
+from __future__ import annotations
+
 import fcntl
 import posix
 
 from . import disk, jsontext, sigterm
 from .address import Address
 from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Any, NoReturn, TypeAlias
+
+    from .owner import Owner
+    from .restore import Stranger
+
+    Holder: TypeAlias = Owner | Stranger  # whose record it is
+    Record = dict[str, Any]
 
 DATA_DIR = "/run/humanz-cni"
 OWN_IPAM = ("host-local", "humanz-cni")
@@ -32,12 +45,12 @@ LOCK = "lock"
 _ENOTDIR, _ELOOP = 20, 40
 
 
-def boot_id():
+def boot_id() -> str:
     """Return what identifies this boot of the machine."""
     return disk.read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
 
 
-def data_dir(conf):
+def data_dir(conf: dict[str, Any]) -> tuple[str, bool]:
     """Return the directory of all records that a configuration names, and whether it names one.
 
     It never raises: DEL works whatever has become of the configuration.
@@ -51,7 +64,7 @@ def data_dir(conf):
     return DATA_DIR, False
 
 
-def is_delegated(conf):
+def is_delegated(conf: dict[str, Any]) -> bool:
     """Say whether addresses come from another plugin, by the decoded configuration *conf*. It never raises."""
     ipam = conf.get("ipam")
     kind = ipam.get("type") if isinstance(ipam, dict) else None
@@ -61,37 +74,37 @@ def is_delegated(conf):
 class Store:
     """The reservations of the network *name* in *data_dir*; *durable* if they must survive a power failure."""
 
-    def __init__(self, data_dir, name, durable=False):
+    def __init__(self, data_dir: str, name: str, durable: bool = False) -> None:
         self.data_dir = data_dir.rstrip("/")
         self.path = "%s/%s" % (self.data_dir, name)
         self.durable = durable
 
-    def create(self):
+    def create(self) -> None:
         """Make the directory, where it is missing."""
         disk.make_directory(self.path, 0o755)
         if not self.exists():
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
 
-    def locked(self, seconds=LOCK_SECONDS):
+    def locked(self, seconds: int = LOCK_SECONDS) -> _Lock:
         """Return a context manager in which nobody else changes the store.
 
         It gives the lock's State. CNIError 11 if the lock is not free within *seconds*.
         """
         return _Lock(self.path_of(LOCK), seconds)
 
-    def record(self, owner):
+    def record(self, owner: Holder) -> Record | None:
         """Return the record of *owner*, or None; a record that cannot be read is ``{}``."""
         return self.read(owner.host_veth)
 
-    def record_of_address(self, address):
+    def record_of_address(self, address: Address) -> Record | None:
         """Return the record that holds *address*, or None; a record that cannot be read is ``{}``."""
         return self.read(str(address))
 
-    def is_taken(self, address):
+    def is_taken(self, address: Address | str) -> bool:
         """Say whether *address* is reserved."""
         return disk.exists(self.path_of(str(address)))
 
-    def add(self, owner, record):
+    def add(self, owner: Holder, record: Record) -> None:
         """Reserve the addresses of *record* for *owner*. To be called with the lock held."""
         name = self.path_of(owner.host_veth)
         temporary = self.path_of("." + owner.host_veth)
@@ -104,7 +117,7 @@ class Store:
             self.remove(owner)
             raise
 
-    def remove(self, owner):
+    def remove(self, owner: Holder) -> list[str]:
         """Release what *owner* holds, and return the addresses. To be called with the lock held."""
         record = self.record(owner)
         disk.unlink(self.path_of("." + owner.host_veth))
@@ -118,11 +131,11 @@ class Store:
         self.sync()
         return released
 
-    def exists(self):
+    def exists(self) -> bool:
         """Say whether the network has any state on disk. What a symbolic link leads to is not ours."""
         return disk.is_directory(self.path)
 
-    def names_of(self, record):
+    def names_of(self, record: Record) -> Collection[str]:
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
         addresses = record.get("addresses")
         if isinstance(addresses, list) and addresses and all(map(_is_address, addresses)):
@@ -131,11 +144,11 @@ class Store:
 
         return survey.addresses(self)
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all records, by owner and by address."""
         return [name for name in posix.listdir(self.path) if name != LOCK and not name.startswith(".")]
 
-    def read(self, name):
+    def read(self, name: str) -> Record | None:
         """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
         try:
             record = jsontext.decode(disk.read(self.path_of(name), posix.O_NOFOLLOW | posix.O_NONBLOCK))
@@ -149,12 +162,12 @@ class Store:
             raise
         return record if isinstance(record, dict) else {}
 
-    def sync(self):
+    def sync(self) -> None:
         """Make what was changed survive a power failure, if it must."""
         if self.durable:
             disk.sync_directory(self.path)
 
-    def path_of(self, name):
+    def path_of(self, name: str) -> str:
         """Return the path of the file *name* of this network."""
         return "%s/%s" % (self.path, name)
 
@@ -162,25 +175,25 @@ class Store:
 class State:
     """What the lock file holds: *boot*, the boot it was written in, and *last*, the address reserved last by set."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._text = disk.read_all(descriptor)
         try:
             state = jsontext.decode(self._text)
-            self.boot = state["boot"]
-            self._last = dict(state["last"])
+            self.boot: str | None = state["boot"]
+            self._last: dict[str, Any] = dict(state["last"])
         except (ValueError, KeyError, TypeError):
             self.boot = None
             self._last = {}
 
-    def last(self, number):
+    def last(self, number: int) -> Address | None:
         """Return the Address reserved last from range set *number*, or None."""
         try:
             return Address.parse(self._last[str(number)])
         except (KeyError, ValueError, TypeError):
             return None
 
-    def remember(self, boot, last):
+    def remember(self, boot: str, last: Iterable[Address]) -> None:
         """Write *boot* and the addresses *last*, one for each range set."""
         self.boot = boot
         self._last = {str(number): str(address) for number, address in enumerate(last)}
@@ -190,11 +203,11 @@ class State:
 
 
 class _Lock:
-    def __init__(self, path, seconds):
+    def __init__(self, path: str, seconds: int) -> None:
         self._path = path
         self._seconds = seconds
 
-    def __enter__(self):
+    def __enter__(self) -> State:
         flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
         self._descriptor = posix.open(self._path, flags, 0o600)
         try:
@@ -207,14 +220,14 @@ class _Lock:
             posix.close(self._descriptor)
             raise
 
-    def __exit__(self, *_exception):
+    def __exit__(self, *_exception: object) -> None:
         posix.close(self._descriptor)
 
 
-def _wait_for_lock(descriptor, path, seconds):
+def _wait_for_lock(descriptor: int, path: str, seconds: int) -> None:
     import _signal
 
-    def expired(_number, _frame):
+    def expired(_number: int, _frame: object) -> NoReturn:
         raise CNIError(
             TRY_AGAIN_LATER, "%s is locked by another process for more than %d s" % (path, seconds),
             "see which one with: fuser %s" % path,
@@ -232,7 +245,7 @@ def _wait_for_lock(descriptor, path, seconds):
         _signal.signal(_signal.SIGALRM, previous)
 
 
-def _is_address(value):
+def _is_address(value: str) -> bool:
     try:
         Address.parse(value)
     except (ValueError, TypeError):
@@ -240,7 +253,7 @@ def _is_address(value):
     return True
 
 
-def _identity(path):
+def _identity(path: str) -> tuple[int, int] | None:
     """Return what tells the file *path* from every other one, or None if it is missing."""
     try:
         status = posix.lstat(path)
@@ -249,6 +262,6 @@ def _identity(path):
     return status.st_dev, status.st_ino
 
 
-def io_error(exc, path):
+def io_error(exc: OSError, path: str) -> CNIError:
     """Return the CNIError for the OSError *exc* at the store *path*."""
     return CNIError(IO_FAILURE, "reservations in %s: %s" % (exc.filename or path, exc.strerror or exc))

@@ -21,29 +21,29 @@ from _frozen_importlib import BuiltinImporter
 class _Stateless:
     """One end of a text stream; the names are those of ``codecs.IncrementalEncoder`` and ``IncrementalDecoder``."""
 
-    def __init__(self, errors="strict"):
+    def __init__(self, errors: str = "strict") -> None:
         self.errors = errors
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget nothing."""
 
-    def setstate(self, _state):
+    def setstate(self, _state: object) -> None:
         """Remember nothing."""
 
 
 class _Encoder(_Stateless):
-    def encode(self, text, _final=False):
+    def encode(self, text: str, _final: bool = False) -> bytes:
         return utf_8_encode(text, self.errors)[0]
 
-    def getstate(self):
+    def getstate(self) -> int:
         return 0
 
 
 class _Decoder(_Stateless):
-    def decode(self, data, _final=False):
+    def decode(self, data: bytes, _final: bool = False) -> str:
         return utf_8_decode(data, self.errors, True)[0]
 
-    def getstate(self):
+    def getstate(self) -> tuple[bytes, int]:
         return b"", 0
 
 
@@ -60,7 +60,7 @@ class _UTF8(tuple):
 _FOUND = _UTF8((utf_8_encode, utf_8_decode, None, None))
 
 
-def search_function(name):
+def search_function(name: str) -> _UTF8 | None:
     """Return what the registry keeps for the encoding *name*, None if it is not UTF-8."""
     return _FOUND if name in ("utf-8", "utf_8", "utf8") else None
 
@@ -72,7 +72,7 @@ class _Plugin:
     """A finder of modules that runs the plugin when the interpreter looks for ``_signal``."""
 
     @staticmethod
-    def find_spec(name, _path=None, _target=None):
+    def find_spec(name: str, _path: object = None, _target: object = None) -> object:
         """Return what the next finder finds where the bytecode cannot be run: the launcher's turn comes."""
         if name == "_signal":
             sys.meta_path.remove(_Plugin)
@@ -83,7 +83,7 @@ class _Plugin:
         return None
 
 
-def _run():
+def _run() -> None:
     """Run the plugin as the launcher does."""
     library = __file__.rpartition("/humanz_cni/")[0]
     bundle = "%s/%s" % (library, sys.implementation.cache_tag)
