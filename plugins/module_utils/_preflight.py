@@ -17,9 +17,9 @@ import sys
 from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
     _cni_conf,
+    _containerd,
     _forwarding,
     _iptables,
-    _k3s,
     _kept_ways,
     _owned,
     _routes,
@@ -114,7 +114,7 @@ def refused(options, run, find_command):
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
-    return [text for text in found if text] + _k3s.problems(options["cni_bin_dir"], options["conf_dir"])
+    return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
 
 
 def _refusal(check, *values):
