@@ -9,6 +9,8 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
@@ -22,12 +24,21 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import HOOKS, Firewall, Ruleset
 
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.humanz.cni.plugins.module_utils._iptables import Iptables
+    from ansible_collections.humanz.cni.plugins.module_utils._pod_firewall import Part
+
+    #: Maps each table to its rules.
+    Rules = dict[str, list[str]]
+
 FAMILIES = (4, 6)
-NO_RULES = {"filter": [], "nat": []}
+NO_RULES: Rules = {"filter": [], "nat": []}
 NFTABLES = "nftables"
 
 
-def firewall(module):
+def firewall(module: AnsibleModule) -> Firewall:
     """Return the Firewall that the *module*'s options ask for. Raises ConvergeError for a bad option."""
     return _Parts(module).firewall()
 
@@ -35,7 +46,7 @@ def firewall(module):
 class _Parts:
     """Finds out what there is on the node, and builds the parts."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         self._params = module.params
         self._present = module.params["state"] == "present"
@@ -45,17 +56,17 @@ class _Parts:
         self._firewalld = self._firewalld_part()
         self._backend = self._resolved_backend()
         # The chains (family, table, chain as nft calls them) that iptables looks after.
-        self._chains_of_iptables = set()
+        self._chains_of_iptables: set[tuple[str, str, str]] = set()
 
-    def firewall(self):
+    def firewall(self) -> Firewall:
         """Return the Firewall."""
-        parts = [self._firewalld] if self._firewalld else []
+        parts: list[Part] = [self._firewalld] if self._firewalld else []
         for family in FAMILIES:
             parts += self._rulesets(family)
         parts += self._nft()
         return Firewall(parts)
 
-    def _checked_pods(self):
+    def _checked_pods(self) -> list[str]:
         if self._params["plan"]:
             raise ConvergeError(
                 "plan is on the controller: run the module by its action plugin, as humanz.cni.pod_firewall"
@@ -67,7 +78,7 @@ class _Parts:
             raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
         return pods
 
-    def _resolved_backend(self):
+    def _resolved_backend(self) -> str:
         """Return the option ``backend``.
 
         auto becomes nftables where there is no iptables, and where firewalld runs: some releases of it empty all that
@@ -77,29 +88,30 @@ class _Parts:
         wiped = self._firewalld is not None and self._firewalld.running
         if self._params["backend"] == "auto" and self._path("nft") and (wiped or not all(map(self._path, needed))):
             return NFTABLES
-        return self._params["backend"]
+        return str(self._params["backend"])
 
-    def _path(self, command):
-        return self._module.get_bin_path(command)
+    def _path(self, command: str) -> str | None:
+        path: str | None = self._module.get_bin_path(command)
+        return path
 
-    def _state_file(self, name):
+    def _state_file(self, name: str) -> str:
         return os.path.join(self._params["state_dir"], name)
 
-    def _pods_of(self, family):
+    def _pods_of(self, family: int) -> list[str]:
         return _of_family(family, self._pods)
 
-    def _kept(self, family):
+    def _kept(self, family: int) -> list[str]:
         """Return the destinations that see the pods' own addresses."""
         kept = _checks.networks("non_masquerade_cidrs", self._params["non_masquerade_cidrs"])
         return _of_family(family, self._pods + kept + [_pod_rules.MULTICAST[family]])
 
-    def _masquerades(self, family):
+    def _masquerades(self, family: int) -> bool:
         given = self._params["masquerade_ipv6"]
-        return given if family == 6 and given is not None else self._params["masquerade"]
+        return bool(given if family == 6 and given is not None else self._params["masquerade"])
 
     # firewalld
 
-    def _firewalld_part(self):
+    def _firewalld_part(self) -> _firewalld.Firewalld | None:
         command = self._path("firewall-cmd")
         if command is None and not os.path.exists(_firewalld.FILE):
             return None
@@ -108,7 +120,7 @@ class _Parts:
 
     # iptables
 
-    def _rulesets(self, family):
+    def _rulesets(self, family: int) -> list[Ruleset]:
         """Return the Rulesets of one *family*: by the node's iptables, and by the other one if its tables drop.
 
         A family without pods has none, unless there is something of it to remove.
@@ -119,7 +131,7 @@ class _Parts:
             return []
         by_iptables = bool(pods) and self._backend != NFTABLES
         iptables = self._iptables(family, "auto" if self._backend == NFTABLES else self._backend, by_iptables)
-        if by_iptables:
+        if iptables and by_iptables:
             rules = self._rules(family, iptables)
             self._leave_to(iptables, family)
         else:
@@ -134,14 +146,14 @@ class _Parts:
         return [ruleset for ruleset in found if ruleset]
 
     @staticmethod
-    def _ruleset(iptables, command, rules, state_file):
+    def _ruleset(iptables: Iptables | None, command: str, rules: Rules, state_file: str) -> Ruleset | None:
         """Return the Ruleset, or None if there is nothing to keep or to remove."""
         wanted = any(rules.values()) or os.path.exists(state_file)
         if wanted or iptables and any(_has_ours(iptables, hook) for hook in HOOKS):
             return Ruleset(iptables, command, rules, state_file)
         return None
 
-    def _iptables(self, family, backend, needed):
+    def _iptables(self, family: int, backend: str, needed: bool) -> Iptables | None:
         iptables = _iptables.locate(self._module, backend, family)
         if iptables is None and needed:
             raise ConvergeError(
@@ -150,15 +162,15 @@ class _Parts:
             )
         return iptables
 
-    def _rules(self, family, iptables):
+    def _rules(self, family: int, iptables: Iptables) -> Rules:
         pods = self._pods_of(family)
-        nat = []
+        nat: list[str] = []
         if self._masquerades(family):
             random_fully = self._params["random_fully"] and iptables.random_fully
             nat = _pod_rules.masquerade_rules(pods, self._kept(family), self._uplink, random_fully)
         return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": nat}
 
-    def _rules_where_dropped(self, family, iptables):
+    def _rules_where_dropped(self, family: int, iptables: Iptables | None) -> Rules:
         """Return the rules for tables that are not the ones we use, but are in the way if they hold anything."""
         pods = self._pods_of(family)
         if not pods or iptables is None or not iptables.has_table("filter"):
@@ -173,14 +185,14 @@ class _Parts:
         self._leave_to(iptables, family)
         return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": []}
 
-    def _leave_to(self, iptables, family):
+    def _leave_to(self, iptables: Iptables, family: int) -> None:
         if iptables.backend == "nft":
             hook = _pod_rules.FILTER_HOOK
             self._chains_of_iptables.add((_nft_rules.PROTOCOLS[family], hook.table, hook.base))
 
     # nftables
 
-    def _nft(self):
+    def _nft(self) -> list[_pod_nft.NftRules]:
         command, state_file = self._path("nft"), self._state_file("rules.nft")
         if command is None and self._backend == NFTABLES and self._present:
             raise ConvergeError("nft is not on this node: install the package nftables")
@@ -191,10 +203,10 @@ class _Parts:
         accepted = self._accepted if command else _nothing
         return [_pod_nft.NftRules(nft, table, accepted, self._chains_of_iptables, state_file)]
 
-    def _accepted(self, chain_family):
+    def _accepted(self, chain_family: str) -> list[str]:
         return _nft_rules.accept_rules(chain_family, self._pods, self._bridge)
 
-    def _table(self):
+    def _table(self) -> list[str]:
         chains = []
         if self._backend == NFTABLES:
             chains.append(self._masquerade_chain())
@@ -202,8 +214,9 @@ class _Parts:
             chains.append(_nft_rules.guard_chain(self._firewalld.pods, self._bridge))
         return _nft_rules.own_table(chains)
 
-    def _masquerade_chain(self):
-        pods, kept = [], []
+    def _masquerade_chain(self) -> list[str]:
+        pods: list[str] = []
+        kept: list[str] = []
         for family in FAMILIES:
             if self._pods_of(family) and self._masquerades(family):
                 pods += self._pods_of(family)
@@ -211,13 +224,13 @@ class _Parts:
         return _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"])
 
 
-def _nothing(_chain_family):
+def _nothing(_chain_family: str) -> list[str]:
     return []
 
 
-def _has_ours(iptables, hook):
+def _has_ours(iptables: Iptables, hook: _pod_rules.Hook) -> bool:
     return iptables.has_table(hook.table) and iptables.own(hook.table, hook.chain) is not None
 
 
-def _of_family(family, cidrs):
+def _of_family(family: int, cidrs: Iterable[str]) -> list[str]:
     return _pod_rules.without_subnets(cidr for cidr in cidrs if (":" in cidr) == (family == 6))

@@ -10,8 +10,21 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from ansible_collections.humanz.cni.plugins.module_utils import _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    class State(TypedDict):
+        file: str | None
+        rules: list[str] | None
+
 
 POLICY = "humanz-cni"
 FILE = "/etc/firewalld/policies/%s.xml" % POLICY
@@ -30,7 +43,7 @@ class Firewalld:
     command = "firewall-cmd"
     backend = "firewalld"
 
-    def __init__(self, run, command, pods):
+    def __init__(self, run: RunCommand, command: str | None, pods: list[str]) -> None:
         """Take what is wanted.
 
         :param run: AnsibleModule.run_command.
@@ -40,36 +53,36 @@ class Firewalld:
         self._run = run
         self._command = command
         self.pods = pods
-        self._running = None
+        self._running: bool | None = None
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether firewalld runs, or ran when it was looked at last: that takes it a third of a second."""
         if self._running is None:
             self._rules()
-        return self._running
+        return bool(self._running)
 
-    def read(self):
+    def read(self) -> State:
         """Return the state."""
         return {"file": _owned.read(FILE, _owned.XML_MARK), "rules": self._rules()}
 
-    def desired(self):
+    def desired(self) -> State:
         """Return the state wanted."""
         rules = sorted(rich_rule(*match) for match in _matches(self.pods))
         return {"file": policy_text(self.pods), "rules": rules if self.running else None}
 
-    def rules(self, state):
+    def rules(self, state: State) -> list[str]:
         """Return the policy's rich rules."""
         return list(state["rules"] or [])
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state as the file, and the rules that firewalld has."""
         lines = ["# firewall-cmd --policy=%s" % POLICY] + state["rules"] if state["rules"] else []
         if state["file"] is not None:
             lines += ["", "# %s" % FILE, state["file"].rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Write the file and have firewalld read it: a policy cannot be made at run time alone."""
         _owned.write(FILE, desired["file"])
         if desired["rules"] is not None:
@@ -77,13 +90,13 @@ class Firewalld:
             if status:
                 raise ConvergeError("%s --reload failed: %s" % (self._command, (error or output).strip()))
 
-    def firewalls(self):
+    def firewalls(self) -> list[dict[str, str]]:
         """Return what was found, each as a dict of name, where and handled."""
         if not self.pods or not self.running:
             return []
         return [{"name": "firewalld", "where": "inet firewalld", "handled": "the policy %s" % POLICY}]
 
-    def _rules(self):
+    def _rules(self) -> list[str] | None:
         self._running = False
         if self._command is None:
             return None
@@ -101,16 +114,16 @@ class Firewalld:
         return sorted(line.strip() for line in output.splitlines() if line.strip())
 
 
-def _matches(pods):
+def _matches(pods: Iterable[str]) -> list[tuple[str, str, str]]:
     return [("ipv6" if ":" in cidr else "ipv4", end, cidr) for cidr in pods for end in ("source", "destination")]
 
 
-def rich_rule(family, end, cidr):
+def rich_rule(family: str, end: str, cidr: str) -> str:
     """Return a rule as ``firewall-cmd --list-rich-rules`` prints it."""
     return 'rule family="%s" %s address="%s" accept' % (family, end, cidr)
 
 
-def policy_text(pods):
+def policy_text(pods: list[str]) -> str | None:
     """Return the policy's file, or None without pods. It is asked ahead of the zones, of what is forwarded alone."""
     if not pods:
         return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Collection, Iterable
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _sysctl
 
@@ -30,7 +31,7 @@ IPV6_ROUTES = "/proc/net/ipv6_route"
 RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
 
 
-def sysctls(families, sysctl_file):
+def sysctls(families: Collection[int], sysctl_file: str | None) -> dict[str, str]:
     """Return the parameters and their values, both texts.
 
     :param families: the families of the pods' addresses, 4 and 6.
@@ -47,7 +48,7 @@ def sysctls(families, sysctl_file):
     return wanted
 
 
-def neighbour_tables(families, nodes, sysctl_file):
+def neighbour_tables(families: Collection[int], nodes: int, sysctl_file: str | None) -> dict[str, str]:
     """Return the parameters for a kernel that has room for so many other *nodes* twice over, both texts.
 
     What the kernel has room for already is left alone, and so is what it has by default if that is enough. A table that
@@ -66,12 +67,12 @@ def neighbour_tables(families, nodes, sysctl_file):
     return wanted
 
 
-def families_of(cidrs):
+def families_of(cidrs: Iterable[str]) -> list[int]:
     """Return the families of *cidrs*; IPv4 if there are none."""
     return sorted({ipaddress.ip_network(cidr).version for cidr in cidrs}) or [4]
 
 
-def advertised_devices():
+def advertised_devices() -> list[str]:
     """Return the names of the interfaces on which the kernel itself learned a route from a router advertisement.
 
     Where systemd-networkd or NetworkManager listen to advertisements in its place, there are none.
@@ -81,7 +82,7 @@ def advertised_devices():
     return sorted({words[9] for words in fields if int(words[8], 16) & RTF_ADDRCONF})
 
 
-def _is_kept(key, value):
+def _is_kept(key: str, value: str) -> bool:
     return (
         value == "2"
         and re.match(re.escape(ACCEPT_RA).replace("%s", "[^.]+") + r"\Z", key) is not None

@@ -14,9 +14,15 @@ import ipaddress
 import os
 import re
 import shlex
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 COMMANDS = {4: "iptables", 6: "ip6tables"}
 # The tables of legacy iptables that this network namespace has; to ask legacy iptables for one makes it.
@@ -34,7 +40,7 @@ class Iptables:
     such as (1, 8, 9).
     """
 
-    def __init__(self, run, command, restore, family=4):
+    def __init__(self, run: RunCommand, command: str, restore: str, family: int = 4) -> None:
         """Ask *command*, the path of an iptables, for its version; *restore* is the path of its iptables-restore.
 
         *run* is AnsibleModule.run_command. Raises ConvergeError.
@@ -52,25 +58,25 @@ class Iptables:
         self.backend = "nft" if found.group(4) == "nf_tables" else "legacy"
 
     @property
-    def random_fully(self):
+    def random_fully(self) -> bool:
         """Whether MASQUERADE knows ``--random-fully``."""
         return self.version >= (1, 6, 2)
 
-    def has_table(self, table):
+    def has_table(self, table: str) -> bool:
         """Return whether there is *table*, without making it."""
         return self.backend == "nft" or table in (_files.read_text(LEGACY_TABLES[self._family]) or "").split()
 
-    def listing(self, table, chain):
+    def listing(self, table: str, chain: str) -> tuple[str, list[str]]:
         """Return the policy and the rules of a chain that the kernel always has. Raises ConvergeError."""
         output = self._output([self._command] + WAIT + ["-t", table, "-S", chain])
         policy = re.search(r"^-P \S+ (\S+)", output, re.MULTILINE)
         return policy.group(1) if policy else "ACCEPT", _rules(output)
 
-    def builtin(self, table, chain):
+    def builtin(self, table: str, chain: str) -> list[str]:
         """Return the rules of a chain that the kernel always has. Raises ConvergeError."""
         return self.listing(table, chain)[1]
 
-    def own(self, table, chain):
+    def own(self, table: str, chain: str) -> list[str] | None:
         """Return the rules of a user-defined chain, or None if there is none.
 
         Every iptables says "no such chain" in other words and with status 1. That iptables works at all must be known
@@ -81,7 +87,7 @@ class Iptables:
             raise ConvergeError("chain %s of table %s cannot be read: %s" % (chain, table, error.strip()))
         return _rules(output) if status == 0 else None
 
-    def restore(self, text):
+    def restore(self, text: str) -> None:
         """Apply *text*, in the syntax of iptables-restore; each of its tables at once or not at all."""
         status, _output, error = self._run([self._restore, "--noflush"] + WAIT, data=text)
         if status:
@@ -89,32 +95,32 @@ class Iptables:
                 "%s refused the rules: %s" % (self._restore, _explained(error)), rules=text.splitlines()
             )
 
-    def _output(self, command):
+    def _output(self, command: list[str]) -> str:
         status, output, error = self._run(command)
         if status:
             raise ConvergeError("%s failed: %s" % (" ".join(command), _explained(error)))
         return output
 
 
-def locate(module, backend="auto", family=4):
+def locate(module: AnsibleModule, backend: str = "auto", family: int = 4) -> Iptables | None:
     """Return the node's Iptables, or None if it has none with this *backend*: auto, nft or legacy."""
     name = COMMANDS[family] + SUFFIXES[backend]
     command, restore = module.get_bin_path(name), module.get_bin_path(name + "-restore")
     return Iptables(module.run_command, command, restore, family) if command and restore else None
 
 
-def _explained(error):
+def _explained(error: str) -> str:
     """Return what iptables says, and what helps where nft has made chains by the names of iptables' own."""
     if "use 'nft' tool" in error or "CHAIN_ADD failed" in error:
         return "%s: set backend (pod_network_firewall_backend) to nftables" % error.strip()
     return error.strip()
 
 
-def _rules(output):
+def _rules(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("-A ")]
 
 
-def rule(chain, target, comment=None, **matches):
+def rule(chain: str, target: list[str], comment: str | None = None, **matches: str) -> str:
     """Return a rule in canonical form.
 
     :param target: the target with its options, as a list of words.
@@ -129,7 +135,7 @@ def rule(chain, target, comment=None, **matches):
     return " ".join(_quote(word) for word in words + ["-j"] + target)
 
 
-def canonical(line):
+def canonical(line: str) -> str:
     """Return the rule *line* in one form, whatever release of iptables printed it."""
     options, target = _split(line)
     comment = [option for option in options if option[1] == "--comment"]
@@ -143,27 +149,27 @@ def canonical(line):
     return " ".join(_quote(word) for word in words + target)
 
 
-def target(line):
+def target(line: str) -> str:
     """Return the name of the target or chain that the rule *line* goes to, or an empty text."""
     words = _split(line)[1]
     return words[1] if words else ""
 
 
-def words_of(line):
+def words_of(line: str) -> list[str]:
     """Return the words of a rule; to look for quotes in all rules of a large cluster takes seconds."""
     return shlex.split(line) if '"' in line else line.split()
 
 
-def matches_all(line):
+def matches_all(line: str) -> bool:
     """Return whether the rule *line* matches every packet."""
     return all(_is_comment(option) for option in _split(line)[0])
 
 
-def _is_comment(option):
+def _is_comment(option: list[str]) -> bool:
     return option[1] == "--comment" or option[1:] == ["-m", "comment"]
 
 
-def _split(line):
+def _split(line: str) -> tuple[list[list[str]], list[str]]:
     """Return the match options of a rule, each ``["!" or "", name, value…]``, and the words from -j or -g on."""
     words = words_of(line)[2:]
     options = []
@@ -178,7 +184,7 @@ def _split(line):
     return options, words
 
 
-def _quote(word):
+def _quote(word: str) -> str:
     """Return *word* as iptables-restore reads it."""
     if re.match(r"[^\s\"'\\]+\Z", word):
         return word

@@ -11,6 +11,11 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, Route
 
 PEER = "the address that this SSH connection comes from"
 GATEWAY = "the default gateway"
@@ -20,7 +25,7 @@ REMEDIES = {
 }
 
 
-def ssh_peer():
+def ssh_peer() -> str | None:
     """Return the address, as text, that this process's SSH connection comes from, or None if there is none.
 
     sshd tells it the commands that it starts, in SSH_CONNECTION (ssh(1)). sudo, su and others clear that for theirs,
@@ -37,7 +42,7 @@ def ssh_peer():
     return None
 
 
-def _read(pid, name):
+def _read(pid: str, name: str) -> str:
     try:
         with open("/proc/%s/%s" % (pid, name), encoding="utf-8", errors="replace") as stream:
             return stream.read()
@@ -45,7 +50,7 @@ def _read(pid, name):
         return ""
 
 
-def _address(text):
+def _address(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:  # sshd says UNKNOWN of a peer that is no socket
@@ -53,7 +58,7 @@ def _address(text):
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def kept(routes):
+def kept(routes: Iterable[Route]) -> dict[str, str]:
     """Return ``{address: PEER or GATEWAY}`` of the addresses whose way must stay, *routes* being those of the node."""
     gateways = [via for route in routes if route.dst == "default" for via in route.via.split(",") if via]
     found = dict.fromkeys(gateways, GATEWAY)
@@ -63,7 +68,7 @@ def kept(routes):
     return found
 
 
-def moved(kernel, addresses, before, after):
+def moved(kernel: Kernel, addresses: dict[str, str], before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Return a line for each of *addresses* that a change would send elsewhere, with what would be right.
 
     :param kernel: an open _kernel.Kernel.
@@ -74,7 +79,8 @@ def moved(kernel, addresses, before, after):
     lines = []
     for address, what in sorted(addresses.items()):
         old, new = _holder(before, address), _holder(after, address)
-        if old == new:
+        holder = new or old
+        if holder is None or old == new:
             continue
         now = kernel.lookup(address)
         if now.error or now.type == "local" or (new and new[1] and new[1] == now.via):
@@ -84,12 +90,12 @@ def moved(kernel, addresses, before, after):
             name = "route %s via %s" % new if new[1] else "pod_network_pod_cidr %s" % new[0]
             verb = "would take over"
         else:
-            name, verb = "route %s via %s" % old, "its removal would change"
+            name, verb = "route %s via %s" % holder, "its removal would change"
         lines.append("%s: %s the way to %s, %s, which is %s: %s" % (name, verb, address, what, way, REMEDIES[what]))
     return lines
 
 
-def _holder(routes, address):
+def _holder(routes: dict[str, str], address: str) -> tuple[str, str] | None:
     """Return (prefix, next hop) of the narrowest of *routes*, as of :func:`moved`, that holds *address*; or None."""
     bits = ipaddress.ip_address(address).max_prefixlen
     for length in range(bits, 0, -1):

@@ -10,9 +10,22 @@ from __future__ import annotations
 
 import json
 import platform
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _owned, _sysctl
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    class State(TypedDict):
+        sysctls: dict[str, str | None]
+        modules: dict[str, bool]
+        files: dict[str, str | None]
+        before: dict[str, str | None]
+
 
 _BEFORE = (
     "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
@@ -27,7 +40,9 @@ class KernelSettings(Resource):
     None for a key that did not exist. A loaded module is never unloaded, as others may have come to need it.
     """
 
-    def __init__(self, run, modprobe, sysctls, modules, paths):
+    def __init__(
+        self, run: RunCommand, modprobe: str | None, sysctls: dict[str, str], modules: list[str], paths: dict[str, str]
+    ) -> None:
         """Take what is wanted.
 
         :param run: AnsibleModule.run_command.
@@ -43,7 +58,7 @@ class KernelSettings(Resource):
         self._paths = paths
         self._keys = set(sysctls)
 
-    def read(self):
+    def read(self) -> State:
         """Return the state. Keys that are to be put back belong to it from the first reading on."""
         before = self._read_before()
         self._keys.update(key for key in before if not _sysctl.follows(key, self._sysctls))
@@ -54,7 +69,7 @@ class KernelSettings(Resource):
             "before": before,
         }
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         """Return the state wanted. Raises ConvergeError for a key that cannot come to exist."""
         if all(actual["modules"].values()):
             for key in sorted(self._sysctls):
@@ -72,7 +87,7 @@ class KernelSettings(Resource):
             "before": self._before(actual),
         }
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state in the syntax of sysctl, followed by the files."""
         lines = ["%s = %s" % (key, value) for key, value in sorted(state["sysctls"].items()) if value is not None]
         lines += ["# the kernel has %s" % name for name, loaded in sorted(state["modules"].items()) if loaded]
@@ -83,7 +98,7 @@ class KernelSettings(Resource):
                 lines += ["", "# %s" % path, text.rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Remember, load, set, write. What is to be put back is forgotten last, so that a second attempt knows it."""
         self._write_before(actual["before"], dict(actual["before"], **desired["before"]))
         for name, loaded in sorted(actual["modules"].items()):
@@ -91,17 +106,18 @@ class KernelSettings(Resource):
                 self._load(name)
         for key in _sysctl.in_order(desired["sysctls"]):
             # Read again: setting one key may have set this one as well.
-            if desired["sysctls"][key] not in (None, _sysctl.read(key)):
-                _sysctl.write(key, desired["sysctls"][key])
+            value = desired["sysctls"][key]
+            if value is not None and value != _sysctl.read(key):
+                _sysctl.write(key, value)
         for path, text in desired["files"].items():
             if text != actual["files"][path]:
                 _owned.write(path, text)
         self._write_before(dict(actual["before"], **desired["before"]), desired["before"])
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
         overridden_by = _sysctl.overrides(self._paths["sysctl"], self._sysctls) if self._sysctls else []
-        result = {"sysctls": self._sysctls, "overridden_by": overridden_by}
+        result: dict[str, Any] = {"sysctls": self._sysctls, "overridden_by": overridden_by}
         if overridden_by:
             result["warnings"] = [
                 "%(file)s is read after %(ours)s and sets %(key)s to %(value)s at the next boot: change it there"
@@ -110,14 +126,14 @@ class KernelSettings(Resource):
             ]
         return result
 
-    def _files(self):
+    def _files(self) -> dict[str, str | None]:
         settings = ["%s = %s" % (key, self._sysctls[key]) for key in _sysctl.in_order(self._sysctls)]
         return {
             self._paths["sysctl"]: _owned.compose("node_kernel", settings) if settings else None,
             self._paths["modules"]: _owned.compose("node_kernel", self._modules) if self._modules else None,
         }
 
-    def _before(self, actual):
+    def _before(self, actual: State) -> dict[str, str | None]:
         """Return what is known of the time before the first change, without what is to be put back now."""
         kept = {
             key: value
@@ -131,7 +147,7 @@ class KernelSettings(Resource):
                     kept.update((follower, _sysctl.read(follower)) for follower in _sysctl.followers(key))
         return kept
 
-    def _read_before(self):
+    def _read_before(self) -> dict[str, str | None]:
         path = self._paths["before"]
         try:
             before = json.loads(_files.read_text(path) or "{}")
@@ -141,11 +157,11 @@ class KernelSettings(Resource):
             raise ConvergeError("%s must be a JSON object of sysctls and their values, as texts: %s" % (path, _BEFORE))
         return before
 
-    def _write_before(self, actual, desired):
+    def _write_before(self, actual: dict[str, str | None], desired: dict[str, str | None]) -> None:
         if desired != actual:
             _owned.write(self._paths["before"], _before_text(desired))
 
-    def _load(self, name):
+    def _load(self, name: str) -> None:
         if self._modprobe is None:
             raise ConvergeError("kernel module %s is not loaded, and this node has no modprobe: install kmod" % name)
         status, _output, error = self._run([self._modprobe, name])
@@ -155,10 +171,10 @@ class KernelSettings(Resource):
             )
 
 
-def _is_setting(item):
+def _is_setting(item: tuple[str, object]) -> bool:
     key, value = item
     return _sysctl.KEY.match(key) is not None and (value is None or isinstance(value, str))
 
 
-def _before_text(before):
+def _before_text(before: dict[str, str | None]) -> str | None:
     return json.dumps(before, indent=2, sort_keys=True) + "\n" if before else None

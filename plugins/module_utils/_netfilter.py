@@ -11,26 +11,46 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import fnmatch
 import ipaddress
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _iptables
 
+if TYPE_CHECKING:
+    #: The chains of a table by their names, each as (policy or None, [rule text]).
+    Chains = dict[str, tuple[str | None, list[str]]]
+
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "RETURN")
 
-Packet = collections.namedtuple("Packet", "source destination in_device out_device port state")
-Packet.__doc__ = "A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."
 
-Decision = collections.namedtuple("Decision", "verdict rule undecided")
-Decision.__doc__ = """*rule* is the text of the rule that decides, or names the chain whose policy does; *undecided* are
-rules that might have decided otherwise."""
+class Packet(NamedTuple):
+    """A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."""
+
+    source: str
+    destination: str
+    in_device: str
+    out_device: str
+    port: int
+    state: str
 
 
-def parse(text):
+class Decision(NamedTuple):
+    """What becomes of a packet.
+
+    *rule* is the text of the rule that decides, or names the chain whose policy does; *undecided* are rules that might
+    have decided otherwise.
+    """
+
+    verdict: str
+    rule: str
+    undecided: list[str]
+
+
+def parse(text: str) -> dict[str, Chains]:
     """Return the tables in the iptables-save output *text*: ``{table: {chain: (policy or None, [rule text])}}``."""
-    tables = {}
-    chains = {}
+    tables: dict[str, Chains] = {}
+    chains: Chains = {}
     for line in text.splitlines():
         if line.startswith("*"):
             chains = tables.setdefault(line[1:].strip(), {})
@@ -42,12 +62,12 @@ def parse(text):
     return tables
 
 
-def decide(chains, chain, packet):
+def decide(chains: Chains, chain: str, packet: Packet) -> Decision:
     """Return the Decision of the base chain *chain* on *packet*.
 
     :param chains: one table of :func:`parse`. A chain that is not there accepts.
     """
-    undecided = []
+    undecided: list[str] = []
     found = _walk(chains, chain, packet, undecided, 0)
     if found is None or found[0] == "RETURN":
         policy = chains.get(chain, ("ACCEPT", []))[0] or "ACCEPT"
@@ -55,7 +75,7 @@ def decide(chains, chain, packet):
     return Decision(found[0], found[1], undecided)
 
 
-def _walk(chains, chain, packet, undecided, depth):
+def _walk(chains: Chains, chain: str, packet: Packet, undecided: list[str], depth: int) -> tuple[str, str] | None:
     if depth > 64:  # the kernel refuses loops; a text may hold one
         return None
     for rule in chains.get(chain, (None, []))[1]:
@@ -77,10 +97,11 @@ def _walk(chains, chain, packet, undecided, depth):
     return None
 
 
-def _match(rule, packet):
+def _match(rule: str, packet: Packet) -> tuple[bool | None, str | None, bool]:
     """Return (whether *rule* matches or None if that cannot be decided, its target, whether it comes back from it)."""
     words = _iptables.words_of(rule)[2:]
-    certain, target, jumps = True, None, True
+    target: str | None = None
+    certain, jumps = True, True
     while words:
         negated = words[0] == "!"
         option = words.pop(1 if negated else 0)
@@ -100,11 +121,11 @@ def _match(rule, packet):
     return (True if certain else None), target, jumps
 
 
-def _target(words):
+def _target(words: list[str]) -> str | None:
     return words[words.index("-j") + 1] if "-j" in words else None
 
 
-def _matches_option(option, values, packet):
+def _matches_option(option: str, values: list[str], packet: Packet) -> bool | None:
     """Return whether *packet* matches one option of a rule, or None if that cannot be decided."""
     if option in ("-m", "--comment"):
         return True
@@ -127,7 +148,7 @@ def _matches_option(option, values, packet):
     return None
 
 
-def _in_ports(port, text):
+def _in_ports(port: int, text: str) -> bool:
     for part in text.split(","):
         first, _colon, last = part.partition(":")
         if int(first or 0) <= port <= int(last or (65535 if _colon else first)):
@@ -135,6 +156,6 @@ def _in_ports(port, text):
     return False
 
 
-def _unmarked(text):
+def _unmarked(text: str) -> bool:
     """Return whether a packet whose mark is 0 matches the mark in *text*, ``value`` or ``value/mask``."""
     return int(text.split("/")[0], 0) == 0

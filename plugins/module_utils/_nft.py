@@ -10,18 +10,15 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
 FAMILIES = ("ip", "ip6", "inet")
-
-BaseChain = collections.namedtuple("BaseChain", "family table name policy")
-BaseChain.__doc__ = "A chain that the kernel calls for what it forwards; *policy* is accept or drop."
-
-Rule = collections.namedtuple("Rule", "text handle")
-Rule.__doc__ = "A rule of a chain, and the number that it can be deleted by."
 
 _IGNORED = re.compile(
     r'comment "[^"]*"|counter( packets \d+ bytes \d+)?|log( prefix "[^"]*"| (level|group|flags|snaplen) \S+)*'
@@ -29,15 +26,31 @@ _IGNORED = re.compile(
 _JUMP = re.compile(r"(jump|goto) (\S+)\Z")
 
 
+class BaseChain(NamedTuple):
+    """A chain that the kernel calls for what it forwards; *policy* is accept or drop."""
+
+    family: str
+    table: str
+    name: str
+    policy: str
+
+
+class Rule(NamedTuple):
+    """A rule of a chain, and the number that it can be deleted by."""
+
+    text: str
+    handle: int
+
+
 class Nft:
     """The node's ``nft``."""
 
-    def __init__(self, run, command):
+    def __init__(self, run: RunCommand, command: str) -> None:
         """Take AnsibleModule.run_command, and the path of nft."""
         self._run = run
         self._command = command
 
-    def forward_chains(self):
+    def forward_chains(self) -> list[BaseChain]:
         """Return the BaseChain of every table in which what is forwarded can be dropped.
 
         A kernel without nf_tables has none.
@@ -45,14 +58,14 @@ class Nft:
         status, output, _error = self._run([self._command, "list", "chains"])
         return forward_chains(output) if status == 0 else []
 
-    def rules(self, chain):
+    def rules(self, chain: BaseChain) -> list[Rule]:
         """Return the Rules of a BaseChain, none if it has gone. A chain of the same table can be asked for likewise."""
         status, output, _error = self._run(
             [self._command, "-a", "list", "chain", chain.family, chain.table, chain.name]
         )
         return rules(output) if status == 0 else []
 
-    def drops(self, chain):
+    def drops(self, chain: BaseChain) -> bool:
         """Return whether the BaseChain drops, or rejects, whatever no rule of it accepts.
 
         files/host_network/heal_drops.py decides by the same rules.
@@ -60,11 +73,11 @@ class Nft:
         drops = chain.policy == "drop" or self._drops(chain, set())
         return bool(drops) and not self.is_dormant(chain.family, chain.table)
 
-    def is_dormant(self, family, table):
+    def is_dormant(self, family: str, table: str) -> bool:
         """Return whether the kernel calls no chain of the table."""
         return any(re.match(r"flags .*\bdormant\b", line) for line in self.table(family, table))
 
-    def _drops(self, chain, visited):
+    def _drops(self, chain: BaseChain, visited: set[str]) -> bool | None:
         """Return whether the rules of *chain* for every packet drop it; None if they pass it on, or back."""
         visited.add(chain.name)
         for rule in self.rules(chain):
@@ -82,19 +95,19 @@ class Nft:
                 return None
         return None
 
-    def table(self, family, name):
+    def table(self, family: str, name: str) -> list[str]:
         """Return the lines of a table, without indentation; none if there is none."""
         status, output, _error = self._run([self._command, "list", "table", family, name])
         return [line.strip() for line in output.splitlines() if line.strip()] if status == 0 else []
 
-    def apply(self, lines):
+    def apply(self, lines: list[str]) -> None:
         """Apply *lines* at once or not at all. Raises ConvergeError."""
         status, _output, error = self._run([self._command, "-f", "-"], data="\n".join(lines) + "\n")
         if status:
             raise ConvergeError("%s refused the rules: %s" % (self._command, error.strip()), rules=lines)
 
 
-def forward_chains(output):
+def forward_chains(output: str) -> list[BaseChain]:
     """Return the BaseChains of the hook forward in what ``nft list chains`` prints."""
     found = []
     family = table = name = ""
@@ -110,9 +123,10 @@ def forward_chains(output):
     return found
 
 
-def rules(output):
+def rules(output: str) -> list[Rule]:
     """Return the Rules in what ``nft -a list chain`` prints; a long rule may take several lines."""
-    found, text = [], []
+    found: list[Rule] = []
+    text: list[str] = []
     for line in output.splitlines():
         if not line.startswith("\t\t") or line.strip().startswith("type "):
             continue
@@ -124,7 +138,7 @@ def rules(output):
     return found
 
 
-def for_every_packet(text):
+def for_every_packet(text: str) -> str | None:
     """Return what the rule *text* does with every packet, such as ``drop`` or ``jump X``; None if it has a condition.
 
     What leaves the packet to the next rule, such as a log, is None too.

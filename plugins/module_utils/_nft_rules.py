@@ -9,23 +9,28 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._nft import Rule
 
 FAMILY, TABLE = "inet", "humanz-cni"
 OURS = 'comment "humanz-cni: '
 PROTOCOLS = {4: "ip", 6: "ip6"}
 
 
-def _protocol(cidr):
+def _protocol(cidr: str) -> str:
     return PROTOCOLS[ipaddress.ip_network(cidr).version]
 
 
-def _address(cidr):
+def _address(cidr: str) -> str:
     """Return *cidr* as nft lists it: without the length of a single address."""
     network = ipaddress.ip_network(cidr)
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
 
 
-def accept_rules(family, pods, bridge):
+def accept_rules(family: str, pods: Iterable[str], bridge: str) -> list[str]:
     """Return the rules that accept this node's pods' traffic in a chain of *family*: ip, ip6 or inet."""
     lines = []
     for cidr in pods:
@@ -39,7 +44,7 @@ def accept_rules(family, pods, bridge):
     return lines
 
 
-def masquerade_chain(pods, kept, uplink, random_fully):
+def masquerade_chain(pods: list[str], kept: Iterable[str], uplink: str, random_fully: bool) -> list[str]:
     """Return the chain of our own table that masquerades, as nft lists it, without indentation; no pods, no chain.
 
     :param kept: destinations, in CIDR notation, that see the pods' own addresses.
@@ -55,7 +60,7 @@ def masquerade_chain(pods, kept, uplink, random_fully):
     return ["chain postrouting {", "type nat hook postrouting priority srcnat; policy accept;"] + lines + ["}"]
 
 
-def guard_chain(pods, bridge):
+def guard_chain(pods: list[str], bridge: str) -> list[str]:
     """Return the chain of our own table that drops what claims to be from pods but does not come by their bridge.
 
     It stands where somebody else accepts pods by their addresses alone. No pods, no chain.
@@ -66,22 +71,22 @@ def guard_chain(pods, bridge):
     return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
 
 
-def own_table(chains):
+def own_table(chains: Iterable[list[str]]) -> list[str]:
     """Return our own table of *chains*, each a list of lines; no chain, no table."""
     lines = [line for chain in chains for line in chain]
     return ["table %s %s {" % (FAMILY, TABLE)] + lines + ["}"] if lines else []
 
 
-def replacement(table):
+def replacement(table: list[str]) -> list[str]:
     """Return the lines for ``nft -f`` that make *table*, or nothing, our own table in one transaction."""
     name = "%s %s" % (FAMILY, TABLE)
     # To delete a table that is not there is an error; to add one that is there is none.
     return ["table %s" % name, "delete table %s" % name] + table
 
 
-def seen(rules):
+def seen(rules: list[Rule]) -> list[str]:
     """Return the texts of our rules among *rules*, of _nft.Rule; one that stands behind others' is said to."""
-    lines = []
+    lines: list[str] = []
     for place, rule in enumerate(rules):
         if OURS in rule.text:
             if place > len([line for line in lines if not line.startswith("#")]):
@@ -90,7 +95,7 @@ def seen(rules):
     return lines
 
 
-def transaction(chain, rules, wanted):
+def transaction(chain: str, rules: list[Rule], wanted: list[str]) -> list[str]:
     """Return the lines for ``nft -f`` that make *wanted* our rules of *chain*, ahead of everybody else's.
 
     :param chain: family, table and name, as one text.
@@ -102,7 +107,7 @@ def transaction(chain, rules, wanted):
     return lines + ["insert rule %s %s" % (chain, text) for text in reversed(wanted)]
 
 
-def replay_text(table, chains):
+def replay_text(table: list[str], chains: dict[str, list[str]]) -> list[str]:
     """Return the lines of the state file: our own table, and in comments our rules in others' chains.
 
     A rule in somebody's chain would be added once more by every replay: it is for files/host_network.

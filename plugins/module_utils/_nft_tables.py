@@ -9,8 +9,14 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _nft, _nft_rules, _nft_walk
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+    from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Decision, Packet
 
 
 class NftTables:
@@ -19,14 +25,16 @@ class NftTables:
     :param run: runs a command, a list, and returns its status, output and error output.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: RunCommand) -> None:
         self._run = run
         self._nft = _nft.Nft(run, "nft")
-        self._chains = None
-        self._tables = {}
-        self._texts = {}
+        self._chains: list[dict[str, Any]] | None = None
+        self._tables: dict[tuple[str, str], _nft_walk.Table] = {}
+        self._texts: dict[_nft.BaseChain, dict[int, str]] = {}
 
-    def decisions(self, kind, hook, packet, left_out):
+    def decisions(
+        self, kind: str, hook: str, packet: Packet, left_out: Collection[tuple[str, str, str]]
+    ) -> Iterator[Decision]:
         """Yield the Decision, of _netfilter, of each base chain on *packet*, in the kernel's order.
 
         Each names its rule in nft's syntax, and the chain that it stands in.
@@ -41,10 +49,10 @@ class NftTables:
             if asked and key not in left_out:
                 yield self._decide(chain, packet)
 
-    def _decide(self, chain, packet):
+    def _decide(self, chain: dict[str, Any], packet: Packet) -> Decision:
         return _nft_walk.decide(self._table(chain["family"], chain["table"]), chain, packet, self._text)
 
-    def _base_chains(self):
+    def _base_chains(self) -> list[dict[str, Any]]:
         if self._chains is None:
             dormant = self._dormant()
             chains = [entry["chain"] for entry in self._listing("chains") if "hook" in entry.get("chain", ())]
@@ -52,23 +60,25 @@ class NftTables:
             self._chains = sorted(awake, key=lambda chain: chain["prio"])
         return self._chains
 
-    def _dormant(self):
+    def _dormant(self) -> list[tuple[str, str]]:
         """Return (family, name) of the tables that decide nothing."""
         tables = [entry["table"] for entry in self._listing("tables") if "table" in entry]
         # In JSON, nft 1.0.6 has other texts in the place of the flags' names.
         flagged = [(table["family"], table["name"]) for table in tables if "flags" in table]
         return [table for table in flagged if self._nft.is_dormant(*table)]
 
-    def _table(self, family, name):
+    def _table(self, family: str, name: str) -> _nft_walk.Table:
         if (family, name) not in self._tables:
             self._tables[family, name] = _nft_walk.parse(self._listing("table", family, name))
         return self._tables[family, name]
 
-    def _listing(self, *what):
+    def _listing(self, *what: str) -> list[dict[str, Any]]:
         status, output, _error = self._run(["nft", "-j", "list", *what])
-        return json.loads(output).get("nftables", []) if status == 0 and output.strip() else []
+        listing = json.loads(output) if status == 0 and output.strip() else {}
+        entries: list[dict[str, Any]] = listing.get("nftables", [])
+        return entries
 
-    def _text(self, rule):
+    def _text(self, rule: dict[str, Any]) -> str:
         """Return *rule* as nft writes it, with the chain that it stands in."""
         chain = _nft.BaseChain(rule["family"], rule["table"], rule["chain"], "")
         if chain not in self._texts:
@@ -77,7 +87,7 @@ class NftTables:
         return "%s in chain %s" % (text, " ".join(chain[:3]))
 
 
-def own_rules(run):
+def own_rules(run: RunCommand) -> list[str]:
     """Return our rules in our own table and in chains of others, each as the command to ``nft`` that would add it."""
     nft = _nft.Nft(run, "nft")
     lines, chain = [], ""

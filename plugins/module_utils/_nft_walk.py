@@ -14,11 +14,18 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import fnmatch
 import ipaddress
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _netfilter
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Decision, Packet
+
+    #: The elements of sets and maps by their names, as nft lists them.
+    Sets = dict[str, list[Any]]
 
 # Statements that end a rule, and what they are called here.
 VERDICTS = {name: name.upper() for name in ("accept", "drop", "reject", "return", "masquerade", "snat", "queue")}
@@ -31,13 +38,17 @@ LINK_LAYERS = ("ether", "vlan", "arp")
 NUMBERS = {"tcp": 6}  # of the packet's protocol, which ranges and some sets list as a number
 LIMIT = 64  # the kernel refuses loops; a listing may hold one
 
-Table = collections.namedtuple("Table", "chains sets")
-Table.__doc__ = "*chains* maps names to lists of rules, as dicts; *sets* maps names of sets and maps to their elements."
-
 NEVER = object()  # the value of a field that the packet does not have
 
 
-def parse(objects):
+class Table(NamedTuple):
+    """*chains* maps names to lists of rules, as dicts; *sets* maps names of sets and maps to their elements."""
+
+    chains: dict[str, list[dict[str, Any]]]
+    sets: Sets
+
+
+def parse(objects: Iterable[dict[str, Any]]) -> Table:
     """Return the Table in the list ``nftables`` of what ``nft -j list table`` prints."""
     table = Table({}, {})
     for entry in objects:
@@ -48,13 +59,13 @@ def parse(objects):
     return table
 
 
-def decide(table, chain, packet, text):
+def decide(table: Table, chain: dict[str, Any], packet: Packet, text: Callable[[dict[str, Any]], str]) -> Decision:
     """Return the Decision of a base chain on *packet*.
 
     :param chain: the chain as nft lists it: family, table, name, and policy if that is not to accept.
     :param text: returns the text of a rule.
     """
-    undecided = []
+    undecided: list[dict[str, Any]] = []
     found = _walk(table, chain["name"], packet, undecided, 0)
     rules = [text(rule) for rule in undecided]
     if found is None:
@@ -63,7 +74,9 @@ def decide(table, chain, packet, text):
     return _netfilter.Decision(found[0], text(found[1]), rules)
 
 
-def _walk(table, chain, packet, undecided, depth):
+def _walk(
+    table: Table, chain: str, packet: Packet, undecided: list[dict[str, Any]], depth: int
+) -> tuple[str, dict[str, Any]] | None:
     if depth > LIMIT:
         return None
     for rule in table.chains.get(chain, []):
@@ -82,34 +95,34 @@ def _walk(table, chain, packet, undecided, depth):
     return None
 
 
-def _apply(statements, packet, sets):
+def _apply(statements: Iterable[dict[str, Any]], packet: Packet, sets: Sets) -> tuple[bool | None, str | None, str]:
     """Return (whether the rule applies, None if that cannot be decided; its verdict; the chain that it goes to).
 
-    The verdict is a value of VERDICTS, jump or goto, or None.
+    The verdict is a value of VERDICTS, jump or goto, or None; only the latter two have a chain.
     """
     certain = True
+    kind: str | None
     for statement in statements:
         ((kind, value),) = statement.items()
         if kind == "match":
             matches = _match(value, packet, sets)
         elif kind == "vmap":
             matches, statement = _look_up(value, packet, sets)
-            kind = next(iter(statement), None)
-            value = statement.get(kind)
+            kind, value = next(iter(statement.items()), (None, None))
         elif kind == "xt":  # by iptables
             matches, kind = _extension(value)
         else:
             matches = None if kind in UNCERTAIN else True
         if matches is False:
-            return False, None, None
+            return False, None, ""
         certain = certain and matches is not None
         if kind in VERDICTS or kind in JUMPS:
-            target = value["target"] if kind in JUMPS else None
+            target = value["target"] if kind in JUMPS else ""
             return certain or None, VERDICTS.get(kind, kind), target
-    return certain or None, None, None
+    return certain or None, None, ""
 
 
-def _extension(value):
+def _extension(value: dict[str, Any] | None) -> tuple[bool | None, str | None]:
     """Return what is to be thought of an extension of iptables, of which nft names type and name, or nothing at all."""
     value = value or {}
     if value.get("type") == "target":
@@ -117,7 +130,7 @@ def _extension(value):
     return (True if value.get("name") == "comment" else None), None
 
 
-def _look_up(vmap, packet, sets):
+def _look_up(vmap: dict[str, Any], packet: Packet, sets: Sets) -> tuple[bool | None, dict[str, Any]]:
     """Return (whether a key of *vmap* is the packet's, the statement that it maps to, empty if that is not known)."""
     value = _value(vmap["key"], packet)
     if value is NEVER:
@@ -133,7 +146,7 @@ def _look_up(vmap, packet, sets):
     return (None, {"drop": None}) if unsure else (False, {})
 
 
-def _match(match, packet, sets):
+def _match(match: dict[str, Any], packet: Packet, sets: Sets) -> bool | None:
     """Return whether *packet* matches, or None if that cannot be decided."""
     value = _value(match["left"], packet)
     if value is NEVER:
@@ -144,7 +157,7 @@ def _match(match, packet, sets):
     return (not matches) if match["op"] == "!=" and matches is not None else matches
 
 
-def _value(left, packet):
+def _value(left: Any, packet: Packet) -> Any:
     """Return what *packet* has for the expression *left*; NEVER if it has no such field, None if that is not known."""
     if not isinstance(left, dict):
         return None
@@ -163,7 +176,7 @@ def _value(left, packet):
     return None
 
 
-def _header(protocol, field, packet):
+def _header(protocol: str, field: str, packet: Packet) -> Any:
     """Return a field of a TCP segment's headers."""
     if protocol in TRANSPORTS:
         return packet.port if field == "dport" and packet.port else None
@@ -175,7 +188,7 @@ def _header(protocol, field, packet):
     return fields.get(field)
 
 
-def _meta(key, packet):
+def _meta(key: str, packet: Packet) -> Any:
     devices = {"iifname": packet.in_device, "oifname": packet.out_device}
     devices.update(iif=packet.in_device, oif=packet.out_device)
     if key in devices:
@@ -184,18 +197,19 @@ def _meta(key, packet):
     return {"l4proto": "tcp", "nfproto": family, "protocol": _protocol(packet), "mark": 0}.get(key)
 
 
-def _protocol(packet):
+def _protocol(packet: Packet) -> str:
     return "ip6" if ":" in packet.destination else "ip"
 
 
-def _elements(data, sets):
+def _elements(data: Any, sets: Sets) -> list[Any]:
     """Return the elements of a set or map, which is named or written out; none if it is not known."""
     if isinstance(data, str):
         return sets.get(data.lstrip("@"), [])
-    return data.get("set", [])
+    elements: list[Any] = data.get("set", [])
+    return elements
 
 
-def _equals(value, right, sets):
+def _equals(value: Any, right: Any, sets: Sets) -> bool | None:
     """Return whether *value* is, or is among, *right*, or None if that cannot be decided."""
     if value is NEVER:
         return False
@@ -224,26 +238,26 @@ def _equals(value, right, sets):
     return None
 
 
-def _any(answers):
+def _any(answers: Iterable[bool | None]) -> bool | None:
     answers = list(answers)
     return True if True in answers else None if None in answers else False
 
 
-def _same(value, right):
+def _same(value: Any, right: Any) -> bool | None:
     if isinstance(value, str) and isinstance(right, str):
         return fnmatch.fnmatchcase(value, right) if right.endswith("*") else _ordered(value) == _ordered(right)
     # Such as a mark that is 0, and one that the node has a name for.
     return _ordered(value) == right if isinstance(_ordered(value), type(right)) else None
 
 
-def _between(value, first, last):
+def _between(value: Any, first: Any, last: Any) -> bool | None:
     try:
-        return _ordered(first) <= _ordered(value) <= _ordered(last)
+        return bool(_ordered(first) <= _ordered(value) <= _ordered(last))
     except TypeError:  # an address and one of the other family, a number and a name
         return None
 
 
-def _ordered(value):
+def _ordered(value: Any) -> Any:
     """Return a *value* as what it is compared as: an address, a protocol's number, or itself."""
     try:
         return ipaddress.ip_address(value) if isinstance(value, str) else value

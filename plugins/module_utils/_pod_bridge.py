@@ -12,10 +12,25 @@ import ipaddress
 import json
 import os
 import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf, _cni_state
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+    class State(TypedDict):
+        addresses: list[str]
+        files: dict[str, str]
+
 
 DATA_DIR = "/run/humanz-cni"
 SHOWN = 10
@@ -30,7 +45,15 @@ class OldNetwork(Resource):
     The state is a dict of ``addresses``, such as 100.100.0.1/24, and ``files``, path to text; nothing is wanted of it.
     """
 
-    def __init__(self, run, bridge, pod_cidrs, cluster_cidrs, name, conf_dir):
+    def __init__(
+        self,
+        run: RunCommand | None,
+        bridge: str,
+        pod_cidrs: Iterable[str],
+        cluster_cidrs: Iterable[str],
+        name: str,
+        conf_dir: str,
+    ) -> None:
         """Take *pod_cidrs*, canonical, which the node has from now on, and the CNI network's *name*.
 
         :param run: AnsibleModule.run_command; without it nothing can be applied.
@@ -43,7 +66,7 @@ class OldNetwork(Resource):
         self._conf_dir = conf_dir
         self._conf = _cni_conf.CniConf(conf_dir)
 
-    def read(self):
+    def read(self) -> State:
         """Return the state."""
         with Kernel() as kernel:
             found = [one for family in (socket.AF_INET, socket.AF_INET6) for one in kernel.addresses(family)]
@@ -60,14 +83,14 @@ class OldNetwork(Resource):
             "files": {path: text for path, text in texts.items() if any(map(self._is_old, _subnets(text)))},
         }
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         """Return the empty state; ConvergeError where pods would lose their network."""
         problem = self.problem(actual)
         if problem:
             raise ConvergeError(problem)
         return {"addresses": [], "files": {}}
 
-    def problem(self, actual):
+    def problem(self, actual: State) -> str | None:
         """Return why the node cannot leave what it has, *actual*, and what to do; None if it can."""
         pods = self._pods() if actual["addresses"] or actual["files"] else []
         if not pods:
@@ -81,16 +104,16 @@ class OldNetwork(Resource):
             "addresses of pods that are gone" % (pod_cidrs, ", ".join(old), ", ".join(pods[:SHOWN]))
         )
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state in the syntax of ``ip address``, followed by the files."""
         lines = ["%s dev %s" % (address, self._bridge) for address in state["addresses"]]
         return "".join("%s\n" % line for line in lines) + self._conf.render(state["files"])
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
         return {"addresses": actual["addresses"], "files": sorted(actual["files"])}
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Remove the configuration first, so that no pod is attached by it any more; see once more that none was."""
         self._conf.apply(actual["files"], desired["files"])
         if not desired["addresses"]:
@@ -100,19 +123,20 @@ class OldNetwork(Resource):
                 if address not in other["addresses"]:
                     self._ip(verb, address)
 
-    def _ip(self, verb, address):
+    def _ip(self, verb: str, address: str) -> None:
         command = ["ip", "address", verb, address, "dev", self._bridge]
-        status, _output, error = self._run(command)
+        status, _output, error = self._run(command)  # type: ignore[misc]  # who only reads gives none
         if status:
             raise ConvergeError("`%s`: %s" % (" ".join(command), error.strip()))
 
-    def _is_old(self, network):
+    def _is_old(self, network: Network) -> bool:
         return network not in self._pod_cidrs
 
-    def _is_of_cluster(self, network):
-        return any(network.version == cidr.version and network.subnet_of(cidr) for cidr in self._cluster_cidrs)
+    def _is_of_cluster(self, network: Network) -> bool:
+        same = [cidr for cidr in self._cluster_cidrs if cidr.version == network.version]
+        return any(network.subnet_of(cidr) for cidr in same)  # type: ignore[arg-type]  # both are of one version
 
-    def _pods(self):
+    def _pods(self) -> list[str]:
         """Return what tells of attached pods: the bridge's ports, and the addresses reserved outside the CIDRs."""
         directory = "/sys/class/net/%s/brif" % self._bridge
         ports = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
@@ -120,11 +144,11 @@ class OldNetwork(Resource):
         reserved = _cni_state.reservations([path for path in networks if os.path.basename(path) == self._name])
         return ports + [one for one in reserved if not self._covers(ipaddress.ip_address(one))]
 
-    def _covers(self, address):
+    def _covers(self, address: Address) -> bool:
         return any(address.version == cidr.version and address in cidr for cidr in self._pod_cidrs)
 
 
-def _subnets(text):
+def _subnets(text: str) -> list[Network]:
     """Return the networks from which the configuration *text*, one of ours, gives pods addresses."""
     conf = json.loads(text)
     plugin = conf["plugins"][0] if "plugins" in conf else conf

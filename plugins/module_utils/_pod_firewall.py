@@ -8,8 +8,28 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ansible_collections.humanz.cni.plugins.module_utils import _iptables, _owned, _pod_rules
 from ansible_collections.humanz.cni.plugins.module_utils._converge import Resource
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Part(Protocol):
+        """Rules that one command keeps, read, compared and written by themselves; its state is its own business."""
+
+        @property
+        def command(self) -> str: ...
+        @property
+        def backend(self) -> str: ...
+        def read(self) -> Any: ...
+        def desired(self) -> Any: ...
+        def rules(self, state: Any) -> list[str]: ...
+        def render(self, state: Any) -> str: ...
+        def firewalls(self) -> list[dict[str, str]]: ...
+        def apply(self, actual: Any, desired: Any) -> None: ...
+
 
 # Opened last and closed first: nothing is forwarded that is not yet, or no longer, masqueraded.
 HOOKS = (_pod_rules.NAT_HOOK, _pod_rules.FILTER_HOOK)
@@ -23,30 +43,30 @@ class Firewall(Resource):
     The state is the list of their states.
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts: list[Part]) -> None:
         """Take the parts, in the order in which they are written."""
         self._parts = parts
 
-    def read(self):
+    def read(self) -> list[Any]:
         """Return the state."""
         return [part.read() for part in self._parts]
 
-    def desired(self, actual):
+    def desired(self, actual: list[Any]) -> list[Any]:
         """Return the state wanted."""
         return [part.desired() for part in self._parts]
 
-    def render(self, state):
+    def render(self, state: list[Any]) -> str:
         """Return the state as text in the syntax of each part's tool."""
         return "\n".join(filter(None, (part.render(each) for part, each in zip(self._parts, state))))
 
-    def apply(self, actual, desired):
+    def apply(self, actual: list[Any], desired: list[Any]) -> None:
         """Write the parts that differ: first those that get rules, so that there is no moment without any."""
         changes = [change for change in zip(self._parts, actual, desired) if change[1] != change[2]]
         changes.sort(key=lambda change: not change[0].rules(change[2]))
         for part, before, after in changes:
             part.apply(before, after)
 
-    def result(self, actual, desired):
+    def result(self, actual: list[Any], desired: list[Any]) -> dict[str, Any]:
         """Return the return values."""
         wanted = [(part, part.rules(each)) for part, each in zip(self._parts, desired)]
         return {
@@ -62,7 +82,9 @@ class Ruleset:
     The state is a dict: each table's lines as of _pod_rules.seen, and under ``file`` the file's text or None.
     """
 
-    def __init__(self, iptables, command, rules, state_file):
+    def __init__(
+        self, iptables: _iptables.Iptables | None, command: str, rules: dict[str, list[str]], state_file: str
+    ) -> None:
         """Take what is wanted.
 
         :param iptables: an _iptables.Iptables, or None where there is none, to remove.
@@ -75,30 +97,30 @@ class Ruleset:
         self._state_file = state_file
 
     @property
-    def backend(self):
-        """What is behind the iptables, nft or legacy."""
-        return self._iptables.backend
+    def backend(self) -> str:
+        """What is behind the iptables, nft or legacy; an empty text where there is none."""
+        return self._iptables.backend if self._iptables else ""
 
-    def read(self):
+    def read(self) -> dict[str, Any]:
         """Return the state."""
-        state = {hook.table: self._seen(hook) for hook in HOOKS}
+        state: dict[str, Any] = {hook.table: self._seen(hook) for hook in HOOKS}
         state["file"] = _owned.read(self._state_file)
         return state
 
-    def desired(self):
+    def desired(self) -> dict[str, Any]:
         """Return the state wanted."""
-        state = {hook.table: _pod_rules.wanted(hook, self._rules[hook.table]) for hook in HOOKS}
+        state: dict[str, Any] = {hook.table: _pod_rules.wanted(hook, self._rules[hook.table]) for hook in HOOKS}
         lines = _pod_rules.replay_text([(hook, self._rules[hook.table]) for hook in HOOKS])
-        if lines:
+        if lines and self._iptables:
             lines.insert(0, "# command: %s" % self._iptables.name)
         state["file"] = _owned.compose("pod_firewall", lines) if lines else None
         return state
 
-    def rules(self, state):
+    def rules(self, state: dict[str, Any]) -> list[str]:
         """Return the state's tables as lines for iptables-restore."""
         return [line for hook in HOOKS for line in _pod_rules.listing(hook, state[hook.table])]
 
-    def render(self, state):
+    def render(self, state: dict[str, Any]) -> str:
         """Return the state as iptables-restore text, followed by the file."""
         lines = self.rules(state)
         if lines:
@@ -107,10 +129,10 @@ class Ruleset:
             lines += ["", "# %s" % self._state_file, state["file"].rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
-    def firewalls(self):
+    def firewalls(self) -> list[dict[str, str]]:
         """Return who else decides in FORWARD, each as a dict of name, where and handled."""
         hook = _pod_rules.FILTER_HOOK
-        if not self._rules[hook.table]:
+        if self._iptables is None or not self._rules[hook.table]:
             return []
         policy, rules = self._iptables.listing(hook.table, hook.base)
         targets = [_iptables.target(rule) for rule in rules]
@@ -120,25 +142,25 @@ class Ruleset:
         where = "%s FORWARD, policy %s" % (self._iptables.name, policy)
         return [{"name": name, "where": where, "handled": "a jump ahead of it"} for name in names]
 
-    def apply(self, actual, desired):
+    def apply(self, actual: dict[str, Any], desired: dict[str, Any]) -> None:
         """Write the tables that differ, then the file."""
         hooks = [hook for hook in HOOKS if actual[hook.table] != desired[hook.table]]
         if not any(desired[hook.table] for hook in hooks):
             hooks.reverse()
-        lines = []
+        lines: list[str] = []
         for hook in hooks:
             # Read again: other programs place their rules in these chains at any time.
             base, own = self._chains(hook)
             lines += _pod_rules.transaction(hook, base, own, _pod_rules.own_rules(hook, desired[hook.table]))
-        if lines:
+        if self._iptables and lines:
             self._iptables.restore("\n".join(lines) + "\n")
         if actual["file"] != desired["file"]:
             _owned.write(self._state_file, desired["file"])
 
-    def _seen(self, hook):
-        return _pod_rules.seen(hook, *self._chains(hook)) if self._iptables else []
+    def _seen(self, hook: _pod_rules.Hook) -> list[str]:
+        return _pod_rules.seen(hook, *self._chains(hook))
 
-    def _chains(self, hook):
-        if not self._rules[hook.table] and not self._iptables.has_table(hook.table):
+    def _chains(self, hook: _pod_rules.Hook) -> tuple[list[str], list[str] | None]:
+        if self._iptables is None or not (self._rules[hook.table] or self._iptables.has_table(hook.table)):
             return [], None
         return self._iptables.builtin(hook.table, hook.base), self._iptables.own(hook.table, hook.chain)

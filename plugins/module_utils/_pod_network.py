@@ -13,6 +13,8 @@ import collections
 import ipaddress
 import json
 import os
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
     _cni_install,
@@ -21,6 +23,14 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _nft_tables,
     _runtime,
 )
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
 REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
@@ -37,24 +47,25 @@ SYSCTLS = (
 )
 
 
-def runner(module):
+def runner(module: AnsibleModule) -> RunCommand:
     """Return a function that runs a command, a list, and returns its status, output and error output.
 
     A command that the node does not have ends with status 127, as in a shell.
     """
 
-    def run(command):
+    def run(command: list[str]) -> tuple[int, str, str]:
         path = module.get_bin_path(command[0])
         if path is None:
             return 127, "", "%s is not installed" % command[0]
-        return module.run_command([path] + command[1:], environ_update={"LC_ALL": "C"})
+        done: tuple[int, str, str] = module.run_command([path] + command[1:], environ_update={"LC_ALL": "C"})
+        return done
 
     return run
 
 
-def plugin(name, cni_path):
+def plugin(name: str, cni_path: list[str]) -> dict[str, Any]:
     """Return what there is of the CNI plugin *name*."""
-    found = {"path": None, "interpreter": None, "library": None, "versions": [], "error": None}
+    found: dict[str, Any] = {"path": None, "interpreter": None, "library": None, "versions": [], "error": None}
     try:
         found["path"] = _runtime.find_plugin(name, cni_path)
         found.update(_launcher(found["path"]))
@@ -65,14 +76,14 @@ def plugin(name, cni_path):
     return found
 
 
-def _launcher(path):
+def _launcher(path: str) -> dict[str, Any]:
     launcher = _executable.read_script(path)
     return {"interpreter": _cni_install.interpreter_of(launcher), "library": _cni_install.library_of(launcher)}
 
 
-def configuration(conf_dir):
+def configuration(conf_dir: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the CNI configuration files of *conf_dir* and the network that is in force, or why there is none."""
-    found = {"files": _runtime.conf_files(conf_dir), "in_force": None, "error": None}
+    found: dict[str, Any] = {"files": _runtime.conf_files(conf_dir), "in_force": None, "error": None}
     try:
         network = _runtime.network_in_force(conf_dir)
     except _runtime.CniError as exc:
@@ -87,25 +98,27 @@ def configuration(conf_dir):
     return found, network
 
 
-def routes(run, protocol):
+def routes(run: RunCommand, protocol: int) -> list[dict[str, Any]]:
     """Return the routes of *protocol*, dicts as ``ip`` has them."""
-    found = []
+    found: list[dict[str, Any]] = []
     for family in ("-4", "-6"):
         status, output, _error = run(["ip", family, "-j", "route", "show", "table", "main", "proto", str(protocol)])
         found += json.loads(output) if status == 0 and output.strip() else []
     return found
 
 
-def route_lines(run, protocol):
+def route_lines(run: RunCommand, protocol: int) -> list[str]:
     """Return the same routes as ``ip`` shows them to people."""
-    lines = []
+    lines: list[str] = []
     for family in ("-4", "-6"):
         status, output, _error = run(["ip", family, "route", "show", "table", "main", "proto", str(protocol)])
         lines += [line.strip() for line in output.splitlines()] if status == 0 else []
     return lines
 
 
-def foreign_routes(run, networks, own, bridge_name):
+def foreign_routes(
+    run: RunCommand, networks: Iterable[str], own: Iterable[dict[str, Any]], bridge_name: str
+) -> list[dict[str, Any]]:
     """Return the routes into *networks*, CIDRs, that are neither among *own* nor the kernel's for the bridge.
 
     *own* are those of :func:`routes`. Returns ``[{"dst", "gateway", "dev", "protocol", "type"}]``; a protocol that
@@ -126,23 +139,24 @@ def foreign_routes(run, networks, own, bridge_name):
     return found
 
 
-def identity(route):
+def identity(route: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(route.get(name) for name in IDENTITY)
 
 
-def shown(route):
+def shown(route: dict[str, Any]) -> dict[str, Any]:
     """Return of a *route* what this module returns."""
     return {name: route.get(name) for name in ROUTE}
 
 
-def _within(destination, networks):
+def _within(destination: str, networks: Iterable[Network]) -> bool:
     if destination == "default":
         return False
     network = ipaddress.ip_network(destination)
-    return any(network.version == one.version and network.subnet_of(one) for one in networks)
+    same = [one for one in networks if one.version == network.version]
+    return any(network.subnet_of(one) for one in same)  # type: ignore[arg-type]  # both are of one version
 
 
-def vxlan(run, name):
+def vxlan(run: RunCommand, name: str | None) -> dict[str, Any] | None:
     """Return the VXLAN interface *name* and the nodes that its static entries lead to, or None if there is none."""
     status, output, _error = run(["ip", "-j", "-d", "link", "show", "dev", name]) if name else (1, "", "")
     link = json.loads(output)[0] if status == 0 and output.strip() else {}
@@ -162,11 +176,11 @@ def vxlan(run, name):
     }
 
 
-def rules(run, chains):
+def rules(run: RunCommand, chains: Collection[str]) -> dict[str, list[str]]:
     """Return our rules by the tool that shows them: those in and into *chains* of iptables, with their counters, and
     those of nft.
     """
-    found = {}
+    found: dict[str, list[str]] = {}
     for tool in ("iptables-save", "ip6tables-save"):
         status, output, _error = run([tool, "-c"])
         lines = [line for line in output.splitlines() if any(word in chains for word in line.replace(":", "").split())]
@@ -176,7 +190,7 @@ def rules(run, chains):
     return dict(found, nft=by_nft) if by_nft else found
 
 
-def bridge(run, name):
+def bridge(run: RunCommand, name: str) -> dict[str, Any] | None:
     """Return the bridge *name*, or None if there is none."""
     status, output, _error = run(["ip", "-j", "-d", "addr", "show", "dev", name])
     if status != 0 or not output.strip():
@@ -196,7 +210,7 @@ def bridge(run, name):
     }
 
 
-def pool(network):
+def pool(network: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return how many addresses of each range set of *network* are reserved and how many it has for pods, or None
     without a network. A pod has one address of each set, which with dual stack are one for each address family.
 
@@ -214,7 +228,7 @@ def pool(network):
     return {"directory": directory, "sets": [_set(one_set, reserved) for one_set in sets]}
 
 
-def _set(ranges, reserved):
+def _set(ranges: Iterable[dict[str, Any]], reserved: Iterable[Address]) -> dict[str, Any]:
     subnets = [subnet for subnet in (_subnet(of_range) for of_range in ranges) if subnet]
     return {
         "subnets": [str(subnet) for subnet in subnets],
@@ -223,14 +237,14 @@ def _set(ranges, reserved):
     }
 
 
-def _subnet(of_range):
+def _subnet(of_range: dict[str, Any]) -> Network | None:
     try:
         return ipaddress.ip_network(of_range["subnet"], strict=False)
     except (KeyError, ValueError):
         return None
 
 
-def _size(of_range):
+def _size(of_range: dict[str, Any]) -> int:
     """Return how many pods find an address in *of_range*; the network's own, broadcast and the gateway's are none."""
     try:
         subnet = ipaddress.ip_network(of_range["subnet"], strict=False)
@@ -239,19 +253,19 @@ def _size(of_range):
         gateway = ipaddress.ip_address(of_range.get("gateway", subnet.network_address + 1))
     except (KeyError, ValueError):
         return 0
-    return max(0, int(last) - int(first) + 1 - (1 if first <= gateway <= last else 0))
+    return max(0, int(last) - int(first) + 1 - (1 if int(first) <= int(gateway) <= int(last) else 0))
 
 
-def _address(text):
+def _address(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
 
 
-def sysctls():
+def sysctls() -> dict[str, str | None]:
     """Return the kernel's settings that the pod network needs, as text; one that the kernel does not have is None."""
-    found = {}
+    found: dict[str, str | None] = {}
     for key in SYSCTLS:
         text = _files.read_text("/proc/sys/" + key.replace(".", "/"))
         found[key] = None if text is None else text.strip()

@@ -11,8 +11,22 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
 from ansible_collections.humanz.cni.plugins.module_utils import _nft_rules, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._nft import BaseChain, Nft
+
+    class State(TypedDict):
+        table: list[str]
+        chains: dict[str, list[str]]
+        file: str | None
+
 
 # Its rules are firewalld's own business: see _firewalld.
 FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
@@ -28,7 +42,14 @@ class NftRules:
     command = "nft"
     backend = "nftables"
 
-    def __init__(self, nft, table, accepted, left_alone, state_file):
+    def __init__(
+        self,
+        nft: Nft | None,
+        table: list[str],
+        accepted: Callable[[str], list[str]],
+        left_alone: Collection[tuple[str, str, str]],
+        state_file: str,
+    ) -> None:
         """Take what is wanted.
 
         :param nft: an _nft.Nft, or None where there is none, to remove.
@@ -41,17 +62,17 @@ class NftRules:
         self._accepted = accepted
         self._left_alone = left_alone
         self._state_file = state_file
-        self._dropping = []
+        self._dropping: list[BaseChain] = []
 
-    def read(self):
+    def read(self) -> State:
         """Return the state."""
-        state = {"table": [], "chains": {}, "file": _owned.read(self._state_file)}
+        state: State = {"table": [], "chains": {}, "file": _owned.read(self._state_file)}
         if self._nft is None:
             return state
         # Others' tables may have the same name in another family.
         state["table"] = self._nft.table(_nft_rules.FAMILY, _nft_rules.TABLE)
         self._dropping = []
-        for chain in self._chains():
+        for chain in self._chains(self._nft):
             ours = _nft_rules.seen(self._nft.rules(chain))
             if ours:
                 state["chains"][_key(chain)] = ours
@@ -59,7 +80,7 @@ class NftRules:
                 self._dropping.append(chain)
         return state
 
-    def desired(self):
+    def desired(self) -> State:
         """Return the state wanted, given what was read last."""
         chains = {_key(chain): self._accepted(chain.family) for chain in self._dropping}
         chains = {key: lines for key, lines in chains.items() if lines}
@@ -67,13 +88,13 @@ class NftRules:
         text = _owned.compose("pod_firewall", lines) if lines else None
         return {"table": self._table, "chains": chains, "file": text}
 
-    def rules(self, state):
+    def rules(self, state: State) -> list[str]:
         """Return the state in nft's syntax."""
         return [
             "insert rule %s %s" % (key, text) for key in sorted(state["chains"]) for text in state["chains"][key]
         ] + (state["table"])
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state in nft's syntax, followed by the file."""
         lines = self.rules(state)
         if lines:
@@ -82,20 +103,14 @@ class NftRules:
             lines += ["", "# %s" % self._state_file, state["file"].rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Write rules in one transaction, then the file."""
-        lines = []
-        if actual["table"] != desired["table"]:
-            lines += _nft_rules.replacement(desired["table"])
-        for chain in self._chains() if self._nft else []:
-            wanted = desired["chains"].get(_key(chain), [])
-            lines += _nft_rules.transaction(_key(chain), self._nft.rules(chain), wanted)
-        if lines:
-            self._write(lines, desired)
+        if self._nft:
+            self._write(self._nft, actual, desired)
         if actual["file"] != desired["file"]:
             _owned.write(self._state_file, desired["file"])
 
-    def firewalls(self):
+    def firewalls(self) -> list[dict[str, str]]:
         """Return what was found, each as a dict of name, where and handled."""
         return [
             {"name": "nftables", "where": _key(chain), "handled": "rules ahead of it"}
@@ -103,9 +118,17 @@ class NftRules:
             if self._accepted(chain.family)
         ]
 
-    def _write(self, lines, desired):
+    def _write(self, nft: Nft, actual: State, desired: State) -> None:
+        lines = []
+        if actual["table"] != desired["table"]:
+            lines += _nft_rules.replacement(desired["table"])
+        for chain in self._chains(nft):
+            wanted = desired["chains"].get(_key(chain), [])
+            lines += _nft_rules.transaction(_key(chain), nft.rules(chain), wanted)
+        if not lines:
+            return
         try:
-            self._nft.apply(lines)
+            nft.apply(lines)
         except ConvergeError as exc:
             by_hand = [
                 "nft insert rule %s %s" % (key, text) for key, texts in desired["chains"].items() for text in texts
@@ -118,13 +141,13 @@ class NftRules:
                 **exc.facts,
             ) from exc
 
-    def _chains(self):
+    def _chains(self, nft: Nft) -> list[BaseChain]:
         return [
             chain
-            for chain in self._nft.forward_chains()
+            for chain in nft.forward_chains()
             if chain[:3] not in self._left_alone and chain.table not in FIREWALLD_TABLES
         ]
 
 
-def _key(chain):
+def _key(chain: BaseChain) -> str:
     return " ".join(chain[:3])

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import collections
 import ipaddress
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _iptables
 
@@ -20,19 +22,25 @@ MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 KUBERNETES_CHAINS = ("KUBE-", "cali-", "CILIUM")
 FINAL_TARGETS = ("ACCEPT", "DROP", "RETURN", "MASQUERADE", "SNAT", "NETMAP")
 
-Hook = collections.namedtuple("Hook", "table base chain")
-Hook.__doc__ = "In *table*, the built-in chain *base* has one rule that jumps to our own *chain*."
+
+class Hook(NamedTuple):
+    """In *table*, the built-in chain *base* has one rule that jumps to our own *chain*."""
+
+    table: str
+    base: str
+    chain: str
+
 
 NAT_HOOK = Hook("nat", "POSTROUTING", POSTROUTING)
 FILTER_HOOK = Hook("filter", "FORWARD", FORWARD)
 
 
-def jump(hook):
+def jump(hook: Hook) -> str:
     """Return the rule that jumps to our own chain."""
     return _iptables.rule(hook.base, [hook.chain], comment="humanz-cni pod network")
 
 
-def forward_rules(pod_cidrs, bridge):
+def forward_rules(pod_cidrs: Iterable[str], bridge: str) -> list[str]:
     """Return the rules of our chain in FORWARD: this node's pods only, so that the node is no open router."""
     rules = []
     for cidr in pod_cidrs:
@@ -45,7 +53,7 @@ def forward_rules(pod_cidrs, bridge):
     return rules
 
 
-def masquerade_rules(pod_cidrs, kept, uplink, random_fully):
+def masquerade_rules(pod_cidrs: Iterable[str], kept: Iterable[str], uplink: str, random_fully: bool) -> list[str]:
     """Return the rules of our chain in POSTROUTING.
 
     :param kept: destinations, in CIDR notation, that see the pods' own addresses.
@@ -60,17 +68,18 @@ def masquerade_rules(pod_cidrs, kept, uplink, random_fully):
     return rules
 
 
-def without_subnets(cidrs):
+def without_subnets(cidrs: Iterable[str]) -> list[str]:
     """Return *cidrs*, in their order, without those that another one of them contains."""
     networks = list(collections.OrderedDict.fromkeys(ipaddress.ip_network(cidr) for cidr in cidrs))
     return [
         str(network)
         for network in networks
-        if not any(network != other and network.subnet_of(other) for other in networks)
+        # All are of one version.
+        if not any(network != other and network.subnet_of(other) for other in networks)  # type: ignore[arg-type]
     ]
 
 
-def where(hook, others):
+def where(hook: Hook, others: list[str]) -> tuple[int, int]:
     """Return the first and the last place, counted from 0, where the jump may stand among *others*, the base's rules.
 
     In FORWARD that is behind the leading rules of Kubernetes' policies and ahead of everything else, so that nobody's
@@ -82,15 +91,15 @@ def where(hook, others):
     return 0, _leading(others, lambda rule: not _ends_chain(rule))
 
 
-def _leading(rules, wanted):
+def _leading(rules: list[str], wanted: Callable[[str], bool]) -> int:
     return next((place for place, rule in enumerate(rules) if not wanted(rule)), len(rules))
 
 
-def _ends_chain(rule):
+def _ends_chain(rule: str) -> bool:
     return _iptables.target(rule) in FINAL_TARGETS and _iptables.matches_all(rule)
 
 
-def seen(hook, base, own):
+def seen(hook: Hook, base: list[str], own: list[str] | None) -> list[str]:
     """Return what there is of ours at *hook*, as lines in iptables-restore syntax; no line if there is nothing.
 
     :param base: the rules of the built-in chain.
@@ -106,7 +115,7 @@ def seen(hook, base, own):
     return lines + [_iptables.canonical(rule) for rule in own or []]
 
 
-def _misplaced(hook, place, others):
+def _misplaced(hook: Hook, place: int, others: list[str]) -> list[str]:
     first, last = where(hook, others)
     if place < first:
         return ["# it stands ahead of: %s" % others[place]]
@@ -115,23 +124,23 @@ def _misplaced(hook, place, others):
     return []
 
 
-def _sort_out(hook, base):
+def _sort_out(hook: Hook, base: list[str]) -> tuple[list[str], list[str]]:
     """Return our jumps among the rules *base*, and everybody else's rules."""
     jumps = [rule for rule in base if _iptables.target(rule) == hook.chain]
     return jumps, [rule for rule in base if _iptables.target(rule) != hook.chain]
 
 
-def wanted(hook, rules):
+def wanted(hook: Hook, rules: list[str]) -> list[str]:
     """Return what :func:`seen` returns once our chain holds *rules* and is jumped to; no rules means nothing of it."""
     return [":%s - [0:0]" % hook.chain, jump(hook)] + rules if rules else []
 
 
-def own_rules(hook, lines):
+def own_rules(hook: Hook, lines: list[str]) -> list[str]:
     """Return the rules of our chain among *lines*, as of :func:`seen` or :func:`wanted`."""
     return [line for line in lines if line.startswith("-A %s " % hook.chain)]
 
 
-def transaction(hook, base, own, rules):
+def transaction(hook: Hook, base: list[str], own: list[str] | None, rules: list[str]) -> list[str]:
     """Return the lines for iptables-restore that make *rules* the content of our chain, and jump to it.
 
     :param base: the rules of the built-in chain.
@@ -149,7 +158,7 @@ def transaction(hook, base, own, rules):
     return _table(hook, [":%s - [0:0]" % hook.chain] + placing + rules)
 
 
-def _insertion(hook, others):
+def _insertion(hook: Hook, others: list[str]) -> str:
     place = where(hook, others)[1]
     rule = jump(hook)
     if place == len(others):
@@ -157,7 +166,7 @@ def _insertion(hook, others):
     return rule.replace("-A %s" % hook.base, "-I %s %d" % (hook.base, place + 1), 1)
 
 
-def replay_text(hooks):
+def replay_text(hooks: Iterable[tuple[Hook, list[str]]]) -> list[str]:
     """Return the lines, for iptables-restore, of our own chains alone; *hooks* is a list of (Hook, rules).
 
     A jump would be added once more by every replay: it stands in a comment, with its place, for files/host_network.
@@ -170,17 +179,17 @@ def replay_text(hooks):
     return lines
 
 
-def _place_in_words(hook):
+def _place_in_words(hook: Hook) -> str:
     """Return the comment that says what :func:`where` says."""
     if hook is FILTER_HOOK:
         return "# jump behind: %s" % " ".join(KUBERNETES_CHAINS)
     return "# jump ahead of: %s" % " ".join(FINAL_TARGETS)
 
 
-def _table(hook, lines):
+def _table(hook: Hook, lines: list[str]) -> list[str]:
     return ["*%s" % hook.table] + lines + ["COMMIT"]
 
 
-def listing(hook, lines):
+def listing(hook: Hook, lines: list[str]) -> list[str]:
     """Return *lines*, as of :func:`seen`, as a table; no line stays none."""
     return _table(hook, lines) if lines else []

@@ -12,16 +12,24 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import ipaddress
 import os
 import re
 import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _kept_ways, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    #: What the kernel tells the routes of one table apart by: prefix, metric, TOS.
+    Key = tuple[str, int, int]
+    ByKey = dict[Key, Route]
 
 PROTOCOL_NAMES = "/etc/iproute2/rt_protos.d/humanz-cni.conf"
 # So few routes may always go: a cluster of two to four nodes loses one without further ado.
@@ -39,14 +47,22 @@ ROUTES = {
     },
 }
 
-State = collections.namedtuple("State", "routes files")
-State.__doc__ = """*routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path
-to the file's text, or None where there is none."""
+
+class State(NamedTuple):
+    """What there is of ours.
+
+    *routes* maps what the kernel tells routes apart by, see :func:`key`, to Route; *files* maps a path to the file's
+    text, or None where there is none.
+    """
+
+    routes: ByKey
+    files: dict[str, str | None]
 
 
-def parse_routes(routes, protocol, table):
+def parse_routes(routes: Iterable[dict[str, Any]], protocol: int, table: int) -> tuple[ByKey, list[str]]:
     """Return (``{key: Route}``, problems) for the list of ``{dst, via, dev}``; problems is a list of texts."""
-    parsed, problems = {}, []
+    parsed: ByKey = {}
+    problems: list[str] = []
     for given in routes:
         try:
             route = parse_route(given["dst"], given["via"], protocol, table, given.get("dev"))
@@ -59,7 +75,7 @@ def parse_routes(routes, protocol, table):
     return parsed, problems
 
 
-def parse_route(dst, via, protocol, table, device=None):
+def parse_route(dst: str, via: str, protocol: int, table: int, device: str | None = None) -> Route:
     """Return the Route, its addresses written as the kernel writes them; raise ValueError that says what is wrong.
 
     By a *device* that is given, the next hop need not be on a network of this node.
@@ -71,12 +87,12 @@ def parse_route(dst, via, protocol, table, device=None):
     return Route(str(network), str(hop), device or "", protocol, "unicast", table, metric, 0, bool(device))
 
 
-def key(route):
+def key(route: Route) -> Key:
     """Return what the kernel tells the routes of one table apart by."""
     return (route.dst, route.metric, route.tos)
 
 
-def order(route):
+def order(route: Route) -> tuple[int, bytes, int, int, int]:
     """Return a sort key: by family, then by address, so that texts are the same in every run."""
     address, _slash, length = ("0.0.0.0/0" if route.dst == "default" else route.dst).partition("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -84,12 +100,12 @@ def order(route):
     return (int(family), socket.inet_pton(family, address), int(length), route.metric, route.tos)
 
 
-def line(route):
+def line(route: Route) -> str:
     """Return *route* as people know it, without what all routes of ours have in common."""
     return describe(_own(route)._replace(table=MAIN_TABLE)).replace(" proto %s" % _name(route.protocol), "")
 
 
-def command(verb, route):
+def command(verb: str, route: Route) -> str:
     """Return the ``ip -batch`` line that adds, replaces or deletes *route*."""
     words = ["route", verb]
     if route.type != "unicast":
@@ -107,7 +123,7 @@ def command(verb, route):
     return " ".join(words)
 
 
-def commands(actual, desired):
+def commands(actual: ByKey, desired: ByKey) -> list[str]:
     """Return the ``ip -batch`` lines that lead from *actual* to *desired*, both ``{key: Route}``, removals last."""
     lines = [
         command("replace" if name in actual else "add", desired[name])
@@ -121,7 +137,7 @@ def commands(actual, desired):
     ]
 
 
-def conflicts(foreign, desired):
+def conflicts(foreign: Iterable[Route], desired: ByKey) -> list[str]:
     """Return a line for each of the *foreign* routes that holds a prefix of *desired*, and how to solve it."""
     prefixes = {route.dst for route in desired.values()}
     return [
@@ -132,7 +148,7 @@ def conflicts(foreign, desired):
     ]
 
 
-def next_hop_problem(kernel, via):
+def next_hop_problem(kernel: Kernel, via: str) -> str | None:
     """Return why the address *via* cannot be a next hop of this node, and what would be right; None if it can.
 
     The kernel takes a route through another router as ``onlink`` without complaint and then loses every packet.
@@ -152,14 +168,14 @@ def next_hop_problem(kernel, via):
     return "next hop %s: %s: %s" % (via, why, ON_LINK)
 
 
-def next_hop_problems(kernel, routes):
+def next_hop_problems(kernel: Kernel, routes: Iterable[Route]) -> list[str]:
     """Return a line for each next hop of *routes* that cannot be one; those on a given device are no matter of ours."""
     hops = sorted({route.via for route in routes if not route.onlink})
     lines = (next_hop_problem(kernel, via) for via in hops)
     return [text for text in lines if text]
 
 
-def ours(routes, protocol, recorded):
+def ours(routes: Iterable[Route], protocol: int, recorded: str | None) -> ByKey:
     """Return ``{key: Route}`` of those of the kernel's *routes* that carry *protocol*, or did so in the last run.
 
     :param recorded: the text of the state file, None if there is none. Where it has another protocol, that was this
@@ -174,12 +190,12 @@ def ours(routes, protocol, recorded):
     }
 
 
-def others(routes, protocol, own):
+def others(routes: Iterable[Route], protocol: int, own: ByKey) -> list[Route]:
     """Return those of the kernel's *routes* that neither carry *protocol* nor are among *own*, a ``{key: Route}``."""
     return [route for route in routes if route.protocol != protocol and own.get(key(route)) != _own(route)]
 
 
-def prune_problems(had, wanted, recorded, options):
+def prune_problems(had: ByKey, wanted: ByKey, recorded: str | None, options: dict[str, Any]) -> list[str]:
     """Return why not so many routes may go at once, as lines, at most one for each family.
 
     :param had: the node's routes of ours, and *wanted* those it is to have, each ``{key: Route}``.
@@ -200,7 +216,7 @@ def prune_problems(had, wanted, recorded, options):
     return [text for text in lines if text]
 
 
-def _too_many(options, family, total, wanted, removed):
+def _too_many(options: dict[str, Any], family: int, total: int, wanted: int, removed: int) -> str | None:
     """Return why not *removed* of the node's *total* routes of one *family* may go at once, or None.
 
     An inventory that has lost one family of its addresses is as wrong as one that has lost its nodes.
@@ -215,21 +231,21 @@ def _too_many(options, family, total, wanted, removed):
     return None
 
 
-def _of_family(family, routes):
+def _of_family(family: int, routes: Iterable[Route]) -> list[Route]:
     return [route for route in routes if ipaddress.ip_network(route.dst).version == family]
 
 
 class Routes(Resource):
     """The routes of one protocol number in one table, and the files that say what they are to be."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.protocol = module.params["protocol"]
         self.table = module.params["table"]
         self.state_file = module.params["state_file"]
-        self.foreign = []
+        self.foreign: list[Route] = []
 
-    def read(self):
+    def read(self) -> State:
         with Kernel() as kernel:
             families = (socket.AF_INET, socket.AF_INET6)
             found = [route for family in families for route in kernel.routes(family, self.table)]
@@ -238,11 +254,11 @@ class Routes(Resource):
         self.foreign = [route for route in others(found, self.protocol, own) if not self._is_about_to_go(route)]
         return State(own, files)
 
-    def _is_about_to_go(self, route):
+    def _is_about_to_go(self, route: Route) -> bool:
         """Return whether a real run would find *route* gone: it leaves the pods' bridge before it comes here."""
-        return self.module.check_mode and route.device == self.module.params["bridge"]
+        return bool(self.module.check_mode) and route.device == self.module.params["bridge"]
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         if self.protocol in PROTOCOLS or self.protocol < 5 or self.protocol > 255:
             raise ConvergeError(
                 "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses"
@@ -265,7 +281,7 @@ class Routes(Resource):
         names = _owned.compose("node_routes", ["%d humanz-cni" % self.protocol])
         return State(routes, {self.state_file: self._text(routes), PROTOCOL_NAMES: names})
 
-    def _moved(self, kernel, actual, routes):
+    def _moved(self, kernel: Kernel, actual: ByKey, routes: ByKey) -> list[str]:
         """Return what would be sent elsewhere that must not be, as lines."""
         if actual == routes:
             return []
@@ -274,16 +290,16 @@ class Routes(Resource):
         )
         return _kept_ways.moved(kernel, _kept_ways.kept(self.foreign), before, after)
 
-    def _text(self, routes):
+    def _text(self, routes: ByKey) -> str:
         """Return the text of the state file: lines for ``ip -force -batch``, which adds what is missing."""
         return _owned.compose("node_routes", [command("add", route) for route in sorted(routes.values(), key=order)])
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         lines = [line(route) for route in sorted(state.routes.values(), key=order)]
         lines += ["# %s %s" % (path, self._shown(state, path)) for path in state.files]
         return "".join("%s\n" % text for text in lines)
 
-    def _shown(self, state, path):
+    def _shown(self, state: State, path: str) -> str:
         text = state.files[path]
         if text is None:
             return "is absent"
@@ -291,7 +307,7 @@ class Routes(Resource):
             return "names %s" % "".join(text.splitlines()[-1:])
         return "holds these routes" if text == self._text(state.routes) else "holds something else"
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         before, after = actual.routes, desired.routes
         named = {
             "added": [route for name, route in after.items() if name not in before],
@@ -301,16 +317,16 @@ class Routes(Resource):
         lists = {name: [line(route) for route in sorted(routes, key=order)] for name, routes in named.items()}
         return dict(lists, routes=len(after))
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         self._write_files(desired.files)
         self._batch(commands(actual.routes, desired.routes))
 
-    def undo(self, before):
+    def undo(self, before: State) -> None:
         """Undo one change after the other, even if the kernel refuses some."""
         self._batch(commands(self.read().routes, before.routes), "-force")
         self._write_files(before.files)
 
-    def _write_files(self, files):
+    def _write_files(self, files: dict[str, str | None]) -> None:
         for path, text in files.items():
             if text != _owned.read(path):
                 _owned.write(path, text)
@@ -318,7 +334,7 @@ class Routes(Resource):
                 with contextlib.suppress(OSError):  # Debian 12 has files in it, Debian 13 has no such directory
                     os.removedirs(os.path.dirname(path))
 
-    def _batch(self, lines, *options):
+    def _batch(self, lines: list[str], *options: str) -> None:
         """Have ``ip`` do *lines*; it ends at the first that the kernel refuses, which is named."""
         if not lines:
             return
@@ -330,10 +346,10 @@ class Routes(Resource):
             raise ConvergeError("`%s`: %s" % (failed, err.splitlines()[0] if err else "exit code %d" % code))
 
 
-def _own(route):
+def _own(route: Route) -> Route:
     """Return *route*, which is ours, without the device if that is the kernel's choice."""
     return route if route.onlink else route._replace(device="")
 
 
-def _name(protocol):
+def _name(protocol: int) -> str:
     return PROTOCOLS.get(protocol, str(protocol))

@@ -14,6 +14,7 @@ import glob
 import os
 import platform
 import re
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
@@ -36,12 +37,12 @@ TRACES = {"br_netfilter": "/proc/sys/net/bridge"}
 _SWAP = str.maketrans("./", "/.")
 
 
-def path_of(key):
+def path_of(key: str) -> str:
     """Return the file of the kernel parameter *key*."""
     return os.path.join(PROC_SYS, key.translate(_SWAP))
 
 
-def read(key):
+def read(key: str) -> str | None:
     """Return the running value of *key*, with single spaces in it, or None if the kernel has no such key."""
     try:
         text = _files.read_text(path_of(key))
@@ -50,7 +51,7 @@ def read(key):
     return None if text is None else normal(text)
 
 
-def write(key, value):
+def write(key: str, value: str) -> None:
     """Set the running value of *key*. Raises ConvergeError that names key and value."""
     try:
         with open(path_of(key), "w", encoding="utf-8") as stream:
@@ -59,12 +60,12 @@ def write(key, value):
         raise ConvergeError("sysctl %s cannot be set to %s: %s" % (key, value, exc.strerror)) from exc
 
 
-def normal(value):
+def normal(value: object) -> str:
     """Return *value* as text with single spaces, as the kernel separates the fields of a value by tabs."""
     return " ".join(str(value).split())
 
 
-def followers(key):
+def followers(key: str) -> list[str]:
     """Return the existing keys that the kernel sets along with *key*."""
     keys = []
     for pattern in FOLLOWERS.get(key, ()):
@@ -73,20 +74,20 @@ def followers(key):
     return [found for found in keys if found != key]
 
 
-def follows(key, leaders):
+def follows(key: str, leaders: Iterable[str]) -> bool:
     """Return whether the kernel sets *key* along with one of *leaders*."""
     patterns = [pattern for leader in leaders if leader != key for pattern in FOLLOWERS.get(leader, ())]
     return any(re.match(re.escape(pattern).replace(r"\*", "[^.]+") + "$", key) for pattern in patterns)
 
 
-def in_order(sysctls):
+def in_order(sysctls: Mapping[str, str | None]) -> list[str]:
     """Return the keys of *sysctls*, a dict, in the order in which they are to be set.
 
     What the kernel sets along with a key comes after it. Router advertisements are let in before and shut out after
     IPv6 is forwarded: rt6_purge_dflt_routers() of net/ipv6/route.c forgets the routes that came with others.
     """
 
-    def rank(key):
+    def rank(key: str) -> int:
         if key.endswith(".accept_ra"):
             return 0 if sysctls[key] == "2" else 3
         return 2 if follows(key, sysctls) else 1
@@ -94,21 +95,21 @@ def in_order(sysctls):
     return sorted(sysctls, key=lambda key: (rank(key), key))
 
 
-def overrides(sysctl_file, sysctls):
+def overrides(sysctl_file: str, sysctls: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the settings of other files that win over *sysctl_file* at the next boot.
 
     :param sysctls: the values that the file sets, a dict.
     :returns: a list of dicts with file, key and value.
     """
-    last = {}
+    last: dict[str, dict[str, str]] = {}
     for path in _later_files(sysctl_file):
         for key, value in parse(_text(path)):
             last[key] = {"file": path, "key": key, "value": value}
     return [last[key] for key in sorted(last) if key in sysctls and last[key]["value"] != sysctls[key]]
 
 
-def _later_files(sysctl_file):
-    found = {}
+def _later_files(sysctl_file: str) -> list[str]:
+    found: dict[str, str] = {}
     for directory in reversed(DIRECTORIES):
         found.update((os.path.basename(path), path) for path in glob.glob(os.path.join(directory, "*.conf")))
     name = os.path.basename(sysctl_file)
@@ -118,14 +119,14 @@ def _later_files(sysctl_file):
     return paths if linked or not os.path.exists(SYSCTL_CONF) else paths + [SYSCTL_CONF]
 
 
-def _text(path):
+def _text(path: str) -> str:
     try:
         return _files.read_text(path) or ""
     except (OSError, UnicodeDecodeError) as exc:
         raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
 
 
-def parse(text):
+def parse(text: str) -> list[tuple[str, str]]:
     """Return the (key, value) pairs of *text*, in the syntax of sysctl.d(5). Patterns are left out."""
     pairs = []
     for line in text.splitlines():
@@ -141,7 +142,7 @@ def parse(text):
     return pairs
 
 
-def is_loaded(module):
+def is_loaded(module: str) -> bool:
     """Return whether the kernel module *module* is loaded or built into the kernel."""
     name = module.replace("-", "_")
     if os.path.isdir("/sys/module/" + name) or os.path.exists(TRACES.get(name, "/nonexistent")):

@@ -11,49 +11,58 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import json
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 ALIAS = "humanz-cni"
 # Replayed by `ip -force -batch` and `bridge -force -batch`, one after the other.
 FILES = {"ip": "/etc/humanz-cni/vxlan", "bridge": "/etc/humanz-cni/vxlan-fdb"}
 ROUTES = "/etc/humanz-cni/routes"  # of node_routes, which also name the interface
 
-State = collections.namedtuple("State", "ip bridge files")
-State.__doc__ = """*ip* and *bridge* are the lines that make what there is; *files* maps a path to a text or None."""
+
+class State(NamedTuple):
+    """*ip* and *bridge* are the lines that make what there is; *files* maps a path to a text or None."""
+
+    ip: list[str]
+    bridge: list[str]
+    files: dict[str, str | None]
 
 
-def is_ours(kind, alias):
+def is_ours(kind: str | None, alias: str | None) -> bool:
     """Say whether an interface of the *kind* and with the *alias*, texts, is one of ours."""
     return kind == "vxlan" and alias == ALIAS
 
 
-def link_lines(device, mac, vni, node_ip, port, mtu):
+def link_lines(device: str, mac: str, vni: int, node_ip: str, port: int, mtu: int) -> list[str]:
     """Return the ``ip`` lines that make the interface; only the first would make it anew."""
     added = "link add %s address %s type vxlan id %d local %s dstport %d nolearning" % (device, mac, vni, node_ip, port)
     return [added] + ["link set %s %s" % (device, what) for what in ("alias %s" % ALIAS, "mtu %d" % mtu, "up")]
 
 
-def address_line(device, address):
+def address_line(device: str, address: str) -> str:
     """Return the ``ip`` line that gives the interface an *address* of its own, without a network."""
     return "address add %s/%d dev %s" % (address, 128 if ":" in address else 32, device)
 
 
-def neighbour_line(device, address, mac):
+def neighbour_line(device: str, address: str, mac: str) -> str:
     """Return the ``ip`` line that says which MAC address a peer has on the interface."""
     return "neigh replace %s lladdr %s dev %s nud permanent" % (address, mac, device)
 
 
-def fdb_line(device, mac, node_ip):
+def fdb_line(device: str, mac: str, node_ip: str) -> str:
     """Return the ``bridge`` line that says to which node packets for the MAC address are sent."""
     return "fdb replace %s dev %s dst %s self permanent" % (mac, device, node_ip)
 
 
-def removal(line):
+def removal(line: str) -> str | None:
     """Return the line that takes away what *line* makes; None if that goes with something else, or by its opposite."""
     words = line.split()
     if words[:2] == ["link", "add"]:
@@ -67,13 +76,13 @@ def removal(line):
     return None
 
 
-def changes(actual, desired):
+def changes(actual: State, desired: State) -> list[list[str]]:
     """Return the lines for ``ip`` and those for ``bridge`` that lead from *actual* to *desired*, both State.
 
     An interface that must be made anew takes all that it has along.
     """
     remade = {line.split()[2] for line in actual.ip if line.startswith("link add ") and line not in desired.ip}
-    lines = ["link delete %s" % device for device in sorted(remade)]
+    lines: list[str | None] = ["link delete %s" % device for device in sorted(remade)]
     found = []
     for had, wanted in ((actual.ip, desired.ip), (actual.bridge, desired.bridge)):
         left = [line for line in had if not remade & set(line.split())]
@@ -85,13 +94,13 @@ def changes(actual, desired):
     return found
 
 
-def _key(line):
+def _key(line: str) -> tuple[str, ...]:
     """Return what a line is about: a replaced neighbour needs no removal, and one of another name does."""
     words = line.split()
     return tuple(words[:1] + words[2:3]) if words[0] != "link" else (line,)
 
 
-def _keys(lines):
+def _keys(lines: Iterable[str]) -> set[tuple[str, ...]]:
     return {_key(line) for line in lines}
 
 
@@ -101,21 +110,22 @@ class Vxlan(Resource):
     :param module: the AnsibleModule, whose option ``peers`` lists ``{node_ip, mac, neighbours}``.
     """
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         self._ip = module.get_bin_path("ip", required=True)
         # To remove the interface takes its entries along.
         self._bridge = module.get_bin_path("bridge", required=module.params["state"] == "present")
 
-    def read(self):
-        ip, bridge = [], []
+    def read(self) -> State:
+        ip: list[str] = []
+        bridge: list[str] = []
         for link in self._json(self._ip, "-d", "link", "show", "type", "vxlan"):
             if is_ours("vxlan", link.get("ifalias")):
                 ip += self._ip_lines(link)
                 bridge += self._bridge_lines(link["ifname"])
         return State(ip, bridge, {path: _owned.read(path) for path in FILES.values()})
 
-    def _ip_lines(self, link):
+    def _ip_lines(self, link: dict[str, Any]) -> list[str]:
         data, device = link["linkinfo"]["info_data"], link["ifname"]
         node_ip = data.get("local") or data.get("local6") or "any"
         lines = link_lines(device, link["address"], data["id"], node_ip, data["port"], link["mtu"])
@@ -128,11 +138,11 @@ class Vxlan(Resource):
         entries = self._json(self._ip, "neigh", "show", "dev", device, "nud", "permanent")
         return lines + sorted(neighbour_line(device, entry["dst"], entry["lladdr"]) for entry in entries)
 
-    def _bridge_lines(self, device):
+    def _bridge_lines(self, device: str) -> list[str]:
         entries = self._json(self._bridge, "fdb", "show", "dev", device) if self._bridge else []
         return sorted(fdb_line(device, entry["mac"], entry["dst"]) for entry in entries if "dst" in entry)
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         params = self._module.params
         if params["state"] == "absent":
             return State([], [], dict.fromkeys(FILES.values()))
@@ -143,7 +153,7 @@ class Vxlan(Resource):
                 "pod_network_vxlan_device %s: is an interface of somebody else: remove that one, or name another"
                 % device
             )
-        ip = link_lines(device, *(params[name] for name in ("mac", "vni", "node_ip", "port")), mtu=self._mtu())
+        ip = link_lines(device, params["mac"], params["vni"], params["node_ip"], params["port"], self._mtu())
         ip += [address_line(device, address) for address in params["addresses"]]
         hops = [(hop, peer["mac"]) for peer in params["peers"] for hop in peer["neighbours"]]
         ip += sorted(neighbour_line(device, *hop) for hop in hops)
@@ -151,33 +161,33 @@ class Vxlan(Resource):
         texts = {FILES["ip"]: ip, FILES["bridge"]: bridge}
         return State(ip, bridge, {path: _owned.compose("node_vxlan", lines) for path, lines in texts.items()})
 
-    def _mtu(self):
+    def _mtu(self) -> int:
         """Return what is left of the MTU of the interface that holds the node IP."""
         node_ip = self._module.params["node_ip"]
         for found in self._json(self._ip, "address", "show", "to", node_ip):
             if found.get("addr_info"):
-                return found["mtu"] - self._module.params["overhead"]
+                return int(found["mtu"] - self._module.params["overhead"])
         raise ConvergeError(
             "node_ip: no interface of this node has the address %s: it must be one of its own" % node_ip
         )
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         return "".join("%s\n" % line for line in state.ip + state.bridge)
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         return {
             "device": next((line.split()[2] for line in desired.ip if line.startswith("link add ")), ""),
             "peers": len(desired.bridge),
         }
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         for path, text in desired.files.items():
             if text != actual.files[path]:
                 _owned.write(path, text)
         for command, lines in zip((self._ip, self._bridge), changes(actual, desired)):
             self._batch(command, lines)
 
-    def undo(self, before):
+    def undo(self, before: State) -> None:
         """Undo the change, and put back the routes that the kernel has dropped with an interface."""
         actual = self.read()
         self.apply(actual, before)
@@ -185,14 +195,14 @@ class Vxlan(Resource):
         routes = (_owned.read(ROUTES) or "").splitlines() if dropped else []
         self._batch(self._ip, [line for line in routes if dropped & set(line.split())], "-force")
 
-    def _batch(self, command, lines, *options):
-        if not lines:
+    def _batch(self, command: str | None, lines: list[str], *options: str) -> None:
+        if command is None or not lines:
             return
         code, _out, err = self._module.run_command([command, *options, "-batch", "-"], data="\n".join(lines) + "\n")
         if code:
             raise ConvergeError("%s -batch: %s" % (os.path.basename(command), " ".join(err.split())))
 
-    def _json(self, command, *arguments):
+    def _json(self, command: str, *arguments: str) -> list[dict[str, Any]]:
         code, out, err = self._module.run_command([command, "-j", *arguments])
         if code:
             raise ConvergeError("%s %s: %s" % (os.path.basename(command), " ".join(arguments), err.strip()))
