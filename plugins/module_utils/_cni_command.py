@@ -9,9 +9,14 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Library
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 NAME = "humanz-cni-ctl"
 
@@ -31,7 +36,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def executable(sbin_dir, interpreter, library, run):
+def executable(sbin_dir: str, interpreter: str, library: Library, run: RunCommand) -> Executable:
     """Return the command as an Executable in *sbin_dir*.
 
     :param interpreter: the path of the Python that runs it.
@@ -39,7 +44,7 @@ def executable(sbin_dir, interpreter, library, run):
     :param run: runs a command, a list, and returns status, output and error output.
     """
 
-    def prove(path):
+    def prove(path: str) -> None:
         status, output, error = run([path, "--version"])
         if status != 0 or output.split() != [NAME, library.version]:
             raise ConvergeError(

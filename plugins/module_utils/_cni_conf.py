@@ -11,9 +11,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 TYPE = "humanz-cni"
 NAMES = {"conflist": "10-humanz-cni-plugin.conflist", "conf": "10-humanz-cni-plugin.conf"}
@@ -21,19 +25,21 @@ NAMES = {"conflist": "10-humanz-cni-plugin.conflist", "conf": "10-humanz-cni-plu
 EXTENSIONS = (".conf", ".conflist", ".json")
 DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
 # The plugins that may follow ours, with the options that they need to do anything.
-CHAINED = {
+CHAINED: dict[str, dict[str, Any]] = {
     "portmap": {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
     "bandwidth": {"type": "bandwidth", "capabilities": {"bandwidth": True}},
 }
 
 
-def conflist_text(name, cni_version, cni_versions, plugin, chained):
+def conflist_text(
+    name: str, cni_version: str, cni_versions: list[str], plugin: dict[str, Any], chained: list[str]
+) -> str:
     """Return a configuration list as JSON.
 
     :param plugin: the configuration of our plugin, see :func:`plugin_conf`.
     :param chained: the names, in CHAINED, of the plugins that follow it.
     """
-    conf = {"cniVersion": cni_version}
+    conf: dict[str, Any] = {"cniVersion": cni_version}
     if cni_versions:
         conf["cniVersions"] = cni_versions
     conf["name"] = name
@@ -41,18 +47,32 @@ def conflist_text(name, cni_version, cni_versions, plugin, chained):
     return json.dumps(conf, indent=2) + "\n"
 
 
-def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None, log_level="info"):
+def plugin_conf(
+    bridge: str,
+    pod_cidrs: list[str],
+    hairpin: bool,
+    mtu: int = 0,
+    data_dir: str | None = None,
+    log_file: str | None = None,
+    log_level: str = "info",
+) -> dict[str, Any]:
     """Return our plugin's configuration, with the keys of the reference's bridge and host-local, as a dict.
 
     Each of *pod_cidrs* gives the pod an address. What *mtu*, *data_dir*, *log_file* and *log_level* have by default is
     left out.
     """
-    ipam = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
+    ipam: dict[str, Any] = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
     families = sorted({ipaddress.ip_network(cidr).version for cidr in pod_cidrs})
     ipam["routes"] = [{"dst": DEFAULT_ROUTES[family]} for family in families]
     if data_dir:
         ipam["dataDir"] = data_dir
-    conf = {"type": TYPE, "bridge": bridge, "isDefaultGateway": True, "hairpinMode": hairpin, "ipMasq": False}
+    conf: dict[str, Any] = {
+        "type": TYPE,
+        "bridge": bridge,
+        "isDefaultGateway": True,
+        "hairpinMode": hairpin,
+        "ipMasq": False,
+    }
     if mtu:
         conf["mtu"] = mtu
     conf["ipam"] = ipam
@@ -63,7 +83,7 @@ def plugin_conf(bridge, pod_cidrs, hairpin, mtu=0, data_dir=None, log_file=None,
     return conf
 
 
-def require_one(option, pod_cidrs):
+def require_one(option: str, pod_cidrs: list[str]) -> None:
     """Raise ConvergeError unless *pod_cidrs*, the value of *option*, fit into :func:`conf_text`."""
     if len(pod_cidrs) > 1:
         raise ConvergeError(
@@ -72,7 +92,7 @@ def require_one(option, pod_cidrs):
         )
 
 
-def conf_text(name, bridge, cluster_cidr, pod_cidr):
+def conf_text(name: str, bridge: str, cluster_cidr: str, pod_cidr: str) -> str:
     """Return the single configuration of the humanz-cni blog series, part 1: its keys, order, indentation and end."""
     conf = {
         "cniVersion": "0.3.1",
@@ -85,17 +105,17 @@ def conf_text(name, bridge, cluster_cidr, pod_cidr):
     return json.dumps(conf, indent=4)
 
 
-def is_ours(text):
+def is_ours(text: str) -> bool:
     """Return whether *text* is a configuration whose first plugin is ours."""
     try:
         conf = json.loads(text)
         first = conf["plugins"][0] if "plugins" in conf else conf
-        return first["type"] == TYPE
+        return bool(first["type"] == TYPE)
     except (ValueError, LookupError, TypeError):
         return False
 
 
-def supported_versions(run, path):
+def supported_versions(run: RunCommand, path: str) -> list[str]:
     """Return the CNI versions that the plugin at *path* says it supports; none if it cannot be asked.
 
     :param run: AnsibleModule.run_command.
@@ -108,12 +128,15 @@ def supported_versions(run, path):
         return []
 
 
-def choose_chained(run, cni_bin_dir, wanted, versions):
+def choose_chained(
+    run: RunCommand, cni_bin_dir: str, wanted: list[str], versions: list[str]
+) -> tuple[list[str], dict[str, str]]:
     """Return the plugins among *wanted* that this node can run with all *versions*, and why it cannot run the others.
 
     :returns: a list of names, and a dict of name to reason.
     """
-    chained, left_out = [], {}
+    chained: list[str] = []
+    left_out: dict[str, str] = {}
     for name in wanted:
         path = os.path.join(cni_bin_dir, name)
         if not os.access(path, os.X_OK):
@@ -134,19 +157,19 @@ class CniConf(Resource):
     The state is a dict of path to text; only files that are ours are in it.
     """
 
-    def __init__(self, conf_dir, form=None, text=None, keep_foreign=False):
+    def __init__(self, conf_dir: str, form: str | None = None, text: str = "", keep_foreign: bool = False) -> None:
         """Take the directory and the text wanted in the format *form*, a key of NAMES; None for no file at all."""
         self._conf_dir = conf_dir
-        self._path = os.path.join(conf_dir, NAMES[form]) if form else None
+        self._path = os.path.join(conf_dir, NAMES[form]) if form else ""
         self._text = text
         self._keep_foreign = keep_foreign
 
-    def read(self):
+    def read(self) -> dict[str, str]:
         """Return the state."""
         texts = {path: _read(path) for path in self._own_paths()}
         return {path: text for path, text in texts.items() if text is not None and is_ours(text)}
 
-    def desired(self, actual):
+    def desired(self, actual: dict[str, str]) -> dict[str, str]:
         """Return the state wanted. Raises ConvergeError where somebody else's configuration is in the way."""
         if not self._path:
             return {}
@@ -164,11 +187,11 @@ class CniConf(Resource):
             )
         return {self._path: self._text}
 
-    def render(self, state):
+    def render(self, state: dict[str, str]) -> str:
         """Return the files, each below its path."""
         return "".join("# %s\n%s\n" % (path, text.rstrip("\n")) for path, text in sorted(state.items()))
 
-    def apply(self, actual, desired):
+    def apply(self, actual: dict[str, str], desired: dict[str, str]) -> None:
         """Write the file beside its name and rename it, which container runtimes notice; then remove the other one."""
         try:
             for path, text in desired.items():
@@ -180,10 +203,10 @@ class CniConf(Resource):
         except OSError as exc:
             raise ConvergeError("%s cannot be changed: %s" % (self._conf_dir, exc)) from exc
 
-    def _own_paths(self):
+    def _own_paths(self) -> list[str]:
         return [os.path.join(self._conf_dir, name) for name in NAMES.values()]
 
-    def _earlier(self, actual):
+    def _earlier(self, actual: dict[str, str]) -> list[str]:
         """Return the paths of others' configurations that a runtime would load before ours."""
         names = os.listdir(self._conf_dir) if os.path.isdir(self._conf_dir) else []
         paths = [os.path.join(self._conf_dir, name) for name in names if name.endswith(EXTENSIONS)]
@@ -191,7 +214,7 @@ class CniConf(Resource):
         return sorted(path for path in earlier if not os.path.isdir(path))
 
 
-def _read(path):
+def _read(path: str) -> str | None:
     """Return the text of the file *path*, None if there is none; what is no text is nobody's configuration."""
     try:
         return _files.read_text(path)

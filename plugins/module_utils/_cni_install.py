@@ -23,10 +23,18 @@ import json
 import os
 import re
 import shutil
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _directories
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    #: ``library``: its digest if whole; ``launcher`` and ``command`` as Executable.read; None for what is missing.
+    State = dict[str, Any]
 
 NAME = "humanz-cni"
 SPEC_VERSION = "1.0.0"
@@ -58,7 +66,9 @@ except Exception:
 class Plugin(Resource):
     """The plugin, installed: its library, its launcher, what that answers to VERSION, and the operator's command."""
 
-    def __init__(self, library, interpreter, bin_dir, sbin_dir, run):
+    def __init__(
+        self, library: Library, interpreter: Interpreter, bin_dir: str, sbin_dir: str, run: RunCommand
+    ) -> None:
         self._library = library
         self._interpreter = interpreter
         self._run = run
@@ -67,7 +77,7 @@ class Plugin(Resource):
         self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_cni_library.HEAD_SIZE), self._prove_all)
         self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
-    def read(self):
+    def read(self) -> State:
         """Return launcher and command, and the library's digest if it is whole; None for what is missing."""
         whole = self._library.is_whole()
         state = {
@@ -79,7 +89,7 @@ class Plugin(Resource):
             self._prove(self.path)
         return state
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         """Return the state in which this version of the plugin answers."""
         return {
             "library": self._library.digest,
@@ -87,13 +97,13 @@ class Plugin(Resource):
             "command": self._command.desired(),
         }
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state as the two scripts' texts after a line that says where the library stands."""
         library = "whole" if state["library"] else "missing or damaged"
         head = "library %s: %s\n" % (self._library.path, library)
         return head + self._launcher.render(state["launcher"]) + self._command.render(state["command"])
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Install the library, prove it by scripts that nobody calls yet, and rename those into their places."""
         before = library_of((actual["launcher"] or {}).get("text"))
         directory = os.path.dirname(self._library.path)
@@ -108,13 +118,13 @@ class Plugin(Resource):
                 put()
         _cni_library.remove(directory, keep=(self._library.path, before, *_cni_library.running(directory)))
 
-    def undo(self, before):
+    def undo(self, before: State) -> None:
         """Take away the library if nothing names it: both scripts were proven before either was put into its place."""
         launcher = self._launcher.read() or {}
         if not before["library"] and library_of(launcher.get("text")) != self._library.path:
             shutil.rmtree(self._library.path, ignore_errors=True)
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return what was installed, and where."""
         return {
             "path": self.path,
@@ -126,7 +136,7 @@ class Plugin(Resource):
             "python_version": self._interpreter.version,
         }
 
-    def _prove_all(self, path):
+    def _prove_all(self, path: str) -> None:
         """Prove the launcher *path*, and what runs in its place after an upgrade of the interpreter. ConvergeError."""
         self._prove(path)
         if self._interpreter.reads_pth:
@@ -135,7 +145,7 @@ class Plugin(Resource):
         # -B: nothing is to be left beside the sources.
         self._prove(self._interpreter.path, "-BISXutf8", os.path.join(self._library.path, "humanz_cni/recover.py"))
 
-    def _prove(self, *command):
+    def _prove(self, *command: str) -> None:
         """Call VERSION by *command*; ConvergeError if the answer is not what a runtime needs."""
         request = json.dumps({"cniVersion": SPEC_VERSION})
         status, output, error = self._run([*command], data=request, environ_update={"CNI_COMMAND": "VERSION"})
@@ -150,14 +160,15 @@ class Plugin(Resource):
             )
 
 
-def interpreter_of(launcher):
+def interpreter_of(launcher: str | None) -> str | None:
     """Return the interpreter that runs the script with the text *launcher*, or None if that is no script."""
     text = launcher or ""
     match = re.search(r'^interpreter = "([^"]+)"$', text, re.MULTILINE) or re.match(r"#!\s*(\S+)", text)
     return match.group(1) if match else None
 
 
-def library_of(launcher):
+def library_of(launcher: str | None) -> str | None:
     """Return the library path that the text *launcher* names, or None if it is no launcher of this collection."""
-    match = re.search(r'^library = "([^"]+)"$', launcher or "", re.MULTILINE)
-    return match.group(1) if match and "humanz_cni" in launcher else None
+    text = launcher or ""
+    match = re.search(r'^library = "([^"]+)"$', text, re.MULTILINE)
+    return match.group(1) if match and "humanz_cni" in text else None

@@ -27,9 +27,15 @@ import os
 import re
 import shutil
 import tempfile
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._files import naming, read_text, sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 PACKAGE = "humanz_cni"
 LINK = "python3"
@@ -130,7 +136,7 @@ class Interpreter:
     Raises ConvergeError if it is missing, too old, or lacks a module of the standard library.
     """
 
-    def __init__(self, path, run):
+    def __init__(self, path: str, run: RunCommand) -> None:
         self.path = path
         if not path.startswith("/") or re.search(r"\s", path):
             raise ConvergeError("interpreter: %s must be an absolute path without blanks" % path)
@@ -158,7 +164,7 @@ class Library:
     :param run: as for Interpreter.
     """
 
-    def __init__(self, files, interpreter, directory, run):
+    def __init__(self, files: dict[str, bytes], interpreter: Interpreter, directory: str, run: RunCommand) -> None:
         self._files = files
         self._interpreter = interpreter
         self._directory = directory
@@ -171,12 +177,12 @@ class Library:
         self.command = os.path.join(self.path, LINK) if interpreter.reads_pth else interpreter.path
 
     @property
-    def version(self):
+    def version(self) -> str:
         """The plugin's version, as its package states it."""
-        match = re.search(rb'^__version__ = "([^"]+)"$', self._files["__init__.py"], re.MULTILINE)
-        return match.group(1).decode("ascii")
+        stated: list[bytes] = re.findall(rb'^__version__ = "([^"]+)"$', self._files["__init__.py"], re.MULTILINE)
+        return stated[0].decode("ascii")
 
-    def is_whole(self):
+    def is_whole(self) -> bool:
         """Say whether every file is there and as it was installed."""
         manifest = read_text(os.path.join(self.path, MANIFEST))
         try:
@@ -190,7 +196,7 @@ class Library:
             _sha256(os.path.join(self.path, name)) == expected[name] for name in wanted
         )
 
-    def install(self):
+    def install(self) -> None:
         """Build the library beside its place and rename it into it; repair it file by file if it is there, damaged."""
         os.makedirs(self._directory, mode=0o755, exist_ok=True)
         _remove_leftovers(self._directory)
@@ -206,17 +212,17 @@ class Library:
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
-    def _names(self):
+    def _names(self) -> list[str]:
         """Return the paths of all files but the manifest and the link, relative to the library's own directory."""
         names = [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
         if self._interpreter.reads_pth:
             names += [LINK + "._pth", self._startup_bytecode()]
         return names
 
-    def _startup_bytecode(self):
+    def _startup_bytecode(self) -> str:
         return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self._interpreter.cache_tag)
 
-    def _build(self, building):
+    def _build(self, building: str) -> None:
         package = os.path.join(building, PACKAGE)
         os.makedirs(os.path.join(building, STARTUP))
         for name, data in self._files.items():
@@ -237,7 +243,7 @@ class Library:
             json.dump(manifest, stream, indent=1, sort_keys=True)
         _make_durable(building)
 
-    def _build_startup(self, building):
+    def _build_startup(self, building: str) -> None:
         """Make the link by which the interpreter is called, and compile what it then starts with."""
         os.symlink(self._interpreter.path, os.path.join(building, LINK))
         with open(os.path.join(building, LINK + "._pth"), "w", encoding="ascii") as stream:
@@ -250,14 +256,14 @@ class Library:
         if status != 0:
             raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
 
-    def _repair(self, building):
+    def _repair(self, building: str) -> None:
         for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
             target = os.path.join(self.path, name)
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
             os.replace(os.path.join(building, name), target)
 
 
-def remove(directory, keep=()):
+def remove(directory: str, keep: Collection[str | None] = ()) -> None:
     """Remove every version of the library in *directory* whose path is not in *keep*."""
     for path in versions(directory):
         if path not in keep:
@@ -265,9 +271,10 @@ def remove(directory, keep=()):
     _remove_leftovers(directory)
 
 
-def running(directory):
+def running(directory: str) -> list[str]:
     """Return the paths of those versions of the library in *directory* that a process was started from."""
-    found, paths = set(), versions(directory)
+    found: set[str] = set()
+    paths = versions(directory)
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/cmdline" % name, "rb") as stream:
@@ -278,14 +285,14 @@ def running(directory):
     return sorted(found)
 
 
-def versions(directory):
+def versions(directory: str) -> list[str]:
     """Return the paths of all versions of the library in *directory*."""
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     paths = [os.path.join(directory, name) for name in names if _DIGEST.match(name)]
     return [path for path in paths if os.path.isdir(os.path.join(path, PACKAGE))]
 
 
-def _remove_leftovers(directory, prefix=""):
+def _remove_leftovers(directory: str, prefix: str = "") -> None:
     """Remove what an interrupted run has left half made in *directory*."""
     names = os.listdir(directory) if os.path.isdir(directory) else []
     for name in names:
@@ -298,18 +305,18 @@ def _remove_leftovers(directory, prefix=""):
             os.unlink(path)
 
 
-def _version(text):
+def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
-def _target(link):
+def _target(link: str) -> str | None:
     try:
         return os.readlink(link)
     except OSError:  # missing, or no link
         return None
 
 
-def _sha256(path):
+def _sha256(path: str) -> str | None:
     try:
         with open(path, "rb") as stream:
             return hashlib.sha256(stream.read()).hexdigest()
@@ -317,7 +324,7 @@ def _sha256(path):
         return None
 
 
-def _make_durable(directory):
+def _make_durable(directory: str) -> None:
     """Give everything in *directory* its permissions and write it to the disk."""
     for path, _names, names in os.walk(directory):
         for name in names:
@@ -326,7 +333,7 @@ def _make_durable(directory):
         _sync(path, 0o755)
 
 
-def _sync(path, mode):
+def _sync(path: str, mode: int) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fchmod(descriptor, mode)

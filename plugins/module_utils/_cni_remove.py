@@ -11,12 +11,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _cni_state, _directories
 from ansible_collections.humanz.cni.plugins.module_utils._cni_install import DIRECTORIES, NAME, library_of
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import read_script
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, remove
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 _LINKS = "/sys/class/net"
 
@@ -43,7 +47,9 @@ class NoPlugin(Resource):
     :param run: runs a command, a list, and returns status, output and error output.
     """
 
-    def __init__(self, bin_dir, sbin_dir, library_dir, data_dir, conf_dir, force, run):
+    def __init__(
+        self, bin_dir: str, sbin_dir: str, library_dir: str, data_dir: str, conf_dir: str, force: bool, run: RunCommand
+    ) -> None:
         # The launcher first, so that no new pod is attached meanwhile.
         self._scripts = [os.path.join(bin_dir, NAME), os.path.join(sbin_dir, _cni_command.NAME)]
         self._library_dir = library_dir
@@ -53,7 +59,7 @@ class NoPlugin(Resource):
         self._force = force
         self._run = run
 
-    def read(self):
+    def read(self) -> dict[str, list[str]]:
         """Return the paths and link names of all that is ours: a dict of sorted lists."""
         files = [path for path in self._scripts if library_of(read_script(path)) is not None]
         files += [self._record] if os.path.exists(self._record) else []
@@ -71,7 +77,7 @@ class NoPlugin(Resource):
             "bridges": sorted(name for name, alias in links.items() if alias == NAME and self._is_free(name, links)),
         }
 
-    def desired(self, actual):
+    def desired(self, actual: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return the empty state; ConvergeError names the pods that are still attached."""
         if not self._force and (actual["ports"] or actual["reservations"]):
             raise ConvergeError(
@@ -81,11 +87,11 @@ class NoPlugin(Resource):
             )
         return {key: [] for key in actual}
 
-    def render(self, state):
+    def render(self, state: dict[str, list[str]]) -> str:
         """Return one line for each thing."""
         return "".join("%s: %s\n" % (key, item) for key in sorted(state) for item in state[key])
 
-    def apply(self, actual, desired):
+    def apply(self, actual: dict[str, list[str]], desired: dict[str, list[str]]) -> None:
         """Remove it all."""
         for path in actual["files"]:
             if path != self._record:
@@ -106,11 +112,11 @@ class NoPlugin(Resource):
         for path in [*actual["directories"], self._library_dir]:
             _remove_if_empty(path)
 
-    def undo(self, before):
+    def undo(self, before: dict[str, list[str]]) -> None:
         """Say that there is no way back: what pods had is gone."""
         raise ConvergeError("what was removed stays removed: run this again")
 
-    def _rules(self, *families):
+    def _rules(self, *families: str) -> list[str]:
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
         for library in _cni_library.versions(self._library_dir):
             if os.path.exists(os.path.join(library, _cni_library.PACKAGE, "masquerade.py")):
@@ -120,14 +126,14 @@ class NoPlugin(Resource):
                 return output.split()
         return []
 
-    def _is_free(self, bridge, links):
+    def _is_free(self, bridge: str, links: dict[str, str]) -> bool:
         """Say whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
         directory = os.path.join(_LINKS, bridge, "brif")
         ports = os.listdir(directory) if os.path.isdir(directory) else []
         return all(links.get(port, "").partition(" ")[0] == NAME for port in ports)
 
 
-def _aliases():
+def _aliases() -> dict[str, str]:
     """Return the alias of every link that has one."""
     aliases = {}
     for name in os.listdir(_LINKS):
@@ -137,6 +143,6 @@ def _aliases():
     return aliases
 
 
-def _remove_if_empty(directory):
+def _remove_if_empty(directory: str) -> None:
     if os.path.isdir(directory) and not os.listdir(directory):
         os.rmdir(directory)

@@ -11,16 +11,20 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _runtime
 from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import TYPE
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _LOCK = "lock"
 NOTES = ".elsewhere"  # where the plugin notes other data directories, see files/humanz_cni/elsewhere.py
 
 
-def networks(data_dir, conf_dir):
+def networks(data_dir: str, conf_dir: str) -> list[str]:
     """Return the paths of all networks' directories, sorted.
 
     :param data_dir: a directory that is the plugin's alone.
@@ -33,12 +37,12 @@ def networks(data_dir, conf_dir):
     return sorted(found.union(filter(_is_ours, _configured(conf_dir)), filter(_is_ours, _noted(data_dir))))
 
 
-def reservations(paths):
+def reservations(paths: list[str]) -> list[str]:
     """Return the reserved addresses of the networks whose directories are *paths*."""
     return sorted(name for path in paths for name in os.listdir(path) if _is_address(name))
 
 
-def _noted(data_dir):
+def _noted(data_dir: str) -> Iterator[str]:
     """Generate the directories in the data directories that configurations named before."""
     notes = os.path.join(data_dir, NOTES)
     for name in os.listdir(notes) if os.path.isdir(notes) else []:
@@ -47,7 +51,7 @@ def _noted(data_dir):
             yield os.path.join(other, network)
 
 
-def _configured(conf_dir):
+def _configured(conf_dir: str) -> Iterator[str]:
     """Generate the directory of each network for which a configuration of the plugin names the data directory."""
     for path in _runtime.conf_files(conf_dir):
         try:
@@ -56,13 +60,13 @@ def _configured(conf_dir):
             continue  # nothing can have been attached by it
         for conf in network["plugins"]:
             ipam = conf.get("ipam")
-            configured = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
+            configured: Any = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
             is_path = isinstance(configured, str) and configured.startswith("/")
             if conf["type"] == TYPE and is_path and network["name"] == os.path.basename(network["name"]):
                 yield os.path.join(os.path.normpath(configured), network["name"])
 
 
-def _is_ours(path):
+def _is_ours(path: str) -> bool:
     """Say whether the directory *path* is the plugin's: the reference's host-local keeps nothing in its lock."""
     try:
         state = json.loads(read_text(os.path.join(path, _LOCK)) or "")
@@ -71,7 +75,7 @@ def _is_ours(path):
     return isinstance(state, dict) and "boot" in state and "last" in state
 
 
-def _is_address(name):
+def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -37,22 +37,24 @@ class Attempt:
     ``error`` is None if it was reached.
     """
 
-    def __init__(self, address, port=None, netns=None, must_answer=True):
+    def __init__(
+        self, address: str, port: int | None = None, netns: str | None = None, must_answer: bool = True
+    ) -> None:
         self.address = address
         self.port = port
         self.netns = netns
         self.must_answer = must_answer
         self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.source = None
-        self.local = None
-        self.error = None
-        self.ms = None
-        self._socket = None
+        self.source: str | None = None
+        self.local: str | None = None
+        self.error: str | None = None
+        self.ms: int | None = None
+        self._socket: socket.socket = None  # type: ignore[assignment]  # start() makes it, and all else comes later
         self._started = 0.0
-        self._connected = None
+        self._connected: float | None = None
         self._next_echo = 0.0
 
-    def start(self):
+    def start(self) -> socket.socket | None:
         """Begin; return the socket to wait for, or None if it is over already."""
         self._started = time.monotonic()
         try:
@@ -72,13 +74,13 @@ class Attempt:
         self.local = self._socket.getsockname()[0]
         return self._socket
 
-    def _open(self):
+    def _open(self) -> socket.socket:
         if self.port is not None:
             return socket.socket(self.family, socket.SOCK_STREAM)
         protocol = socket.IPPROTO_ICMP if self.family == socket.AF_INET else socket.IPPROTO_ICMPV6
         return socket.socket(self.family, socket.SOCK_RAW, protocol)
 
-    def send_echo(self):
+    def send_echo(self) -> None:
         """Send one echo request."""
         body = struct.pack("!HH", os.getpid() & 0xFFFF, 1)
         head = struct.pack("!BBH", ECHO_REQUEST[self.family], 0, 0)
@@ -87,7 +89,7 @@ class Attempt:
         self._socket.send(head + body)
         self._next_echo = time.monotonic() + ECHO_INTERVAL
 
-    def proceed(self, events):
+    def proceed(self, events: int) -> bool:
         """Go on after *events* on the socket; return whether it is over."""
         try:
             if self.port is None:
@@ -107,7 +109,7 @@ class Attempt:
         self._answered(line)
         return True
 
-    def _receive_echo(self):
+    def _receive_echo(self) -> bool:
         packet = self._socket.recv(1024)
         if self.family == socket.AF_INET:  # a raw IPv4 socket hands out the IP header too
             packet = packet[(packet[0] & 0x0F) * 4 :]
@@ -118,12 +120,12 @@ class Attempt:
         self.finish(None)
         return True
 
-    def _answered(self, line):
+    def _answered(self, line: str) -> None:
         self.source = line or None
         silent = self.must_answer and not line
         self.finish("the connection was closed without an answer" if silent else None)
 
-    def tick(self, timeout):
+    def tick(self, timeout: float) -> bool:
         """Let time pass; return whether it is over. *timeout* is in seconds."""
         now = time.monotonic()
         if self._connected is not None and not self.must_answer and now - self._connected >= GREETING_WAIT:
@@ -141,41 +143,41 @@ class Attempt:
         return False
 
     @property
-    def waits_for(self):
+    def waits_for(self) -> int:
         """The events to wait for."""
         connecting = self.port is not None and self._connected is None
         return selectors.EVENT_WRITE if connecting else selectors.EVENT_READ
 
-    def finish(self, error):
+    def finish(self, error: str | None) -> None:
         """End with *error*, or with success if that is None."""
         self.error = error
         self.ms = int((time.monotonic() - self._started) * 1000)
 
-    def close(self):
+    def close(self) -> None:
         """Give the socket back; the outcome stays."""
         if self._socket is not None:
             self._socket.close()
 
 
-def _errno_text(exc):
+def _errno_text(exc: OSError) -> str:
     return "%s (%s)" % (os.strerror(exc.errno), errno.errorcode.get(exc.errno, exc.errno)) if exc.errno else str(exc)
 
 
-def _checksum(data):
+def _checksum(data: bytes) -> int:
     """Return the internet checksum of *data*, of even length (RFC 1071)."""
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    total: int = sum(struct.unpack("!%dH" % (len(data) // 2), data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def run(attempts, timeout):
+def run(attempts: list[Attempt], timeout: float) -> None:
     """Make all *attempts*, as many at once as the process may have files open, each within *timeout* seconds."""
     width = _descriptor_limit() - RESERVED_DESCRIPTORS
     for first in range(0, len(attempts), width):
         _run_at_once(attempts[first : first + width], timeout)
 
 
-def _descriptor_limit():
+def _descriptor_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 4096) if hard != resource.RLIM_INFINITY else 4096
     if soft < wanted:
@@ -184,7 +186,7 @@ def _descriptor_limit():
     return soft
 
 
-def _run_at_once(attempts, timeout):
+def _run_at_once(attempts: list[Attempt], timeout: float) -> None:
     with selectors.DefaultSelector() as selector:
         for netns in sorted({attempt.netns for attempt in attempts}, key=str):
             with _netns.inside(netns):
@@ -195,7 +197,7 @@ def _run_at_once(attempts, timeout):
         _wait(selector, timeout)
 
 
-def _wait(selector, timeout):
+def _wait(selector: selectors.BaseSelector, timeout: float) -> None:
     next_tick = time.monotonic() + 0.2
     while selector.get_map():
         for key, events in selector.select(max(0.0, next_tick - time.monotonic())):
@@ -206,7 +208,7 @@ def _wait(selector, timeout):
                 _step(selector, key, key.data.tick(timeout))
 
 
-def _step(selector, key, over):
+def _step(selector: selectors.BaseSelector, key: selectors.SelectorKey, over: bool) -> None:
     if over:
         selector.unregister(key.fileobj)
         key.data.close()

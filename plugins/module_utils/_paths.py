@@ -9,10 +9,17 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_tables
 from ansible_collections.humanz.cni.plugins.module_utils._iptables import COMMANDS
 from ansible_collections.humanz.cni.plugins.module_utils._nft_rules import PROTOCOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+    from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Chains, Decision, Packet
 
 FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
@@ -24,14 +31,14 @@ class Tables:
     :param run: runs a command, a list, and returns its status, output and error output.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: RunCommand) -> None:
         self._run = run
-        self._routes = {}
-        self._rules = {}
-        self._by_nft = set()  # the tools that show tables of nf_tables
+        self._routes: dict[str, dict[str, str]] = {}
+        self._rules: dict[int, list[tuple[str, dict[str, Chains]]]] = {}
+        self._by_nft: set[str] = set()  # the tools that show tables of nf_tables
         self._nft = _nft_tables.NftTables(run)
 
-    def examine(self, source, destination, port):
+    def examine(self, source: str, destination: str, port: int) -> dict[str, Any]:
         """Return what the tables say about a TCP connection from *source* to *port* of *destination*.
 
         ``route`` and ``back`` are the routes to the destination and back to the source, see :meth:`route_to`;
@@ -56,7 +63,7 @@ class Tables:
             "undecided": undecided[:10],
         }
 
-    def route_to(self, address):
+    def route_to(self, address: str) -> dict[str, str]:
         """Return the route that the kernel takes to *address*.
 
         ``{"type", "dst", "gateway" (if there is one), "dev", "protocol", "neighbour": state or ""}`` or ``{"error"}``.
@@ -65,7 +72,7 @@ class Tables:
             self._routes[address] = self._look_up(address)
         return self._routes[address]
 
-    def _look_up(self, address):
+    def _look_up(self, address: str) -> dict[str, str]:
         status, output, error = self._run(["ip", "-j", "-d", "route", "get", "fibmatch", address])
         found = json.loads(output) if status == 0 and output.strip() else []
         if not found:
@@ -75,14 +82,16 @@ class Tables:
             route["neighbour"] = self._neighbour(route.get("gateway", address), route.get("dev", ""))
         return route
 
-    def _neighbour(self, address, device):
+    def _neighbour(self, address: str, device: str) -> str:
         status, output, _error = self._run(["ip", "-j", "neigh", "show", "to", address, "dev", device])
         entries = json.loads(output) if status == 0 and output.strip() else []
         return "/".join(entries[0].get("state", [])) if entries else ""
 
-    def _drop(self, family, local, there, again):
+    def _drop(
+        self, family: int, local: dict[str, bool], there: Packet, again: Packet
+    ) -> tuple[dict[str, Any] | None, list[str]]:
         """Return the first rule that drops the packet or its answer, as a dict or None, and the undecided rules."""
-        undecided = []
+        undecided: list[str] = []
         for packet, outward in ((there, local["out"]), (again, not local["out"])):
             chain = ("OUTPUT" if outward else "INPUT") if local["there"] else "FORWARD"
             for tool, decision in self._decisions(family, "filter", chain, packet):
@@ -91,14 +100,14 @@ class Tables:
                     return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
         return None, undecided
 
-    def _nat(self, family, packet):
+    def _nat(self, family: int, packet: Packet) -> dict[str, str] | None:
         """Return the rule that translates the source of *packet*, as a dict or None."""
         for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet):
             if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
                 return {"tool": tool, "rule": decision.rule}
         return None
 
-    def _decisions(self, family, table, chain, packet):
+    def _decisions(self, family: int, table: str, chain: str, packet: Packet) -> Iterator[tuple[str, Decision]]:
         """Yield each tool that has a say, and its Decision on *packet*: by iptables, then what only nft shows."""
         shown = set()
         for tool, tables in self._all_rules(family):
@@ -108,12 +117,12 @@ class Tables:
         for decision in self._nft.decisions(table, chain.lower(), packet, shown):
             yield "nft", decision
 
-    def _all_rules(self, family):
+    def _all_rules(self, family: int) -> list[tuple[str, dict[str, Chains]]]:
         if family not in self._rules:
             self._rules[family] = list(self._read_rules(family))
         return self._rules[family]
 
-    def _read_rules(self, family):
+    def _read_rules(self, family: int) -> Iterator[tuple[str, dict[str, Chains]]]:
         """Yield the node's iptables and the other one, if its tables are there: both are in the packets' way."""
         command = COMMANDS[family]
         status, version, _error = self._run([command, "--version"])
@@ -130,5 +139,5 @@ class Tables:
                     self._by_nft.add(tool)
 
 
-def _device(route):
+def _device(route: dict[str, str]) -> str:
     return route.get("dev", "")

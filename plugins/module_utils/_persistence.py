@@ -8,13 +8,25 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    class State(TypedDict):
+        """The texts of files by path, None where there is none, and the units by name."""
+
+        files: dict[str, str | None]
+        units: dict[str, Unit]
+
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
@@ -35,23 +47,28 @@ NETWORKMANAGER = "NetworkManager.service"
 # Directories that are not there on every node, and go with the last file in them.
 OWN_DIRECTORIES = (LIBRARY_DIR, os.path.dirname(NETWORKD_CONF))
 
-Unit = collections.namedtuple("Unit", "enabled active")
-Unit.__doc__ = """Whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
+
+class Unit(NamedTuple):
+    """Whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
+
+    enabled: bool
+    active: bool
+
 
 OFF = Unit(enabled=False, active=False)
 
 
-def unit_path(name):
+def unit_path(name: str) -> str:
     """Return the path of the unit *name*."""
     return "%s/%s" % (UNIT_DIR, name)
 
 
-def wanted_units(heal_interval):
+def wanted_units(heal_interval: int) -> tuple[str, ...]:
     """Return the names of the units that are to be there."""
     return BOOT + HEALER if heal_interval else BOOT
 
 
-def wanted_files(files, interpreter, heal_interval):
+def wanted_files(files: dict[str, str], interpreter: str, heal_interval: int) -> dict[str, str]:
     """Return ``{path: text}`` of the programs and of the units.
 
     :param files: name to text, as in files/host_network.
@@ -72,12 +89,12 @@ def wanted_files(files, interpreter, heal_interval):
     return {path: _owned.compose("node_persistence", text.splitlines()) for path, text in texts.items()}
 
 
-def networkd_text():
+def networkd_text() -> str:
     """Return what systemd-networkd is told: other programs' routes stay when it restarts or configures anew."""
     return _owned.compose("node_persistence", ["[Network]", "ManageForeignRoutes=no"])
 
 
-def networkmanager_text(bridge):
+def networkmanager_text(bridge: str) -> str:
     """Return what NetworkManager is told: the pods' bridge and the node's ends of the pods' wires are not its own.
 
     The plugin's names for the latter are ``veth`` and eleven characters.
@@ -92,7 +109,7 @@ class Persistence(Resource):
     The state is a dict of ``files`` (path to text or None) and ``units`` (name to Unit).
     """
 
-    def __init__(self, run, systemctl, files):
+    def __init__(self, run: RunCommand, systemctl: str | None, files: dict[str, str]) -> None:
         """Take what is wanted.
 
         :param run: AnsibleModule.run_command.
@@ -106,22 +123,22 @@ class Persistence(Resource):
         self._files = {path: files.get(path) for path in paths}
         self._manager_runs = False
 
-    def read(self):
+    def read(self) -> State:
         """Return the state."""
         shown = self._show() if self._systemctl else {}
         self._manager_runs = shown.pop(NETWORKMANAGER, OFF).active
         return {"files": {path: _owned.read(path) for path in self._files}, "units": shown}
 
-    def desired(self, actual):
+    def desired(self, actual: State) -> State:
         """Return the state wanted."""
         units = {name: self._unit(name) for name in actual["units"]}
         return {"files": dict(self._files), "units": units}
 
-    def _unit(self, name):
+    def _unit(self, name: str) -> Unit:
         wanted = self._files[unit_path(name)] is not None
         return Unit(enabled=wanted, active=wanted and name != NEVER_ACTIVE)
 
-    def render(self, state):
+    def render(self, state: State) -> str:
         """Return the state as the files' texts, and a line for each unit; the programs' texts are left out."""
         lines = []
         for name, unit in state["units"].items():
@@ -135,14 +152,14 @@ class Persistence(Resource):
                 lines += ["", "# %s" % path, text.rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
-    def result(self, actual, desired):
+    def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
         return {
             "files": [path for path, text in desired["files"].items() if text is not None],
             "units": [name for name, unit in desired["units"].items() if unit.enabled],
         }
 
-    def apply(self, actual, desired):
+    def apply(self, actual: State, desired: State) -> None:
         """Stop what goes, write the files, then start what is new or changed: the program and its units are whole."""
         changed = [path for path, text in desired["files"].items() if text != actual["files"][path]]
         going = [name for name, unit in desired["units"].items() if not unit.enabled and actual["units"][name] != OFF]
@@ -159,7 +176,7 @@ class Persistence(Resource):
             if NETWORKMANAGER_CONF in changed and self._manager_runs:
                 self._systemctl_run("reload", NETWORKMANAGER)
 
-    def _start(self, changed, actual, desired):
+    def _start(self, changed: list[str], actual: State, desired: State) -> None:
         units = [name for name in desired["units"] if unit_path(name) in changed]
         if any(os.path.dirname(path) == UNIT_DIR for path in changed):
             self._systemctl_run("daemon-reload")
@@ -176,14 +193,14 @@ class Persistence(Resource):
             if desired["units"][name].active and (name in units or not actual["units"][name].active):
                 self._systemctl_run("restart", name)
 
-    def _remove_directory(self, path):
+    def _remove_directory(self, path: str) -> None:
         if path == CHECK:
             shutil.rmtree(STATE_DIR, ignore_errors=True)
         if os.path.dirname(path) in OWN_DIRECTORIES:
             with contextlib.suppress(OSError):  # something else is in it
                 os.rmdir(os.path.dirname(path))
 
-    def _show(self):
+    def _show(self) -> dict[str, Unit]:
         """Return ``{unit: Unit}``, NetworkManager among them."""
         names = [*BOOT, *HEALER, NETWORKMANAGER]
         output = self._systemctl_run("show", "--property=Id,UnitFileState,ActiveState", *names)
@@ -194,7 +211,7 @@ class Persistence(Resource):
             units[values["Id"]] = Unit(values["UnitFileState"] == "enabled", active)
         return units
 
-    def _systemctl_run(self, *arguments):
+    def _systemctl_run(self, *arguments: str) -> str:
         status, output, error = self._run([self._systemctl, *arguments])
         if status:
             hint = ""

@@ -9,10 +9,10 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import bisect
-import collections
 import ipaddress
 import socket
 import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
@@ -31,20 +31,44 @@ from ansible_collections.humanz.cni.plugins.module_utils._firewalld import Firew
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, describe
 from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
 
-OLDEST_PYTHON = (3, 8)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-Part = collections.namedtuple(
-    "Part",
-    "pod_cidrs node_ips routes problems protocol table bridge vxlan_device vxlan_peers"
-    " state_file force allow_empty max_prune backend",
-)
-Part.__doc__ = """A node's part of the plan: lists of texts, *routes* as of node_routes; what is ours on the node;
-node_routes' options for routes that are to go; and pod_firewall's *backend*."""
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+    from ansible_collections.humanz.cni.plugins.module_utils._kernel import Address, Link, Route
+    from ansible_collections.humanz.cni.plugins.module_utils._routes import ByKey
+
+    IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+    #: Returns the path of a command, None if it is not there.
+    FindCommand = Callable[[str], str | None]
+
+OLDEST_PYTHON = (3, 8)
 
 ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 
 
-def findings(part, find_command):
+class Part(NamedTuple):
+    """A node's part of the plan."""
+
+    pod_cidrs: list[str]
+    node_ips: list[str]
+    routes: list[dict[str, Any]]  # as of node_routes
+    problems: list[str]
+    # What is ours on the node.
+    protocol: int
+    table: int
+    bridge: str
+    vxlan_device: str
+    vxlan_peers: list[str]
+    # node_routes' options for routes that are to go.
+    state_file: str
+    force: bool
+    allow_empty: bool
+    max_prune: int
+    backend: str  # pod_firewall's
+
+
+def findings(part: Part, find_command: FindCommand) -> list[str]:
     """Return all that stands against *part* on this node, as a list of texts ``value: remedy``.
 
     :param part: a Part.
@@ -88,14 +112,14 @@ def findings(part, find_command):
     )
 
 
-def refused(options, run, find_command):
+def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str]:
     """Return what the modules that follow would refuse of *options*, the module's, a text each.
 
     :param run: AnsibleModule.run_command.
     :param find_command: as of :func:`findings`.
     """
     pod_cidrs = options["pod_cidrs"]
-    checks = [
+    checks: list[tuple[Any, ...]] = [
         (_checks.device, "bridge", options["bridge"]),
         (_checks.network_name, "name", options["name"]),
         (_checks.mtu, "mtu", options["mtu"], pod_cidrs),
@@ -117,7 +141,7 @@ def refused(options, run, find_command):
     return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
 
 
-def _refusal(check, *values):
+def _refusal(check: Callable[..., object], *values: Any) -> str | None:
     """Return why *check* refuses *values*, or None."""
     try:
         check(*values)
@@ -126,13 +150,13 @@ def _refusal(check, *values):
     return None
 
 
-def _python():
+def _python() -> list[str]:
     if sys.version_info >= OLDEST_PYTHON:
         return []
     return ["Python %s: is too old: 3.8 or later is needed" % sys.version.split()[0]]
 
 
-def _commands(find_command, families, part):
+def _commands(find_command: FindCommand, families: list[int], part: Part) -> list[str]:
     packages = {"ip": "iproute2"}
     if part.vxlan_peers:
         packages["bridge"] = "iproute2"
@@ -150,7 +174,7 @@ def _commands(find_command, families, part):
     ]
 
 
-def _without_ipv6(part):
+def _without_ipv6(part: Part) -> list[str]:
     """Find that the pods' bridge, or one that is made in its place, would have no IPv6."""
     key = "net.ipv6.conf.%s.disable_ipv6"
     names = [name for name in (part.bridge, "default") if _sysctl.read(key % name.replace(".", "/")) is not None]
@@ -163,7 +187,7 @@ def _without_ipv6(part):
     return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, found)]
 
 
-def _node_ips(node_ips, addresses):
+def _node_ips(node_ips: list[str], addresses: list[Address]) -> list[str]:
     """Other nodes send this node's pods' traffic to its node IP."""
     held = {address.address: address for address in addresses}
     shown = ", ".join(
@@ -186,14 +210,14 @@ def _node_ips(node_ips, addresses):
     ]
 
 
-def _moved(kernel, part, routes, foreign, wanted):
+def _moved(kernel: Kernel, part: Part, routes: list[Route], foreign: list[Route], wanted: ByKey) -> list[str]:
     """Find what the whole part, this node's own pods included, would send elsewhere that must not be."""
     before, after = ({route.dst: route.via for route in some} for some in (routes, [*foreign, *wanted.values()]))
     after.update(dict.fromkeys(part.pod_cidrs, ""))
     return _kept_ways.moved(kernel, _kept_ways.kept(foreign), before, after)
 
 
-def _recorded(state_file):
+def _recorded(state_file: str) -> tuple[str | None, list[str]]:
     """Return the text of *state_file*, and why it cannot be told, as a list."""
     try:
         return _owned.read(state_file), []
@@ -201,7 +225,7 @@ def _recorded(state_file):
         return None, [str(exc)]
 
 
-def _taken(part, links):
+def _taken(part: Part, links: list[Link]) -> list[str]:
     """Find interfaces of somebody else that have the name of the bridge, or of the VXLAN interface."""
     taken = [("bridge", link) for link in links if link.name == part.bridge and link.kind != "bridge"]
     taken += [
@@ -216,13 +240,13 @@ def _taken(part, links):
     ]
 
 
-def _renamed(part, links, foreign):
+def _renamed(part: Part, links: list[Link], foreign: list[Route]) -> list[Route]:
     """Return the routes to this node's own pods by a bridge of ours that has another name than there is to be."""
     bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
     return [route for route in foreign if route.dst in part.pod_cidrs and route.device in bridges]
 
 
-def _unreachable(kernel, peers):
+def _unreachable(kernel: Kernel, peers: list[str]) -> list[str]:
     """Find nodes behind a router that this node has no route to."""
     answers = [(peer, kernel.lookup(peer)) for peer in peers]
     return [
@@ -233,7 +257,7 @@ def _unreachable(kernel, peers):
     ]
 
 
-def _overlaps(prefixes, foreign):
+def _overlaps(prefixes: list[tuple[str, str]], foreign: list[Route]) -> list[str]:
     """Return a line for each of *prefixes*, (name, CIDR), that would take addresses from a route in *foreign*.
 
     A network that the node is connected to may neither contain the prefix nor be contained in it. Another route may
@@ -263,9 +287,9 @@ def _overlaps(prefixes, foreign):
     return lines
 
 
-def _start(network):
+def _start(network: IPNetwork) -> tuple[int, int]:
     return (network.version, int(network.network_address))
 
 
-def _end(network):
+def _end(network: IPNetwork) -> tuple[int, int]:
     return (network.version, int(network.broadcast_address))

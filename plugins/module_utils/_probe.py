@@ -22,10 +22,41 @@ import selectors
 import signal
 import socket
 import time
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _netns
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._runtime import PLUGIN_TIMEOUT, CniError, Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NotRequired, TypedDict
+
+    from ansible_collections.humanz.cni.plugins.module_utils._runtime import Network
+
+    class Guard(TypedDict):
+        """A process; *started* in clock ticks after boot."""
+
+        pid: int
+        started: int | None
+
+    class Pod(TypedDict):
+        """A probe pod's record; *result* is ADD's, or None before that."""
+
+        name: str
+        network: Network
+        cni_path: list[str]
+        port: int
+        guard: NotRequired[Guard]
+        result: dict[str, Any] | None
+
+    class Report(TypedDict, total=False):
+        """What the worker tells the module: the pod, or the error and ConvergeError's facts."""
+
+        pod: Pod
+        error: str
+        facts: dict[str, Any]
+
 
 DIRECTORY = "/run/humanz-cni-probe"
 PREFIX = "humanz-probe-"
@@ -34,7 +65,7 @@ PR_SET_NAME = 15  # linux/prctl.h
 BACKLOG = 4096
 
 
-def records():
+def records() -> dict[str, Pod]:
     """Return the records of all probe pods of this node, by name.
 
     ``{"name", "network", "cni_path", "port", "guard": {"pid", "started"}, "result": ADD's result or None}``
@@ -47,17 +78,17 @@ def records():
     return {name: record for name, record in found.items() if record}
 
 
-def is_running(record):
+def is_running(record: Pod) -> bool:
     """Return whether the guard of the pod *record* lives."""
     return _started(record["guard"]["pid"]) == record["guard"]["started"]
 
 
-def addresses(result):
+def addresses(result: dict[str, Any]) -> list[str]:
     """Return the addresses in a CNI *result*, without prefix lengths."""
     return [ip["address"].split("/")[0] for ip in result.get("ips", [])]
 
 
-def start(name, network, cni_path, port, lifetime):
+def start(name: str, network: Network, cni_path: list[str], port: int, lifetime: int) -> Pod:
     """Make the probe pod *name*; return its record.
 
     :param network: as ``_runtime.read_network`` returns it.
@@ -69,11 +100,11 @@ def start(name, network, cni_path, port, lifetime):
     for leftover in [other for other, record in records().items() if not is_running(record)]:
         with contextlib.suppress(ConvergeError):
             release(leftover)
-    pod = {"name": name, "network": network, "cni_path": cni_path, "port": port, "result": None}
+    pod: Pod = {"name": name, "network": network, "cni_path": cni_path, "port": port, "result": None}
     return _await_report(_launch(pod, lifetime))
 
 
-def stop(name):
+def stop(name: str) -> bool:
     """Take the probe pod *name* away; return whether there was one. Raises ConvergeError."""
     record = _read_record(name)
     if record is None:
@@ -87,7 +118,7 @@ def stop(name):
     return True
 
 
-def release(name):
+def release(name: str) -> None:
     """Detach the pod *name* and remove its namespace and record; nothing there is no error.
 
     Raises ConvergeError if a plugin failed. The record of a pod that was attached then stays, for another try.
@@ -110,7 +141,7 @@ def release(name):
 
 
 @contextlib.contextmanager
-def _lock():
+def _lock() -> Iterator[bool]:
     """Let one process at a time release pods; yields False if there are none."""
     try:
         directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -124,36 +155,37 @@ def _lock():
         os.close(directory)
 
 
-def _record_path(name):
+def _record_path(name: str) -> str:
     return os.path.join(DIRECTORY, name + ".json")
 
 
-def _read_record(name):
+def _read_record(name: str) -> Pod | None:
     text = _files.read_text(_record_path(name))
     try:
-        return json.loads(text) if text else None
+        record: Pod | None = json.loads(text) if text else None
     except ValueError:
         return None
+    return record
 
 
-def _remove_record(name):
+def _remove_record(name: str) -> None:
     _files.remove(_record_path(name))
     with contextlib.suppress(OSError):  # another pod's record
         os.rmdir(DIRECTORY)
 
 
-def _write_record(pod):
+def _write_record(pod: Pod) -> None:
     _files.write_text(_record_path(pod["name"]), json.dumps(pod), mode=0o600)
 
 
-def _started(pid):
+def _started(pid: int) -> int | None:
     """Return when the process *pid* was started, in clock ticks after boot, or None: a number may be used again."""
     text = _files.read_text("/proc/%d/stat" % pid)
     fields = text.rpartition(")")[2].split() if text else []
     return int(fields[19]) if fields and fields[0] != "Z" else None
 
 
-def _launch(pod, lifetime):
+def _launch(pod: Pod, lifetime: int) -> int:
     """Start guard and worker of *pod*; return the descriptor that the worker reports to."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -171,18 +203,18 @@ def _launch(pod, lifetime):
     return reading
 
 
-def _await_report(reading):
+def _await_report(reading: int) -> Pod:
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
     if not text:
         raise ConvergeError("the probe pod's process ended before the pod was made", reason="probe_failed")
-    report = json.loads(text)
+    report: Report = json.loads(text)
     if "error" in report:
         raise ConvergeError(report["error"], **report["facts"])
     return report["pod"]
 
 
-def _become_daemon(keep):
+def _become_daemon(keep: int) -> None:
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -194,7 +226,7 @@ def _become_daemon(keep):
     ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME, 0, 0, 0)
 
 
-def _guard(pod, report, lifetime):
+def _guard(pod: Pod, report: int, lifetime: int) -> None:
     """Run the worker; take the pod away when it ends, at the latest after *lifetime* seconds."""
     pod["guard"] = {"pid": os.getpid(), "started": _started(os.getpid())}
     alive, alive_end = os.pipe()
@@ -211,7 +243,7 @@ def _guard(pod, report, lifetime):
     with contextlib.suppress(OSError):  # the worker was faster, or has ended
         os.setpgid(worker, worker)
 
-    def end_worker(*unused):
+    def end_worker(*unused: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker, signal.SIGKILL)
 
@@ -224,11 +256,11 @@ def _guard(pod, report, lifetime):
         release(pod["name"])
 
 
-def _work(pod, report, alive):
+def _work(pod: Pod, report: int, alive: int) -> None:
     """Make the pod, write what became of it to *report*, and serve it until the guard is gone."""
     try:
         listeners = _make(pod)
-        answer = {"pod": pod}
+        answer: Report = {"pod": pod}
     except (ConvergeError, OSError) as exc:
         listeners = []
         answer = {"error": _with_cleanup(pod["name"], exc), "facts": getattr(exc, "facts", {"reason": "probe_failed"})}
@@ -239,7 +271,7 @@ def _work(pod, report, alive):
         release(pod["name"])
 
 
-def _with_cleanup(name, exc):
+def _with_cleanup(name: str, exc: Exception) -> str:
     try:
         release(name)
     except ConvergeError as cleanup:
@@ -247,23 +279,23 @@ def _with_cleanup(name, exc):
     return str(exc)
 
 
-def _make(pod):
+def _make(pod: Pod) -> list[socket.socket]:
     """Attach the pod; return its listening sockets, one for each family of address that it got."""
     netns = _netns.path_of(pod["name"])
     runtime = Runtime(pod["network"], pod["cni_path"], pod["name"], netns)
     runtime.require_plugins()
     _write_record(pod)
     _netns.add(pod["name"])
-    pod["result"] = runtime.attach()
+    pod["result"] = result = runtime.attach()
     _write_record(pod)
-    families = {socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses(pod["result"])}
+    families = {socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses(result)}
     if not families:
-        raise CniError("ADD gave the pod no address: %s" % json.dumps(pod["result"]), reason="plugin_failed")
+        raise CniError("ADD gave the pod no address: %s" % json.dumps(result), reason="plugin_failed")
     with _netns.inside(netns):
         return [_listen(family, pod["port"]) for family in families]
 
 
-def _listen(family, port):
+def _listen(family: int, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
@@ -274,21 +306,21 @@ def _listen(family, port):
     return listener
 
 
-def _serve(listeners, alive):
+def _serve(listeners: list[socket.socket], alive: int) -> None:
     """Answer every connection with the address it came from, until the other end of *alive* is closed."""
     with selectors.DefaultSelector() as selector:
         selector.register(alive, selectors.EVENT_READ)
         for listener in listeners:
-            selector.register(listener, selectors.EVENT_READ)
+            selector.register(listener, selectors.EVENT_READ, listener)
         while True:
             for key, _events in selector.select():
                 if key.fileobj == alive:
                     return
                 with contextlib.suppress(OSError):  # the caller went away
-                    _answer(key.fileobj)
+                    _answer(key.data)
 
 
-def _answer(listener):
+def _answer(listener: socket.socket) -> None:
     connection, peer = listener.accept()
     with connection:
         connection.setblocking(False)

@@ -13,8 +13,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Network(TypedDict):
+        """A CNI network; *path* is that of its configuration, *plugins* the configuration of each of its plugins."""
+
+        path: str
+        name: str
+        cniVersion: str
+        plugins: list[dict[str, Any]]
+
 
 SUFFIXES = (".conf", ".conflist", ".json")
 PLUGIN_TIMEOUT = 60  # seconds; a plugin may wait for its lock, and for duplicate address detection
@@ -28,7 +41,7 @@ class CniError(ConvergeError):
     """
 
 
-def conf_files(conf_dir):
+def conf_files(conf_dir: str) -> list[str]:
     """Return the configuration files of *conf_dir* in the order a runtime reads them; the first is in force."""
     try:
         names = sorted(os.listdir(conf_dir))
@@ -38,7 +51,7 @@ def conf_files(conf_dir):
     return [path for path in paths if os.path.isfile(path)]
 
 
-def network_in_force(conf_dir):
+def network_in_force(conf_dir: str) -> Network:
     """Return the network of the first file in *conf_dir*; see :func:`read_network`. Raises CniError."""
     files = conf_files(conf_dir)
     if not files:
@@ -48,7 +61,7 @@ def network_in_force(conf_dir):
     return read_network(files[0])
 
 
-def read_network(path):
+def read_network(path: str) -> Network:
     """Return the network that the file *path* describes, a single plugin's configuration being a list of one.
 
     ``{"path", "name", "cniVersion", "plugins": [configuration, ...]}``. Raises CniError if the file is no such thing.
@@ -69,7 +82,7 @@ def read_network(path):
     }
 
 
-def _conf_problem(conf):
+def _conf_problem(conf: Any) -> str | None:
     if not isinstance(conf, dict):
         return "it is not a JSON object"
     if not isinstance(conf.get("name"), str) or not conf["name"]:
@@ -93,37 +106,40 @@ class Runtime:
     :param ifname: the container's interface.
     """
 
-    def __init__(self, network, cni_path, container_id, netns, ifname="eth0"):
+    def __init__(
+        self, network: Network, cni_path: list[str], container_id: str, netns: str, ifname: str = "eth0"
+    ) -> None:
         self.network = network
         self.cni_path = cni_path
         self.container_id = container_id
         self.netns = netns
         self.ifname = ifname
 
-    def require_plugins(self):
+    def require_plugins(self) -> None:
         """Raise CniError unless every plugin of the network is there."""
         for conf in self.network["plugins"]:
             find_plugin(conf["type"], self.cni_path)
 
-    def attach(self):
+    def attach(self) -> dict[str, Any]:
         """Run ADD through all plugins and return the last one's result, a dict. Raises CniError.
 
         After a failure the plugins that did something are the caller's to :meth:`detach`, as in every runtime.
         """
-        result = None
+        result: dict[str, Any] | None = None
         for conf in self.network["plugins"]:
             answer = self._call("ADD", conf, result)
             if not isinstance(answer, dict):
                 raise _plugin_failed(conf["type"], "ADD", "printed no result")
             result = answer
-        return result
+        # A network has one plugin at least.
+        return cast("dict[str, Any]", result)
 
-    def detach(self, result=None):
+    def detach(self, result: dict[str, Any] | None = None) -> None:
         """Run DEL through all plugins, last one first; go on after a failure, then raise the first CniError.
 
         :param result: what :meth:`attach` returned, if it did.
         """
-        failure = None
+        failure: CniError | None = None
         for conf in reversed(self.network["plugins"]):
             try:
                 self._call("DEL", conf, result)
@@ -132,7 +148,7 @@ class Runtime:
         if failure:
             raise failure
 
-    def _call(self, command, conf, result):
+    def _call(self, command: str, conf: dict[str, Any], result: dict[str, Any] | None) -> Any:
         conf = dict(conf, name=self.network["name"], cniVersion=self.network["cniVersion"])
         if result is not None:
             conf["prevResult"] = result
@@ -147,7 +163,7 @@ class Runtime:
         return call_plugin(find_plugin(conf["type"], self.cni_path), conf, environment)
 
 
-def find_plugin(name, cni_path):
+def find_plugin(name: str, cni_path: list[str]) -> str:
     """Return the path of the plugin *name*; raises CniError if no directory of *cni_path* holds it."""
     for directory in cni_path:
         path = os.path.join(directory, name)
@@ -160,7 +176,7 @@ def find_plugin(name, cni_path):
     )
 
 
-def call_plugin(path, conf, environment):
+def call_plugin(path: str, conf: dict[str, Any], environment: dict[str, str]) -> Any:
     """Run the plugin *path* with *conf* on its standard input; return the JSON that it prints, or None.
 
     :param environment: the CNI_* variables, set on top of the process's own.
@@ -191,11 +207,13 @@ def call_plugin(path, conf, environment):
     raise _plugin_failed(name, command, "ended with status %d: %s" % (done.returncode, _text(done.stderr)))
 
 
-def _text(output):
+def _text(output: bytes) -> str:
     return output.decode("utf-8", "replace").strip()[-500:]
 
 
-def _plugin_failed(plugin, command, message, code=None, details=None):
+def _plugin_failed(
+    plugin: str, command: str, message: str, code: int | None = None, details: str | None = None
+) -> CniError:
     text = "%s of the CNI plugin %s failed%s: %s" % (
         command,
         plugin,

@@ -143,7 +143,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.fail_json(msg="humanz.cni.cluster_plan runs on the controller: its action plugin was not found")
 

@@ -206,6 +206,7 @@ foreign:
 import ipaddress
 import os
 import socket
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -218,16 +219,16 @@ VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 class _Present(_cni_conf.CniConf):
     """A file that is wanted, and what is to be said of it."""
 
-    def __init__(self, params, text, facts):
+    def __init__(self, params: dict[str, Any], text: str, facts: dict[str, Any]) -> None:
         super().__init__(params["conf_dir"], params["format"], text, params["foreign"] == "keep")
         self._facts = dict(facts, file=os.path.join(params["conf_dir"], _cni_conf.NAMES[params["format"]]))
 
-    def result(self, actual, desired):
+    def result(self, actual: dict[str, str], desired: dict[str, str]) -> dict[str, Any]:
         """Return the return values."""
         return self._facts
 
 
-def _present(module):
+def _present(module: AnsibleModule) -> _Present:
     params = module.params
     _checks.network_name("name", params["name"])
     bridge = _checks.device("bridge", params["bridge"])
@@ -239,7 +240,7 @@ def _present(module):
     return _conflist(module, bridge, pod_cidrs)
 
 
-def _conf(params, bridge, pod_cidrs):
+def _conf(params: dict[str, Any], bridge: str, pod_cidrs: list[str]) -> _Present:
     _cni_conf.require_one("pod_cidrs", pod_cidrs)
     if not params["cluster_cidr"]:
         raise ConvergeError("cluster_cidr: the network of all nodes' pods is needed with format=conf")
@@ -248,7 +249,7 @@ def _conf(params, bridge, pod_cidrs):
     return _Present(params, text, {"mtu": 0, "chained": [], "not_chained": {}})
 
 
-def _conflist(module, bridge, pod_cidrs):
+def _conflist(module: AnsibleModule, bridge: str, pod_cidrs: list[str]) -> _Present:
     params = module.params
     mtu = _mtu(module, pod_cidrs)
     versions = [params["cni_version"]] + params["cni_versions"]
@@ -261,7 +262,7 @@ def _conflist(module, bridge, pod_cidrs):
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 
 
-def _mtu(module, pod_cidrs):
+def _mtu(module: AnsibleModule, pod_cidrs: list[str]) -> int:
     """Return the MTU for the file, 0 if the plugin is to decide. Raises ConvergeError."""
     mtu, node_ips = _checks.mtu("mtu", module.params["mtu"], pod_cidrs), module.params["node_ip"]
     if mtu or not node_ips:
@@ -281,17 +282,18 @@ def _mtu(module, pod_cidrs):
                 "node_ip: no interface of this node has the address %s: it must be an address of the node, or mtu must "
                 "be given" % address
             )
-    return min(held[address] for address in wanted) - module.params["mtu_overhead"]
+    overhead: int = module.params["mtu_overhead"]
+    return min(held[address] for address in wanted) - overhead
 
 
-def _address(text):
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         return ipaddress.ip_address(text)
     except ValueError as exc:
         raise ConvergeError("node_ip: %s must be an address such as 200.0.0.10" % text) from exc
 
 
-def _resource(module):
+def _resource(module: AnsibleModule) -> _cni_conf.CniConf:
     """Return the Resource that the options describe. Raises ConvergeError."""
     params = module.params
     if params["plan"]:
@@ -299,7 +301,7 @@ def _resource(module):
     return _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

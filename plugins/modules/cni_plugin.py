@@ -147,7 +147,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._cni_remove import NoPl
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 
 
-def _present(module):
+def _present(module: AnsibleModule) -> Plugin:
     params = module.params
     if not params["source"]:
         raise ConvergeError("source is missing: run the module by its action plugin, as humanz.cni.cni_plugin")
@@ -163,13 +163,20 @@ def _present(module):
     return Plugin(library, interpreter, params["cni_bin_dir"], params["sbin_dir"], module.run_command)
 
 
-def _absent(module):
+def _absent(module: AnsibleModule) -> NoPlugin:
     params = module.params
-    directories = [params[name] for name in ("cni_bin_dir", "sbin_dir", "library_dir", "data_dir", "conf_dir")]
-    return NoPlugin(*directories, params["force"], module.run_command)
+    return NoPlugin(
+        bin_dir=params["cni_bin_dir"],
+        sbin_dir=params["sbin_dir"],
+        library_dir=params["library_dir"],
+        data_dir=params["data_dir"],
+        conf_dir=params["conf_dir"],
+        force=params["force"],
+        run=module.run_command,
+    )
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

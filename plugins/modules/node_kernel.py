@@ -122,6 +122,7 @@ overridden_by:
 """
 
 import re
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -130,7 +131,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 from ansible_collections.humanz.cni.plugins.module_utils._kernel_settings import KernelSettings
 
 
-def _sysctls(params):
+def _sysctls(params: dict[str, Any]) -> dict[str, str]:
     """Return the parameters wanted, with texts as values. Raises ConvergeError that names key and value."""
     values = params["sysctls"]
     if values is None:
@@ -146,7 +147,7 @@ def _sysctls(params):
     return {key: _sysctl.normal(value) for key, value in values.items()}
 
 
-def _settings(module):
+def _settings(module: AnsibleModule) -> KernelSettings:
     params = module.params
     for name in params["modules"]:
         if not re.match(r"[A-Za-z0-9_-]+\Z", name):
@@ -161,7 +162,7 @@ def _settings(module):
     )
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -106,7 +106,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
 
 
-def _files(module):
+def _files(module: AnsibleModule) -> dict[str, str]:
     """Return ``{path: text}`` of what is to be there. Raises ConvergeError for a bad option."""
     params = module.params
     if params["state"] == "absent":
@@ -129,7 +129,7 @@ def _files(module):
     return files
 
 
-def _persistence_of(module):
+def _persistence_of(module: AnsibleModule) -> _persistence.Persistence:
     systemctl = module.get_bin_path("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
     if systemctl is None and module.params["state"] == "present":
         raise ConvergeError(
@@ -139,7 +139,7 @@ def _persistence_of(module):
     return _persistence.Persistence(module.run_command, systemctl, _files(module))
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

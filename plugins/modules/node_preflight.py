@@ -174,7 +174,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part,
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
 
-def main():
+def main() -> None:
     """Run the module."""
     texts = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(

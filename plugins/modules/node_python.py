@@ -58,7 +58,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import conver
 from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -132,7 +132,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES, Routes
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

@@ -127,7 +127,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import conver
 from ansible_collections.humanz.cni.plugins.module_utils._vxlan import Vxlan
 
 
-def main():
+def main() -> None:
     """Run the module."""
     peer = {
         "node_ip": {"type": "str", "required": True},

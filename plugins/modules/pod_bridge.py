@@ -85,7 +85,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_
 from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
 
 
-def _old_network(module):
+def _old_network(module: AnsibleModule) -> OldNetwork:
     params = module.params
     pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
     if not pod_cidrs:
@@ -96,7 +96,7 @@ def _old_network(module):
     return OldNetwork(module.run_command, bridge, pod_cidrs, cluster_cidrs, name, params["conf_dir"])
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

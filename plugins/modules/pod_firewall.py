@@ -171,7 +171,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import _firewall_parts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

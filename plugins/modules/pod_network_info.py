@@ -232,9 +232,14 @@ paths:
        "forwarding": true, "drop": null, "nat": null, "undecided": []}
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.humanz.cni.plugins.module_utils import _paths, _pod_network, _probe
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 PATH = {
     "source": {"type": "str", "required": True},
@@ -257,13 +262,13 @@ OPTIONS = {
 }
 
 
-def paths(params, run):
+def paths(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return what the node's tables say about each path."""
     tables = _paths.Tables(run)
     return {"paths": [tables.examine(path["source"], path["destination"], path["port"]) for path in params["paths"]]}
 
 
-def everything(params, run):
+def everything(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return all that the node has of the pod network."""
     conf, network = _pod_network.configuration(params["conf_dir"])
     routes = _pod_network.routes(run, params["protocol"])
@@ -286,7 +291,7 @@ def everything(params, run):
     return found
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True

@@ -216,6 +216,7 @@ plugin_error:
 
 import json
 import re
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -242,7 +243,7 @@ OPTIONS = {
 }
 
 
-def started(module, name):
+def started(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Start the pod; return what the module returns."""
     params = module.params
     network = _runtime.network_in_force(params["conf_dir"])
@@ -250,7 +251,7 @@ def started(module, name):
     return {
         "pod": {
             "name": name,
-            "addresses": _probe.addresses(pod["result"]),
+            "addresses": _probe.addresses(pod["result"] or {}),
             "port": params["port"],
             "network": network["name"],
             "conf": network["path"],
@@ -260,7 +261,7 @@ def started(module, name):
     }
 
 
-def node_addresses(module):
+def node_addresses(module: AnsibleModule) -> list[str]:
     """Return the node's addresses of global scope, without those of services, which kube-proxy's IPVS mode assigns."""
     links = _ip_json(module, ["addr", "show"])
     return [
@@ -272,7 +273,7 @@ def node_addresses(module):
     ]
 
 
-def gateways(module):
+def gateways(module: AnsibleModule) -> list[str]:
     """Return the next hops of the default routes that are taken, at most one for each family."""
     found = []
     for family in ("-4", "-6"):
@@ -281,14 +282,14 @@ def gateways(module):
     return found
 
 
-def _ip_json(module, arguments):
+def _ip_json(module: AnsibleModule, arguments: list[str]) -> Any:
     status, output, error = module.run_command(["ip", "-j"] + arguments, environ_update={"LC_ALL": "C"})
     if status != 0:
         raise ConvergeError("ip %s failed: %s" % (" ".join(arguments), error.strip()), reason="probe_failed")
     return json.loads(output) if output.strip() else []
 
 
-def probed(module, name):
+def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Connect to all targets; return what the module returns."""
     record = _probe.records().get(name)
     if record is None or not _probe.is_running(record):
@@ -303,7 +304,7 @@ def probed(module, name):
     return {"results": [_outcome(source, attempt) for source, attempt in attempts]}
 
 
-def _outcome(source, attempt):
+def _outcome(source: str, attempt: _connect.Attempt) -> dict[str, Any]:
     return {
         "from": source,
         "address": attempt.address,
@@ -315,13 +316,13 @@ def _outcome(source, attempt):
     }
 
 
-def stopped(module, name):
+def stopped(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Take the pod away; return what the module returns."""
     _probe.stop(name)
     return {}
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=OPTIONS,
