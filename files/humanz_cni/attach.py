@@ -153,7 +153,7 @@ class Attachment:
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
         options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
-        return _port(sock, self.owner.host_veth, options).peer
+        return links.require(sock, self.owner.host_veth, options).peer
 
     def _confine(self, sock, mac):
         """Let the port carry its VLANs only, and the pod send only from its own hardware address *mac*."""
@@ -274,19 +274,11 @@ def _join(texts):
     return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."
 
 
-def _port(sock, name, *before):
-    """Return the Link *name*, a bridge's port made by this ADD; carry out the requests *before* on the way."""
-    port = links.get(sock, name, *before)
-    if port is None:
-        raise CNIError(TRY_AGAIN_LATER, "bridge port %s has vanished during ADD" % name)
-    return port
-
-
 def _settle(sock, name):
     """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     pause = 0.0002
-    while _port(sock, name).operstate != links.OPERSTATE_UP:
+    while links.require(sock, name).operstate != links.OPERSTATE_UP:
         if time.monotonic() > deadline:
             raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
         with sigterm.Waiting():

@@ -28,12 +28,12 @@ def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
 
     :param sock: a netlink socket of the host.
 
-    Raises CNIError where somebody else's link or address is in the way.
+    Raises CNIError where somebody else's link or address is in the way, or somebody else deletes the bridge.
     """
     mac = owner.mac_of(gateways[0].address) if gateways else None
     bridge = links.get(sock, conf.bridge)
     created = bridge is None and _create(sock, conf, mac)
-    bridge = bridge or links.get(sock, conf.bridge)
+    bridge = bridge or links.require(sock, conf.bridge)
     if bridge.kind != "bridge":
         raise CNIError(
             INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,

@@ -91,6 +91,16 @@ def get(sock: Socket, name: str, *before: Message) -> Link | None:
         raise
 
 
+def require(sock: Socket, name: str, *before: Message) -> Link:
+    """Return the Link *name* as :func:`get` does; CNIError 11 if it, which this ADD has seen or made, is gone."""
+    link = get(sock, name, *before)
+    if link is None:
+        from .errors import TRY_AGAIN_LATER, CNIError
+
+        raise CNIError(TRY_AGAIN_LATER, "interface %s has vanished during ADD" % name)
+    return link
+
+
 def delete(index: int) -> Message:
     """Return the request that deletes the link *index*, and with it its peer."""
     return RTM_DELLINK, 0, LINK.pack(0, 0, index, 0, 0)
