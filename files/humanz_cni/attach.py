@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ADD: attach a pod to the bridge, whole or not at all."""
 
+from __future__ import annotations
+
 import time
 
 from . import bridge, disk, links, netconf, netlink, netns, owner, pool, result, sigterm, store
@@ -10,6 +12,17 @@ from .address import Address, Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
 from .routes import Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType
+    from typing import Any
+
+    from .delegate import Plugin
+    from .main import Finish
+    from .request import Request
+    from .vlan import Vlans
 
 _EEXIST = 17
 _SETTLE_SECONDS = 2.0
@@ -20,7 +33,7 @@ _LONGEST_LIST = 400  # of an error's details, in characters
 class Attachment:
     """One ADD on its way: what it was asked for, and what it has made so far, to be undone if a later step fails."""
 
-    def __init__(self, request):
+    def __init__(self, request: Request) -> None:
         self.request = request
         self.conf = netconf.load(request)
         self.owner = owner.Owner(request.network, request.container_id, request.ifname)
@@ -30,11 +43,11 @@ class Attachment:
                 "they are %d characters, at most %d are possible" % (len(self.owner.alias), owner.ALIAS_LENGTH),
             )  # fmt: skip
         self._delegate = self._plugin_of_ipam()
-        self.chosen = []
-        self._wanted = self.conf.ipam.routes if self.conf.ipam else ()
-        self._undo = []
+        self.chosen: list[pool.Assignment] = []
+        self._wanted: Sequence[Route] = self.conf.ipam.routes if self.conf.ipam else ()
+        self._undo: list[Callable[[ModuleType], object]] = []
 
-    def run(self, finish):
+    def run(self, finish: Finish) -> None:
         """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
         pod = netns.open_namespace(self.request.netns)
         netns.refuse_own(pod, self.request.netns_override)
@@ -49,7 +62,7 @@ class Attachment:
             if self.conf.vlans or self.conf.mac_check:
                 self._confine(sock, mac)
             if self._delegate:
-                dns = self._ask_delegate(sock)
+                dns = self._ask_delegate(sock, self._delegate)
             routes = self._routes()
             self._configure(pod, index, routes)
             if self.conf.masquerade:
@@ -66,7 +79,7 @@ class Attachment:
                 (self.request.ifname, mac, self.request.netns),
             ]
             if self.conf.vlans:
-                interfaces += self._vlan_interface(sock, port_of)
+                interfaces += self._vlan_interface(sock, port_of, self.conf.vlans)
             document = result.document(self.conf, interfaces, self.chosen, routes, dns)
             if self.request.conf.get("prevResult") is not None:
                 from . import previous
@@ -77,23 +90,23 @@ class Attachment:
             self._roll_back()
             raise
 
-    def _plugin_of_ipam(self):
+    def _plugin_of_ipam(self) -> Plugin | None:
         if not self.conf.delegated:
             return None
         from . import delegate
 
         return delegate.Plugin(self.request)
 
-    def _ask_delegate(self, sock):
+    def _ask_delegate(self, sock: netlink.Socket, plugin: Plugin) -> dict[str, Any]:
         """Take what the delegate gives to the pod, which has its interface by now; return the dns object."""
         from . import resolver
 
-        self._undo.append(lambda _detach: self._delegate.call("DEL"))
-        self.chosen, self._wanted, offered = self._delegate.add(self.conf)
+        self._undo.append(lambda _detach: plugin.call("DEL"))
+        self.chosen, self._wanted, offered = plugin.add(self.conf)
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
         return resolver.dns(self.conf, offered)
 
-    def _reserve(self):
+    def _reserve(self) -> None:
         ipam = self.conf.ipam
         if not ipam:
             return
@@ -101,13 +114,12 @@ class Attachment:
         facts = {"netns": self.request.netns, "pod": pod_of(self.request.args)}
         try:
             reservations.create()
-            self.chosen = self._choose(reservations, facts)
+            self.chosen = self._choose(reservations, ipam, facts)
         except OSError as exc:
             raise store.io_error(exc, reservations.path) from exc
         self._undo.append(lambda detach: detach.release(reservations, self.owner))
 
-    def _choose(self, reservations, facts):
-        ipam = self.conf.ipam
+    def _choose(self, reservations: store.Store, ipam: netconf.Ipam, facts: dict[str, str]) -> list[pool.Assignment]:
         boot = store.boot_id()
         asked = (reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
         try:
@@ -127,7 +139,7 @@ class Attachment:
                 raise
         return pool.reserve(*asked, restored=True)
 
-    def _dns(self):
+    def _dns(self) -> dict[str, Any]:
         conf = self.conf
         if not conf.dns and not conf.runtime_dns and not (conf.ipam and conf.ipam.resolv_conf):
             return {}
@@ -135,13 +147,13 @@ class Attachment:
 
         return resolver.dns(conf)
 
-    def _pod_mac(self):
+    def _pod_mac(self) -> bytes:
         if self.conf.mac:
             return self.conf.mac
         # Without an address of its own the pod still needs one that stays the same.
         return owner.mac_of(self.chosen[0].address) if self.chosen else b"\x0a\x58" + self.owner.host_mac[2:]
 
-    def _plug(self, sock, port_of, pod, mac):
+    def _plug(self, sock: netlink.Socket, port_of: links.Link, pod: int, mac: bytes) -> int:
         """Make the veth pair and return the index of its pod's end."""
         host = (self.owner.host_veth, self.owner.host_mac)
         self._undo.append(lambda detach: detach.delete_link(self.owner))
@@ -155,7 +167,7 @@ class Attachment:
         options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
         return links.require(sock, self.owner.host_veth, options).peer
 
-    def _confine(self, sock, mac):
+    def _confine(self, sock: netlink.Socket, mac: bytes) -> None:
         """Let the port carry its VLANs only, and the pod send only from its own hardware address *mac*."""
         if self.conf.vlans:
             from . import vlan
@@ -167,16 +179,16 @@ class Attachment:
             self._undo.append(lambda _detach: spoofcheck.remove(self.owner))
             spoofcheck.ensure(self.owner, mac)
 
-    def _vlan_interface(self, sock, port_of):
+    def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:
         """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""
         from . import vlan
 
-        if not (self.conf.vlans.tag and bridge.gateways_of(self.conf, self.chosen)):
+        if not (vlans.tag and bridge.gateways_of(self.conf, self.chosen)):
             return []
-        link = vlan.ensure_gateway(sock, port_of, self.conf.vlans)
+        link = vlan.ensure_gateway(sock, port_of, vlans)
         return [(link.name, link.mac, "")]
 
-    def _name_taken(self, sock):
+    def _name_taken(self, sock: netlink.Socket) -> CNIError:
         present = links.get(sock, self.owner.host_veth)
         if present is None:
             return CNIError(
@@ -188,7 +200,7 @@ class Attachment:
             INTERNAL, "host veth name %s already exists" % present.name, "it is %s (alias %r)" % (whose, present.alias)
         )
 
-    def _routes(self):
+    def _routes(self) -> list[Route]:
         """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""
         routes = list(self._wanted)
         if self.conf.is_default_gateway:
@@ -198,7 +210,7 @@ class Attachment:
                     routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
         return routes
 
-    def _configure(self, pod, index, routes):
+    def _configure(self, pod: int, index: int, routes: list[Route]) -> None:
         """Give the pod's end its addresses and routes, and bring it up."""
         ifname = self.request.ifname
         with netns.Inside(pod):
@@ -227,7 +239,7 @@ class Attachment:
             ) from exc
         sock.close()
 
-    def _set_parameters(self, ifname):
+    def _set_parameters(self, ifname: str) -> None:
         ipv6 = "net/ipv6/conf/%s/" % ifname
         disk.sysctl("net/ipv4/conf/%s/arp_notify" % ifname, b"1")
         if any(one.address.bits == 128 for one in self.chosen):
@@ -238,7 +250,7 @@ class Attachment:
             disk.sysctl(ipv6 + "enhanced_dad", b"1")
         disk.sysctl(ipv6 + "accept_dad", b"1" if self.conf.dad else b"0")
 
-    def _make_known(self, pod, mac):
+    def _make_known(self, pod: int, mac: bytes) -> None:
         """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""
         ifname = self.request.ifname
         if self.conf.dad and any(one.address.bits == 128 for one in self.chosen):
@@ -253,7 +265,7 @@ class Attachment:
             except OSError as exc:  # the pod works all the same
                 disk.complain("announcing %s: %s" % (self.owner.alias, exc))
 
-    def _roll_back(self):
+    def _roll_back(self) -> None:
         sigterm.ignore()
         from . import detach
 
@@ -264,17 +276,17 @@ class Attachment:
                 disk.complain("undoing ADD of %s: %s" % (self.owner.alias, exc))
 
 
-def run(request, finish):
+def run(request: Request, finish: Finish) -> None:
     """Carry out the ADD *request*; *finish* gets the result document."""
     Attachment(request).run(finish)
 
 
-def _join(texts):
+def _join(texts: Iterable[str]) -> str:
     text = ", ".join(texts)
     return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."
 
 
-def _settle(sock, name):
+def _settle(sock: netlink.Socket, name: str) -> None:
     """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     pause = 0.0002
