@@ -11,6 +11,7 @@ from __future__ import annotations
 import compileall
 import contextlib
 import os
+import platform
 import py_compile
 import shutil
 import sys
@@ -50,6 +51,12 @@ class Archive(Resource):
             return actual
         if self.source is None:
             _kernel.require_pyroute2(self.module)
+            # It can be imported and does not run, as after an upgrade of Python: the action plugin brings another.
+            raise ConvergeError(
+                "%s does not run on this node's Python %s" % (_kernel.ARCHIVE, platform.python_version()),
+                pyroute2_missing=True,
+                python_version=platform.python_version(),
+            )
         failure = self._failure(self.source)
         if failure:
             raise ConvergeError(
@@ -71,6 +78,8 @@ class Archive(Resource):
                 with contextlib.suppress(OSError):  # the plugin's library may still be there
                     os.rmdir(os.path.dirname(_kernel.ARCHIVE))
                 return
+            if self.source is None:  # after a removal that has failed
+                raise ConvergeError("%s is gone until humanz.cni.node_python brings it again" % _kernel.ARCHIVE)
             _files.write_bytes(_kernel.ARCHIVE, _compiled(self.source))
         except OSError as exc:
             raise ConvergeError("%s cannot be changed: %s" % (_kernel.ARCHIVE, exc)) from exc

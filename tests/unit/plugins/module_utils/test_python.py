@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node's archive of pyroute2, where it no longer runs and where it cannot be put back."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyroute2
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils import _kernel
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
+
+
+def archive(state: str, status: int) -> Archive:
+    """Return what the module does before anything was brought; *status* is that of each proof."""
+    run = SimpleNamespace(params={"state": state}, run_command=lambda command: (status, "", "IPRoute has failed\n"))
+    return Archive(run, None)
+
+
+def test_another_is_asked_for_where_the_one_that_is_there_can_be_imported_but_does_not_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_kernel, "ARCHIVE", os.path.dirname(pyroute2.__file__))
+    broken = archive("present", status=1)
+    assert broken.read() == "broken"
+    with pytest.raises(ConvergeError, match="does not run on this node's Python") as caught:
+        broken.desired("broken")
+    assert caught.value.facts == {"pyroute2_missing": True, "python_version": platform.python_version()}
+
+
+def test_a_removal_that_has_failed_says_that_there_is_no_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_kernel, "ARCHIVE", str(tmp_path / "pyroute2.zip"))
+    with pytest.raises(ConvergeError, match=r"pyroute2\.zip is gone until humanz\.cni\.node_python brings it again"):
+        archive("absent", status=0).undo("present")
