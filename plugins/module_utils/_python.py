@@ -17,9 +17,13 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _kernel
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 PROOF = "import sys; sys.path.insert(0, sys.argv[1]); from pyroute2 import IPRoute; IPRoute().close()"
 
@@ -30,21 +34,23 @@ class Archive(Resource):
     :param source: the path of an archive that the action plugin brought, or None.
     """
 
-    def __init__(self, module, source):
+    def __init__(self, module: AnsibleModule, source: str | None) -> None:
         self.module = module
         self.source = source
 
-    def needed(self):
+    def needed(self) -> bool:
         """Return whether this Python has no pyroute2 beside the archive, or the one that was brought."""
-        origin = getattr(_kernel.pyroute2, "__file__", "")
-        return _kernel.pyroute2 is None or origin.startswith((_kernel.ARCHIVE, self.source or _kernel.ARCHIVE))
+        origin: str = getattr(sys.modules.get("pyroute2"), "__file__", "")
+        return _kernel.PYROUTE2_ERROR is not None or origin.startswith(
+            (_kernel.ARCHIVE, self.source or _kernel.ARCHIVE)
+        )
 
-    def read(self):
+    def read(self) -> str:
         if not os.path.exists(_kernel.ARCHIVE):
             return "absent"
         return "present" if not self.needed() or self._failure(_kernel.ARCHIVE) is None else "broken"
 
-    def desired(self, actual):
+    def desired(self, actual: str) -> str:
         if self.module.params["state"] == "absent":
             return "absent"
         if actual == "present" or not self.needed():
@@ -65,13 +71,13 @@ class Archive(Resource):
             )
         return "present"
 
-    def result(self, actual, desired):
+    def result(self, actual: str, desired: str) -> dict[str, Any]:
         return {"own": not self.needed()}
 
-    def render(self, state):
+    def render(self, state: str) -> str:
         return "%s: %s\n" % (_kernel.ARCHIVE, state)
 
-    def apply(self, actual, desired):
+    def apply(self, actual: str, desired: str) -> None:
         try:
             if desired == "absent":
                 _files.remove(_kernel.ARCHIVE)
@@ -84,13 +90,13 @@ class Archive(Resource):
         except OSError as exc:
             raise ConvergeError("%s cannot be changed: %s" % (_kernel.ARCHIVE, exc)) from exc
 
-    def _failure(self, archive):
+    def _failure(self, archive: str) -> str | None:
         """Return why this Python cannot use *archive*, or None if it can."""
         code, _out, err = self.module.run_command([sys.executable, "-c", PROOF, archive])
         return (err.strip().splitlines() or ["exit code %d" % code])[-1] if code else None
 
 
-def _compiled(source):
+def _compiled(source: str) -> bytes:
     """Return the archive *source* with bytecode of this Python beside each module: its import takes half the time."""
     with tempfile.TemporaryDirectory() as directory:
         tree = os.path.join(directory, "tree")

@@ -272,7 +272,7 @@ def everything(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return all that the node has of the pod network."""
     conf, network = _pod_network.configuration(params["conf_dir"])
     routes = _pod_network.routes(run, params["protocol"])
-    found = {
+    found: dict[str, Any] = {
         "plugin": _pod_network.plugin(params["plugin"], params["cni_path"]),
         "conf": conf,
         "routes": [_pod_network.shown(route) for route in routes],
