@@ -81,7 +81,7 @@ def _launcher(path: str) -> dict[str, Any]:
     return {"interpreter": _cni_install.interpreter_of(launcher), "library": _cni_install.library_of(launcher)}
 
 
-def configuration(conf_dir: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def configuration(conf_dir: str) -> tuple[dict[str, Any], _runtime.Network | None]:
     """Return the CNI configuration files of *conf_dir* and the network that is in force, or why there is none."""
     found: dict[str, Any] = {"files": _runtime.conf_files(conf_dir), "in_force": None, "error": None}
     try:
@@ -210,7 +210,7 @@ def bridge(run: RunCommand, name: str) -> dict[str, Any] | None:
     }
 
 
-def pool(network: dict[str, Any] | None) -> dict[str, Any] | None:
+def pool(network: _runtime.Network | None) -> dict[str, Any] | None:
     """Return how many addresses of each range set of *network* are reserved and how many it has for pods, or None
     without a network. A pod has one address of each set, which with dual stack are one for each address family.
 
