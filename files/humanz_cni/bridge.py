@@ -53,7 +53,7 @@ def gateways_of(conf: NetConf, chosen: list[Assignment]) -> list[Network]:
 
     if not conf.is_gateway:
         return []
-    return [Network(one.range.gateway, one.range.subnet.prefix) for one in chosen]
+    return [Network(one.range.gateway, one.range.subnet.prefix) for one in chosen if one.range.gateway]
 
 
 def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:
