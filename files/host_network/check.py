@@ -33,7 +33,7 @@ SECONDS = 5  # for what is going on to come to an end
 PAUSE = 0.1  # seconds
 
 
-def settle():
+def settle() -> list[str] | None:
     """Repair until nothing changes any more; return the problems that are left, or None if a module is at work."""
     problems, deadline = None, time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -53,9 +53,9 @@ def settle():
     return problems
 
 
-def stamps():
+def stamps() -> dict[str, int | None]:
     """Return when each of the watched paths was last written, in nanoseconds, or None for what is not there."""
-    times = {}
+    times: dict[str, int | None] = {}
     for path in [*EVENTS, *("%s/%s" % (STATE, name) for name in MANAGERS)]:
         try:
             times[path] = os.stat(path).st_mtime_ns
@@ -64,7 +64,7 @@ def stamps():
     return times
 
 
-def watch(whole):
+def watch(whole: bool) -> None:
     """Lay the links that the path unit watches, to what the network managers write.
 
     Once all routes are there and lead through one interface, that is only what is written of this interface: every
@@ -77,7 +77,7 @@ def watch(whole):
         lay("%s/%s" % (STATE, manager), path if os.path.exists(path) else directory)
 
 
-def interfaces():
+def interfaces() -> list[str]:
     """Return the names of the interfaces that our routes lead through, sorted."""
     found = set()
     with contextlib.suppress(FileNotFoundError), open(heal.ROUTES, encoding="utf-8") as stream:
@@ -88,7 +88,7 @@ def interfaces():
     return sorted(found)
 
 
-def lay(link, target):
+def lay(link: str, target: str) -> None:
     """Make *link* a symbolic link to *target*."""
     with contextlib.suppress(OSError):
         if os.readlink(link) == target:
@@ -100,7 +100,7 @@ def lay(link, target):
     os.rename(link + ".new", link)
 
 
-def report(problems):
+def report(problems: list[str]) -> None:
     """Say what is over, and have the rest reported if it is not what was reported last, or too long ago."""
     try:
         with open(PROBLEMS, encoding="utf-8") as stream:
@@ -118,7 +118,7 @@ def report(problems):
         stream.writelines(line + "\n" for line in problems)
 
 
-def main():
+def main() -> None:
     """Run the program."""
     problems = settle()
     if problems is not None:

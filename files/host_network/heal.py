@@ -16,7 +16,6 @@ Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import fcntl
 import glob
@@ -25,13 +24,18 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 # An isolated interpreter does not look beside the program, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import heal_drops  # noqa: E402 - found by the line above
+import heal_iptables  # noqa: E402 - likewise
 import heal_nft  # noqa: E402 - likewise
 import heal_vxlan  # noqa: E402 - likewise
+
+if TYPE_CHECKING:
+    Result = tuple[int, str, str]  # a command's status, output and error output
 
 VXLAN = "/etc/humanz-cni/vxlan*"
 ROUTES = "/etc/humanz-cni/routes"
@@ -44,18 +48,16 @@ WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 CLOSED = 3  # exit code; humanz-cni.service takes it for success, as all that is the collection's is there
 SHOWN = 5  # routes of a kind that are named in one line
 
-Route = collections.namedtuple("Route", "dst via family protocol table line")
-Route.__doc__ = """A line of the file of routes: *family* is -4 or -6, *protocol* and *table* are numbers as texts."""
 
-Table = collections.namedtuple("Table", "name chains jumps")
-Table.__doc__ = """A table of the file of rules: *chains* maps our chains to lists of rules, *jumps* is a list."""
+class Route(NamedTuple):
+    """A line of the file of routes: *family* is -4 or -6, *protocol* and *table* are numbers as texts."""
 
-Jump = collections.namedtuple("Jump", "rule behind ahead")
-Jump.__doc__ = """The *rule* of a built-in chain that jumps to ours.
-
-Either it stands right behind the leading rules that go to chains whose names start with one of *behind*, or anywhere
-ahead of the first rule that gives every packet one of the targets *ahead*.
-"""
+    dst: str
+    via: str
+    family: str
+    protocol: str
+    table: str
+    line: str
 
 
 class Refused(Exception):
@@ -65,11 +67,14 @@ class Refused(Exception):
 class Outcome:
     """What came of one attempt, texts: what was put back, what can't be, what may be later, and what drops pods."""
 
-    def __init__(self):
-        self.done, self.wrong, self.later, self.closed = [], [], [], []
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.wrong: list[str] = []
+        self.later: list[str] = []
+        self.closed: list[str] = []
 
 
-def heal():
+def heal() -> Outcome:
     """Put back what is missing and return the Outcome."""
     outcome, known = Outcome(), ""
     kinds = (
@@ -96,7 +101,7 @@ def heal():
     return outcome
 
 
-def run(command, data=None):
+def run(command: list[str], data: str | None = None) -> Result:
     """Run *command*, a list, with the text *data* as its input; return its status, output and error output."""
     try:
         done = subprocess.run(command, input=data, capture_output=True, text=True, errors="replace", check=False)
@@ -105,7 +110,7 @@ def run(command, data=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def output_of(command):
+def output_of(command: list[str]) -> str:
     """Return what *command* prints; Refused if it fails."""
     status, output, error = run(command)
     if status:
@@ -116,7 +121,7 @@ def output_of(command):
 # Routes, and the interface to nodes behind a router
 
 
-def put_back_vxlan(lines, outcome):
+def put_back_vxlan(lines: list[str], outcome: Outcome) -> None:
     """Make the interface again, or what is missing of it."""
     command, device, missing = heal_vxlan.missing(lines, run)
     if missing:
@@ -126,7 +131,7 @@ def put_back_vxlan(lines, outcome):
         outcome.later += ["cannot put back %s (%s)" % (device, reason) for reason in sorted(set(refused.values()))]
 
 
-def put_back_routes(lines, outcome):
+def put_back_routes(lines: list[str], outcome: Outcome) -> None:
     """Add the routes of *lines* that are missing, and give those of ours that lead elsewhere their next hop."""
     wanted = [parse_route(line) for line in lines if line and not line.startswith("#")]
     for kind in sorted({(route.family, route.table, route.protocol) for route in wanted}):
@@ -144,7 +149,7 @@ def put_back_routes(lines, outcome):
             apply_routes([route for route in missing if route.dst not in foreign], own, outcome)
 
 
-def parse_route(line):
+def parse_route(line: str) -> Route:
     """Return the Route of a line such as ``route add 100.100.1.0/24 via 200.0.0.20 proto 217 table 254``."""
     words = line.split()
     options = dict(zip(words[3::2], words[4::2]))
@@ -156,7 +161,7 @@ def parse_route(line):
     return Route(dst, options["via"], "-6" if ":" in dst else "-4", options["proto"], options["table"], line)
 
 
-def own_routes(family, table, protocol):
+def own_routes(family: str, table: str, protocol: str) -> dict[str, str]:
     """Return ``{prefix: next hop}`` of our routes; the next hop is empty for what has none, such as a blackhole."""
     found = {}
     for line in output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).splitlines():
@@ -169,7 +174,7 @@ def own_routes(family, table, protocol):
     return found
 
 
-def foreign_routes(family, table, protocol):
+def foreign_routes(family: str, table: str, protocol: str) -> set[str]:
     """Return the prefixes of the routes of every other protocol, whatever their type, metric and TOS."""
     found = set()
     for line in output_of(["ip", "-N", family, "route", "show", "table", table]).splitlines():
@@ -179,12 +184,12 @@ def foreign_routes(family, table, protocol):
     return found
 
 
-def prefix_of(words):
+def prefix_of(words: list[str]) -> str:
     """Return the prefix of a listed route; the word before it is its type, unless that is unicast."""
     return words[0] if words[0] == "default" or "." in words[0] or ":" in words[0] else words[1]
 
 
-def apply_routes(routes, own, outcome):
+def apply_routes(routes: list[Route], own: dict[str, str], outcome: Outcome) -> None:
     """Have ``ip`` put *routes* back; *own* is what is there of ours. An ``add`` never overwrites anybody's route."""
     if not routes:
         return
@@ -197,7 +202,7 @@ def apply_routes(routes, own, outcome):
         summarise("cannot put back (%s)" % reason, named, outcome.later)
 
 
-def refusals(result):
+def refusals(result: Result) -> dict[int, str]:
     """Return ``{number of the line: reason}`` of what ``ip -force -batch -`` says in *result*."""
     status, _output, error = result
     refused, reason = {}, "no reason given"
@@ -211,7 +216,7 @@ def refusals(result):
     return refused
 
 
-def summarise(what, routes, lines):
+def summarise(what: str, routes: list[str], lines: list[str]) -> None:
     """Append one line that says *what* happened to the *routes*, if any, to *lines*."""
     if routes:
         more = " and %d more" % (len(routes) - SHOWN) if len(routes) > SHOWN else ""
@@ -222,9 +227,9 @@ def summarise(what, routes, lines):
 # Rules
 
 
-def put_back_rules(lines, outcome):
+def put_back_rules(lines: list[str], outcome: Outcome) -> None:
     """Fill our chains again and place the jumps to them, each table in one transaction."""
-    command, tables = parse_rules(lines)
+    command, tables = heal_iptables.parse_rules(lines)
     for table in tables:
         try:
             broken, placing = damage(command, table)
@@ -235,22 +240,22 @@ def put_back_rules(lines, outcome):
             outcome.wrong.append("table %s of %s: %s" % (table.name, command, exc))
 
 
-def damage(command, table):
+def damage(command: str, table: heal_iptables.Table) -> tuple[list[str], list[str]]:
     """Return names of what is missing of *table*, and the lines for iptables-restore that place its jumps."""
     names, placing = [], []
     for chain, rules in table.chains.items():
         if not holds(command, table.name, chain, rules):
             names.append("chain %s" % chain)
     for jump in table.jumps:
-        base = chain_of(jump.rule)
-        changes = place(jump, rules_of(command, table.name, base))
+        base = heal_iptables.chain_of(jump.rule)
+        changes = heal_iptables.place(jump, rules_of(command, table.name, base))
         if changes:
             names.append("the jump in %s" % base)
             placing += changes
     return names, placing
 
 
-def restore(command, table, placing):
+def restore(command: str, table: heal_iptables.Table, placing: list[str]) -> None:
     """Fill our chains of *table*; to declare a chain empties it, so that there is no moment without its rules."""
     declared = [":%s - [0:0]" % chain for chain in table.chains]
     rules = [rule for chain in table.chains.values() for rule in chain]
@@ -260,52 +265,23 @@ def restore(command, table, placing):
         raise Refused("%s-restore: %s" % (command, error.strip()))
 
 
-def parse_rules(lines):
-    """Return the command that *lines*, of iptables-restore, are for, and the list of its Table.
-
-    What else is to be known stands in comments: the command, and the jumps, each with its place.
-    """
-    command, tables = "iptables", []
-    for line in lines:
-        comment, _separator, value = line.partition(": ")
-        if comment == "# command":
-            command = value
-        elif comment == "# jump":
-            tables[-1].jumps.append(Jump(value, (), ()))
-        elif comment in ("# jump behind", "# jump ahead of"):
-            field = "behind" if comment == "# jump behind" else "ahead"
-            tables[-1].jumps[-1] = tables[-1].jumps[-1]._replace(**{field: tuple(value.split())})
-        elif line.startswith("*"):
-            tables.append(Table(line[1:], {}, []))
-        elif line.startswith(":"):
-            tables[-1].chains[line[1:].split()[0]] = []
-        elif line.startswith("-A "):
-            tables[-1].chains[chain_of(line)].append(line)
-    return command, tables
-
-
-def put_back_nft_rules(lines, outcome):
+def put_back_nft_rules(lines: list[str], outcome: Outcome) -> None:
     """Put back what is by nft."""
     names = heal_nft.put_back(lines, run)
     if names:
         outcome.done.append("put back by nft: %s" % ", ".join(names))
 
 
-def chain_of(rule):
-    """Return the chain that *rule*, such as ``-A FORWARD -j ACCEPT``, stands in."""
-    return rule.split()[1]
-
-
-def rules_of(command, table, chain):
+def rules_of(command: str, table: str, chain: str) -> list[str]:
     """Return the rules of a built-in chain; Refused if iptables does not work."""
     return listed(output_of([command, *WAIT, "-t", table, "-S", chain]))
 
 
-def listed(output):
+def listed(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("-A ")]
 
 
-def holds(command, table, chain, wanted):
+def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
     """Say whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
     status, output, _error = run([command, *WAIT, "-t", table, "-S", chain])
     rules = listed(output)
@@ -316,50 +292,8 @@ def holds(command, table, chain, wanted):
     return all(run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
 
 
-def place(jump, base):
-    """Return the lines for iptables-restore that put *jump* where it belongs among *base*; none if it is there."""
-    own = target_of(jump.rule)
-    jumps = [rule for rule in base if target_of(rule) == own]
-    others = [rule for rule in base if target_of(rule) != own]
-    if jump.behind:
-        last = leading(others, lambda rule: target_of(rule).startswith(jump.behind))
-        first = last
-    else:
-        first = 0
-        last = leading(others, lambda rule: not (target_of(rule) in jump.ahead and matches_all(rule)))
-    if len(jumps) == 1 and first <= base.index(jumps[0]) <= last:
-        return []
-    insertion = jump.rule
-    if last < len(others):
-        chain = chain_of(jump.rule)
-        insertion = jump.rule.replace("-A %s" % chain, "-I %s %d" % (chain, last + 1), 1)
-    return ["-D" + rule[2:] for rule in jumps] + [insertion]
-
-
-def leading(rules, wanted):
-    """Return how many rules at the beginning of *rules* are *wanted*."""
-    return next((number for number, rule in enumerate(rules) if not wanted(rule)), len(rules))
-
-
-def words_of(rule):
-    """Return the words of *rule*; to look for quotes in thousands of rules takes seconds."""
-    return shlex.split(rule) if '"' in rule else rule.split()
-
-
-def target_of(rule):
-    """Return the target or chain that *rule* goes to, or an empty text."""
-    words = words_of(rule)
-    return next((words[number + 1] for number, word in enumerate(words) if word in ("-j", "-g")), "")
-
-
-def matches_all(rule):
-    """Say whether *rule* is for every packet: nothing but a comment stands ahead of its target."""
-    words = words_of(rule)[2:]
-    return words[0] in ("-j", "-g") or words[:3] == ["-m", "comment", "--comment"] and words[4] in ("-j", "-g")
-
-
 @contextlib.contextmanager
-def lock():
+def lock() -> Iterator[bool]:
     """Keep the collection's modules waiting; yields False if one of them is at work."""
     descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -375,7 +309,7 @@ def lock():
         os.close(descriptor)
 
 
-def main():
+def main() -> int:
     """Run the program and return its exit code."""
     parser = argparse.ArgumentParser(description="Put back what is missing of the pod network's routes and rules.")
     waiting = "how long the network may take to come up (%(default)s)"

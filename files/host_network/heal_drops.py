@@ -12,6 +12,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from heal import Result
+
+    Run = Callable[[list[str]], Result]
 
 # Chains as nft lists and iptables -S prints them: what is ours in them, and rules that drop every packet.
 OURS = re.compile(r'comment "humanz-cni: |(jump|-j) HUMANZ-FORWARD\b')
@@ -29,7 +35,7 @@ FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
 FIREWALLD_POLICY = "/etc/firewalld/policies/humanz-cni.xml"
 
 
-def problems(text, run):
+def problems(text: str, run: Run) -> list[str]:
     """Return a line for each chain that drops pods' packets; *text* is all that is to be of routes and rules.
 
     *run* is called with a command, and returns its status, output and error output.
@@ -42,7 +48,7 @@ def problems(text, run):
     return [said % name for name in names]
 
 
-def dropping(text, run):
+def dropping(text: str, run: Run) -> list[str]:
     """Return the names of these chains."""
     families = [family for family, cidr in (("ip", r"\d\.\d+/\d"), ("ip6", r":[0-9a-f:]*/\d")) if re.search(cidr, text)]
     names = by_nft(families, run) if families and shutil.which("nft") else []
@@ -51,9 +57,10 @@ def dropping(text, run):
     return names
 
 
-def by_nft(families, run):
+def by_nft(families: list[str], run: Run) -> list[str]:
     """Return the names of the chains that nft shows, iptables-nft's among them."""
-    names, table = [], ""
+    names: list[str] = []
+    table: list[str] = []
     for line in run(["nft", "list", "chains"])[1].splitlines():
         words = line.split()
         if words[:1] == ["table"]:
@@ -65,7 +72,7 @@ def by_nft(families, run):
     return names
 
 
-def drops(table, name, run):
+def drops(table: list[str], name: str, run: Run) -> bool:
     """Say whether the chain *name* of *table*, family and name, drops whatever no rule accepts, and has none of ours.
 
     The role, in plugins/module_utils/_nft.py, decides by the same rules.
@@ -76,12 +83,12 @@ def drops(table, name, run):
     return not DORMANT.search(run(["nft", "list", "table", *table])[1])
 
 
-def rules(table, name, run):
+def rules(table: list[str], name: str, run: Run) -> str:
     """Return the chain *name* of *table* as nft lists it."""
     return run(["nft", "list", "chain", *table, name])[1]
 
 
-def rules_drop(table, listed, run, visited):
+def rules_drop(table: list[str], listed: str, run: Run, visited: set[str]) -> bool | None:
     """Say whether the rules for every packet of a chain, as *listed*, drop it; None if they pass it on, or back.
 
     *visited* are the names of the chains that have been gone through, this one among them.
@@ -99,7 +106,7 @@ def rules_drop(table, listed, run, visited):
     return None
 
 
-def by_legacy(loaded, command, run):
+def by_legacy(loaded: str, command: str, run: Run) -> list[str]:
     """Return the name of legacy iptables' FORWARD, in a list, if it drops."""
     try:
         with open(loaded, encoding="ascii") as stream:
@@ -117,6 +124,6 @@ def by_legacy(loaded, command, run):
     return ["FORWARD of %s" % command] if closed and not OURS.search(listed) else []
 
 
-def is_firewalld(table):
+def is_firewalld(table: str) -> bool:
     """Say whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
     return table in FIREWALLD_TABLES and os.path.exists(FIREWALLD_POLICY)

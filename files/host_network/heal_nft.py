@@ -10,11 +10,16 @@ nothing and needs no rule.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from heal import Result
+
 INSERT = "# insert: "
 OURS = 'comment "humanz-cni: '
 
 
-def put_back(lines, run):
+def put_back(lines: list[str], run: Callable[..., Result]) -> list[str]:
     """Put back what is missing of *lines* and return names of that; ValueError if nft refuses it.
 
     *run* is called with a command and its input, and returns its status, output and error output.
@@ -40,9 +45,9 @@ def put_back(lines, run):
     return names
 
 
-def inserted(lines):
+def inserted(lines: list[str]) -> dict[str, list[str]]:
     """Return ``{chain: [rule]}`` of the rules that stand in chains of others."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for line in lines:
         if line.startswith(INSERT):
             chain, _separator, rule = line[len(INSERT) :].partition(": ")
@@ -50,7 +55,7 @@ def inserted(lines):
     return found
 
 
-def insertions(chain, wanted, output):
+def insertions(chain: str, wanted: list[str], output: str) -> list[str]:
     """Return the lines for nft that make *wanted* the first rules of *chain*, as *output* lists it; none if so."""
     listed = [line.strip().rpartition(" # handle ") for line in output.splitlines() if line.startswith("\t\t")]
     rules = [(text or handle, handle) for text, _mark, handle in listed if not handle.startswith("type ")]
@@ -61,5 +66,5 @@ def insertions(chain, wanted, output):
     return deletions + ["insert rule %s %s" % (chain, rule) for rule in reversed(wanted)]
 
 
-def stripped(lines):
+def stripped(lines: list[str]) -> list[str]:
     return [line.strip() for line in lines if line.strip()]

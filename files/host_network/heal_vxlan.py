@@ -8,6 +8,13 @@ Its two files, which humanz.cni.node_vxlan writes, are for ``ip -batch`` and for
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from heal import Result
+
+    Run = Callable[[list[str]], Result]
+
 # What the entries that are listed on an interface are made by; the words of a line are numbered.
 LISTED = (
     (["ip", "-o", "address", "show"], "address add {3} dev {device}"),
@@ -17,7 +24,7 @@ LISTED = (
 )
 
 
-def missing(lines, run):
+def missing(lines: list[str], run: Run) -> tuple[str, str, list[str]]:
     """Return the command that *lines* are for, the interface, and those of the lines that are to be done.
 
     *run* is called with a command, and returns its status, output and error output. ValueError if somebody else's
@@ -37,7 +44,7 @@ def missing(lines, run):
     return command, device, [line for line in lines if line not in there and not line.startswith("link add ")]
 
 
-def made_by(device, words, run):
+def made_by(device: str, words: list[str], run: Run) -> list[str]:
     """Return the lines that make what there is of *device*, which ``ip link`` shows as *words*."""
     lines = ["link set %s %s %s" % (device, word, words[words.index(word) + 1]) for word in ("alias", "mtu")]
     if "UP" in words[2].strip("<>").split(","):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
-PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in ("_drops", "_nft", "_vxlan", ""))
+PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in ("_drops", "_iptables", "_nft", "_vxlan", ""))
 CHECK = LIBRARY_DIR + "/check.py"
 STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
 UNIT_DIR = "/etc/systemd/system"
