@@ -7,10 +7,16 @@ An address of ours keeps its hardware address when it moves on to another pod; o
 kernel's own announcement (``arp_notify``) goes out when the link comes up: before the bridge carries frames.
 """
 
+from __future__ import annotations
+
 import _socket
 from _struct import Struct
 
 from . import netns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
 
 _EVERYBODY = b"\xff" * 6
 _ALL_NODES_MAC = b"\x33\x33\0\0\0\1"
@@ -23,7 +29,7 @@ _ADVERTISEMENT = Struct("!BBHI16sBB6s")  # type, code, checksum, flags, target, 
 _NEIGHBOR_ADVERTISEMENT, _OVERRIDE, _TARGET_LINK_ADDRESS = 136, 0x20000000, 2
 
 
-def run(pod, ifname, mac, addresses):
+def run(pod: int, ifname: str, mac: bytes, addresses: list[Address]) -> None:
     """Send an ARP announcement or an unsolicited neighbour advertisement for each of *addresses* from *ifname*.
 
     :param pod: a descriptor of the pod's network namespace.
@@ -41,7 +47,7 @@ def run(pod, ifname, mac, addresses):
         sock.close()
 
 
-def frame(mac, address):
+def frame(mac: bytes, address: Address) -> bytes:
     """Return the Ethernet frame, bytes, that says that *address* is at *mac*: RFC 5227, or RFC 4861 section 7.2.6."""
     packed = address.packed
     if address.bits == 32:
@@ -54,11 +60,11 @@ def frame(mac, address):
     return _ETHERNET.pack(_ALL_NODES_MAC, mac, _IPV6) + header + message
 
 
-def _advertisement(mac, packed, checksum):
+def _advertisement(mac: bytes, packed: bytes, checksum: int) -> bytes:
     return _ADVERTISEMENT.pack(_NEIGHBOR_ADVERTISEMENT, 0, checksum, _OVERRIDE, packed, _TARGET_LINK_ADDRESS, 1, mac)
 
 
-def _checksum(data):
+def _checksum(data: bytes) -> int:
     """Return the Internet checksum of *data*, of an even length."""
     total = sum(int.from_bytes(data[place : place + 2], "big") for place in range(0, len(data), 2))
     while total >> 16:

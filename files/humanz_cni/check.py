@@ -3,13 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CHECK: is an attachment still as ADD left it? Nothing is changed."""
 
+from __future__ import annotations
+
 from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
 from .address import BITS, Address, Network
 from .errors import INTERNAL, CNIError
-from .pool import Assignment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .delegate import Subnet
+    from .links import Link
+    from .netconf import Ipam, NetConf
+    from .ranges import Range
+    from .request import Request
+
+    Assigned = tuple[Address, Range | Subnet | None]  # the range is None if the configuration has none for it any more
 
 
-def run(request, _finish):
+def run(request: Request, _finish: object) -> None:
     """Carry out the CHECK *request*; CNIError names the first difference from prevResult."""
     conf = netconf.load(request)
     result = previous.load(request.conf)
@@ -32,20 +45,20 @@ def run(request, _finish):
     _check_network(sock, conf, port_of, assigned)
 
 
-def _differs(text):
+def _differs(text: str) -> CNIError:
     return CNIError(INTERNAL, text)
 
 
-def _check_delegate(conf, request, result):
-    """Return the Assignments of the IPAM plugin, which must agree with them, as prevResult has them."""
+def _check_delegate(conf: NetConf, request: Request, result: dict[str, Any]) -> list[Assigned]:
+    """Return the addresses of the IPAM plugin, which must agree with them, and their ranges, as prevResult has them."""
     from . import delegate
 
     delegate.Plugin(request).call("CHECK")
-    return delegate.assigned(conf, request, result)
+    return [(one.address, one.range) for one in delegate.assigned(conf, request, result)]
 
 
-def _check_reservation(conf, of_owner):
-    """Return the Assignments that are reserved for the attachment; where the configuration has changed, no range."""
+def _check_reservation(conf: NetConf, of_owner: owner.Owner) -> list[Assigned]:
+    """Return the addresses that are reserved for the attachment, each with its range, or None if that has changed."""
     if not conf.ipam:
         return []
     reservations = store.Store(conf.ipam.data_dir, conf.name)
@@ -60,10 +73,10 @@ def _check_reservation(conf, of_owner):
         found = [Address.parse(address) for address in addresses]
     except (ValueError, TypeError):
         raise _differs("host-local: the record %s cannot be read" % of_owner.host_veth) from None
-    return [Assignment(address, _range_of(conf, address)) for address in found]
+    return [(address, _range_of(conf.ipam, address)) for address in found]
 
 
-def _check_mac(link, interfaces, sandbox=""):
+def _check_mac(link: Link, interfaces: previous.Interfaces, sandbox: str = "") -> None:
     wanted = interfaces.get((link.name, sandbox))
     if wanted and wanted.lower() != links.show_mac(link.mac):
         raise _differs(
@@ -71,7 +84,7 @@ def _check_mac(link, interfaces, sandbox=""):
         )
 
 
-def _check_bridge(sock, conf, interfaces):
+def _check_bridge(sock: netlink.Socket, conf: NetConf, interfaces: previous.Interfaces) -> Link:
     bridge = links.get(sock, conf.bridge)
     if bridge is None:
         raise _differs("bridge %s is missing" % conf.bridge)
@@ -85,7 +98,7 @@ def _check_bridge(sock, conf, interfaces):
     return bridge
 
 
-def _check_container(inside, request, interfaces):
+def _check_container(inside: netlink.Socket, request: Request, interfaces: previous.Interfaces) -> Link:
     container = links.get(inside, request.ifname)
     if container is None:
         raise _differs("interface %s in %s is missing" % (request.ifname, request.netns))
@@ -97,7 +110,9 @@ def _check_container(inside, request, interfaces):
     return container
 
 
-def _check_port(sock, of_owner, bridge, container, interfaces):
+def _check_port(
+    sock: netlink.Socket, of_owner: owner.Owner, bridge: Link, container: Link, interfaces: previous.Interfaces
+) -> Link:
     port = links.get(sock, of_owner.host_veth)
     if port is None or port.alias != of_owner.alias:
         raise _differs("host interface %s is missing" % of_owner.host_veth)
@@ -111,7 +126,7 @@ def _check_port(sock, of_owner, bridge, container, interfaces):
     return port
 
 
-def _check_confinement(sock, conf, of_owner, bridge, port):
+def _check_confinement(sock: netlink.Socket, conf: NetConf, of_owner: owner.Owner, bridge: Link, port: Link) -> None:
     from . import spoofcheck, vlan
 
     problem = vlan.problem(sock, bridge, port, conf.vlans) if conf.vlans else ""
@@ -121,9 +136,9 @@ def _check_confinement(sock, conf, of_owner, bridge, port):
         raise _differs("the rules that keep %s from sending from another hardware address are missing" % port.name)
 
 
-def _check_addresses(inside, container, listed, assigned):
+def _check_addresses(inside: netlink.Socket, container: Link, listed: list[Network], assigned: list[Assigned]) -> None:
     """Check the addresses of prevResult that are reserved for the attachment; others belong to other plugins."""
-    reserved = [one.address for one in assigned]
+    reserved = [address for address, _range in assigned]
     ours = [network for network in listed if network.address in reserved]
     missing = [str(address) for address in reserved if address not in [network.address for network in ours]]
     if missing:
@@ -133,7 +148,9 @@ def _check_addresses(inside, container, listed, assigned):
             raise _differs("interface %s does not have address %s" % (container.name, network))
 
 
-def _check_routes(inside, conf, container, listed, assigned):
+def _check_routes(
+    inside: netlink.Socket, conf: NetConf, container: Link, listed: list[previous.Hop], assigned: list[Assigned]
+) -> None:
     """Check the routes of prevResult: ours must be by our interface, another plugin's may be by any."""
     ours = _routes_of(conf, assigned)
     present = [route for family in BITS for route in tables.routes(inside, family)]
@@ -145,39 +162,40 @@ def _check_routes(inside, conf, container, listed, assigned):
             raise _differs("the pod has no route to %s%s" % (dst, _via(gateway)))
 
 
-def _routes_of(conf, assigned):
+def _routes_of(conf: NetConf, assigned: list[Assigned]) -> set[previous.Hop]:
     """Return the routes that ADD has made, as prevResult has them: tuples of dst and gateway."""
     ours = {(route.dst, route.gateway) for route in conf.ipam.routes} if conf.ipam else set()
     if conf.is_default_gateway:
-        ours.update((Network(Address(one.address.bits, 0), 0), one.range.gateway) for one in assigned if one.range)
+        ours.update((Network(Address(address.bits, 0), 0), one.gateway) for address, one in assigned if one)
     return ours
 
 
-def _range_of(conf, address):
+def _range_of(ipam: Ipam, address: Address) -> Range | None:
     """Return the range of the configuration whose subnet has *address*, or None: the configuration may have changed."""
-    return next((one for of_set in conf.ipam.sets for one in of_set if address in one.subnet), None)
+    return next((one for of_set in ipam.sets for one in of_set if address in one.subnet), None)
 
 
-def _via(gateway):
+def _via(gateway: Address | None) -> str:
     return " via %s" % gateway if gateway else ""
 
 
-def _check_network(sock, conf, bridge, assigned):
+def _check_network(sock: netlink.Socket, conf: NetConf, bridge: Link, assigned: list[Assigned]) -> None:
     holder = bridge
-    if conf.vlans and conf.vlans.tag and conf.is_gateway:
+    if assigned and conf.vlans and conf.vlans.tag and conf.is_gateway:
         from . import vlan
 
         name = vlan.gateway_name(bridge.name, conf.vlans.tag)
-        holder = links.get(sock, name)
-        if assigned and holder is None:
+        found = links.get(sock, name)
+        if found is None:
             raise _differs("interface %s is missing" % name)
-    for one in assigned:
-        if not one.range:
+        holder = found
+    for _address, one in assigned:
+        if not one:
             continue
-        if conf.masquerade and not masquerade.is_there(conf.name, one.range.subnet):
-            raise _differs("traffic that leaves %s is not masqueraded" % one.range.subnet)
-        if not conf.is_gateway:
+        if conf.masquerade and not masquerade.is_there(conf.name, one.subnet):
+            raise _differs("traffic that leaves %s is not masqueraded" % one.subnet)
+        if not (conf.is_gateway and one.gateway):
             continue
-        wanted = Network(one.range.gateway, one.range.subnet.prefix)
+        wanted = Network(one.gateway, one.subnet.prefix)
         if wanted not in links.addresses(sock, holder.index, wanted.address.family):
             raise _differs("%s %s does not have address %s" % (holder.kind, holder.name, wanted))

@@ -6,6 +6,8 @@
 An error stops nothing: as much as possible is removed, then all errors are reported as one.
 """
 
+from __future__ import annotations
+
 import posix
 
 from . import delegate, detach, disk, masquerade, netconf, netlink, reclaim, spoofcheck, store, survey, tables
@@ -14,12 +16,22 @@ from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
 from .owner import Owner
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from .request import Request
+
+    T = TypeVar("T")
+    Records = dict[str, store.Record]  # by file name
+
 # The second one is what the specification called it at first.
 _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 _TEMPORARY = (".veth", ".port-")  # how the store names a record that is being written
 
 
-def run(request, _finish):
+def run(request: Request, _finish: object) -> list[str]:
     """Carry out the GC *request*, and return the addresses that are free by that.
 
     CNIError says what could not be removed. Without a list of what is valid nothing is.
@@ -28,24 +40,24 @@ def run(request, _finish):
     keep = {holder.host_veth for holder in valid(request.conf, network)}
     data_dir, durable = store.data_dir(request.conf)
     reservations = store.Store(data_dir, network, durable)
-    problems = []
-    records = {}
+    problems: list[CNIError] = []
+    records: Records = {}
     if reservations.exists():
         records = _attempt(problems, reservations.path, lambda: dict(survey.records(reservations))) or {}
     for holder in _holders(network, records):
         if holder.host_veth not in keep:
             before = len(problems)
-            _attempt(problems, holder.host_veth, lambda holder=holder: detach.delete_link(holder))
+            _attempt(problems, holder.host_veth, detach.delete_link, holder)
             if request.conf.get("macspoofchk"):
-                _attempt(problems, holder.host_veth, lambda holder=holder: spoofcheck.remove(holder))
+                _attempt(problems, holder.host_veth, spoofcheck.remove, holder)
             if len(problems) > before:
                 keep.add(holder.host_veth)  # its pod may be alive, so its addresses are not free
     evidence = reclaim.Evidence(boot=None)
     gone = {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
     if records:
-        _attempt(problems, reservations.path, lambda: _forget(reservations, gone, problems))
+        _attempt(problems, reservations.path, _forget, reservations, gone, problems)
     kept = {name: record for name, record in records.items() if name not in gone}
-    _attempt(problems, network, lambda: _remove_rules(request, kept))
+    _attempt(problems, network, _remove_rules, request, kept)
     if store.is_delegated(request.conf):
         _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))
     if problems:
@@ -53,7 +65,7 @@ def run(request, _finish):
     return [name for name in gone if survey.is_address(name)]
 
 
-def valid(conf, network):
+def valid(conf: dict[str, Any], network: str) -> list[Owner]:
     """Return the Owners of the attachments that *conf* says are valid; CNIError 7 if it does not say which are."""
     for key in _KEYS:
         items = field(conf, key, list, None)
@@ -64,7 +76,7 @@ def valid(conf, network):
     )
 
 
-def _owner(item, path, network):
+def _owner(item: object, path: str, network: str) -> Owner:
     if not isinstance(item, dict):
         raise invalid_config(path, item, "it must be an object with containerID and ifname")
     container_id, ifname = (field(item, key, str, "", path + ".") for key in ("containerID", "ifname"))
@@ -76,7 +88,7 @@ def _owner(item, path, network):
         raise invalid_config(path, item, "containerID and ifname must be text") from None
 
 
-def _holders(network, records):
+def _holders(network: str, records: Records) -> Iterable[Owner]:
     """Return an Owner for each attachment of *network* that has a link or a record, by the link's name."""
     sock = netlink.Socket()
     try:
@@ -87,9 +99,9 @@ def _holders(network, records):
     return {one.host_veth: one for one in holders if one and one.network == network}.values()
 
 
-def _holder(record, network):
+def _holder(record: store.Record, network: str) -> Owner | None:
     """Return the Owner that *record* names; None for one that cannot be read, or is another network's."""
-    parts = [record.get(key) for key in ("network", "containerID", "ifname")]
+    parts: list[Any] = [record.get(key) for key in ("network", "containerID", "ifname")]
     if parts[0] != network or not all(isinstance(part, str) and part for part in parts):
         return None
     try:
@@ -98,7 +110,7 @@ def _holder(record, network):
         return None
 
 
-def _is_kept(name, record, network, keep, evidence):
+def _is_kept(name: str, record: store.Record, network: str, keep: set[str], evidence: reclaim.Evidence) -> bool:
     holder = _holder(record, network)
     if holder:
         return holder.host_veth in keep
@@ -107,19 +119,19 @@ def _is_kept(name, record, network, keep, evidence):
     return name in keep or not reclaim.is_nobodys(name, evidence)
 
 
-def _forget(reservations, records, problems):
+def _forget(reservations: store.Store, records: Records, problems: list[CNIError]) -> None:
     """Remove *records*, unless they have changed since, and what calls that were killed left half written."""
     with reservations.locked():
         for name in sorted(records, key=lambda name: not survey.is_address(name)):  # as Store.remove does
             if reservations.read(name) == records[name]:
-                _attempt(problems, name, lambda name=name: disk.unlink(reservations.path_of(name)))
+                _attempt(problems, name, disk.unlink, reservations.path_of(name))
         for name in posix.listdir(reservations.path):
             if name.startswith(_TEMPORARY):
-                _attempt(problems, name, lambda name=name: disk.unlink(reservations.path_of(name)))
+                _attempt(problems, name, disk.unlink, reservations.path_of(name))
         reservations.sync()
 
 
-def _remove_rules(request, records):
+def _remove_rules(request: Request, records: Records) -> None:
     """Remove masquerading of subnets that neither the configuration has any more nor an address of *records* is in."""
     conf = netconf.load(request)
     if conf.delegated:  # which subnets are used only its plugin knows
@@ -133,10 +145,10 @@ def _remove_rules(request, records):
     )
 
 
-def _attempt(problems, where, step):
-    """Return what *step* returns; if it fails, note that in *problems*."""
+def _attempt(problems: list[CNIError], where: str, step: Callable[..., T], *arguments: object) -> T | None:
+    """Return what *step* returns, called with *arguments*; if it fails, note that in *problems*."""
     try:
-        return step()
+        return step(*arguments)
     except CNIError as exc:
         problems.append(exc)
     except OSError as exc:

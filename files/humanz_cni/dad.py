@@ -3,11 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """enabledad: an ADD is done when the kernel has found out that nobody else has the pod's IPv6 addresses."""
 
+from __future__ import annotations
+
 import time
 
 from . import links, netlink, netns, sigterm
 from .errors import INTERNAL, TRY_AGAIN_LATER, CNIError
 from .netlink import attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
 
 SECONDS = 5.0
 _PAUSE = 0.02
@@ -15,7 +21,7 @@ _AF_INET6 = 10
 _DADFAILED, _TENTATIVE = 0x08, 0x40  # IFA_F_* of linux/if_addr.h
 
 
-def wait(pod, ifname):
+def wait(pod: int, ifname: str) -> None:
     """Wait until no IPv6 address of *ifname* in the namespace *pod* (a descriptor) is tentative any more.
 
     CNIError names the address that somebody else has, or that is still tentative after SECONDS.
@@ -39,11 +45,11 @@ def wait(pod, ifname):
             time.sleep(_PAUSE)
 
 
-def _unsettled(code, ifname, text, details=""):
+def _unsettled(code: int, ifname: str, text: str, details: str = "") -> CNIError:
     return CNIError(code, "failed to settle addresses for %s: %s" % (ifname, text), details)
 
 
-def _states(sock, index):
+def _states(sock: netlink.Socket, index: int) -> list[tuple[Address, int]]:
     """Return (Address, flags) of each IPv6 address of the link *index*."""
     found = []
     for body in sock.dump(links.RTM_GETADDR, links.ADDRESS.pack(_AF_INET6, 0, 0, 0, index)):

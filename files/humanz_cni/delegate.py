@@ -6,6 +6,8 @@
 Specification, section 4; messages are those of containernetworking's ``invoke``.
 """
 
+from __future__ import annotations
+
 import _signal
 import posix
 
@@ -14,6 +16,13 @@ from .address import Address, Network
 from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, show
 from .fields import address, field, number, parse_network
 from .pool import Assignment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .netconf import NetConf
+    from .request import Request
 
 _IGNORED = (_signal.SIGPIPE, _signal.SIGTERM, _signal.SIGINT)  # by this process, which a child must not inherit
 _STDERR = 2
@@ -25,7 +34,7 @@ class Subnet:
 
     __slots__ = ("subnet", "gateway")
 
-    def __init__(self, subnet, gateway):
+    def __init__(self, subnet: Network, gateway: Address | None) -> None:
         self.subnet = subnet
         self.gateway = gateway
 
@@ -33,12 +42,12 @@ class Subnet:
 class Plugin:
     """The IPAM plugin that *request* names; CNIError 2 if CNI_PATH does not have it."""
 
-    def __init__(self, request):
+    def __init__(self, request: Request) -> None:
         self._request = request
         self._type = request.conf["ipam"]["type"]
         self._path = _find(self._type, request.path)
 
-    def add(self, conf):
+    def add(self, conf: NetConf) -> tuple[list[Assignment], list[routes.Route], dict[str, Any]]:
         """Carry out its ADD and return the addresses (Assignments), the Routes, and the dns object.
 
         :param conf: the NetConf.
@@ -52,7 +61,7 @@ class Plugin:
         wanted = routes.load(field(result, "routes", list, [], self._where), self._where + "routes")
         return given, wanted, resolver.checked(field(result, "dns", dict, {}, self._where), self._where + "dns.")
 
-    def call(self, command):
+    def call(self, command: str) -> bytes:
         """Carry out *command* and return what it prints. Raises the plugin's CNIError as it is."""
         status, output, said = _execute(self._path, self._request.data, command)
         _forward(said)
@@ -61,10 +70,10 @@ class Plugin:
         return output
 
     @property
-    def _where(self):
+    def _where(self) -> str:
         return "the result of %s: " % self._type
 
-    def _decode(self, output):
+    def _decode(self, output: bytes) -> dict[str, Any]:
         try:
             result = jsontext.decode(output)
         except ValueError as exc:
@@ -74,12 +83,12 @@ class Plugin:
         return result
 
 
-def delete(request):
+def delete(request: Request) -> None:
     """Carry out DEL by the IPAM plugin that *request* names."""
     Plugin(request).call("DEL")
 
 
-def assigned(conf, request, result):
+def assigned(conf: NetConf, request: Request, result: dict[str, Any]) -> list[Assignment]:
     """Return the Assignments for the NetConf *conf* that prevResult *result* has for the interface of *request*."""
     interfaces = [
         (one.get("name"), one.get("sandbox")) for _path, one in previous.items(result, "interfaces", "prevResult.")
@@ -92,7 +101,7 @@ def assigned(conf, request, result):
     return found
 
 
-def _assignment(one, path, conf):
+def _assignment(one: dict[str, Any], path: str, conf: NetConf) -> Assignment:
     """Return the Assignment that the object *one* of a result's ``ips`` is."""
     given = parse_network(one.get("address"), path + "address")
     subnet = Network(given.first, given.prefix)
@@ -102,7 +111,7 @@ def _assignment(one, path, conf):
     return Assignment(given.address, Subnet(subnet, gateway))
 
 
-def _find(name, search):
+def _find(name: str, search: str) -> str:
     """Return the path of the executable *name* in the directories *search*, with colons between them."""
     if "/" in name or "\0" in name:
         raise CNIError(UNSUPPORTED_FIELD, "ipam.type: %s: invalid plugin name" % show(name))
@@ -120,7 +129,7 @@ def _find(name, search):
     )  # fmt: skip
 
 
-def _execute(path, data, command):
+def _execute(path: str, data: bytes, command: str) -> tuple[int, bytes, bytes]:
     """Run the plugin *path* with *data* as input; return wait status, output and error output.
 
     Files in memory take the place of pipes: nobody has to read while the plugin writes.
@@ -144,19 +153,19 @@ def _execute(path, data, command):
             posix.close(stream)
 
 
-def _forward(said):
+def _forward(said: bytes) -> None:
     try:
         disk.write_all(_STDERR, said)
     except OSError:
         return  # nobody listens; the operation goes on
 
 
-def _read(stream):
+def _read(stream: int) -> bytes:
     posix.lseek(stream, 0, 0)
     return disk.read_all(stream)
 
 
-def _wait(child):
+def _wait(child: int) -> int:
     try:
         with sigterm.Waiting():
             return posix.waitpid(child, 0)[1]
@@ -166,7 +175,7 @@ def _wait(child):
         raise
 
 
-def _failure(output, said, status):
+def _failure(output: bytes, said: bytes, status: int) -> CNIError:
     """Return the CNIError of a plugin that ended with *status*, printed *output* and *said* something on stderr."""
     if not output.strip():
         words = said.decode("utf-8", "replace").strip()

@@ -3,11 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
 
+from __future__ import annotations
+
 from . import disk, links, netlink, owner, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
 
-def run(request, _finish):
+
+def run(request: Request, _finish: object) -> list[str]:
     """Carry out the DEL *request*, and return the addresses that are free by that.
 
     The link goes first, so that its addresses are free only when nobody uses them any more.
@@ -28,7 +34,7 @@ def run(request, _finish):
     return released
 
 
-def delete_link(of_owner):
+def delete_link(of_owner: owner.Owner) -> bool:
     """Delete the veth pair of *of_owner*; say whether there was one."""
     sock = netlink.Socket()
     try:
@@ -46,18 +52,18 @@ def delete_link(of_owner):
     return True
 
 
-def _renamed(sock, of_owner):
+def _renamed(sock: netlink.Socket, of_owner: owner.Owner) -> links.Link | None:
     """Return the Link of *of_owner* whatever it is called now, or None."""
     from . import tables
 
     return next((link for link in tables.all_links(sock) if _is_of(link, of_owner)), None)
 
 
-def _is_of(link, of_owner):
+def _is_of(link: links.Link, of_owner: owner.Owner) -> bool:
     return link.kind == "veth" and (link.alias == of_owner.alias or link.mac == of_owner.host_mac)
 
 
-def _release_elsewhere(data_dir, of_owner):
+def _release_elsewhere(data_dir: str, of_owner: owner.Owner) -> list[str]:
     """Release what *of_owner* has by a configuration that named another directory than *data_dir*; return that."""
     from . import elsewhere
 
@@ -69,7 +75,7 @@ def _release_elsewhere(data_dir, of_owner):
     return released
 
 
-def _has_record(reservations, of_owner):
+def _has_record(reservations: store.Store, of_owner: owner.Owner) -> bool:
     """Say whether *reservations* have a record of *of_owner*; a directory out of use may be broken."""
     try:
         return disk.exists(reservations.path_of(of_owner.host_veth))
@@ -78,7 +84,7 @@ def _has_record(reservations, of_owner):
         return False
 
 
-def release(reservations, of_owner):
+def release(reservations: store.Store, of_owner: owner.Owner) -> list[str]:
     """Release the addresses of *of_owner*, and return them."""
     try:
         if not reservations.exists():

@@ -6,6 +6,8 @@
 Each is a symbolic link, named by a digest of where it leads to.
 """
 
+from __future__ import annotations
+
 import _sha1
 import posix
 
@@ -14,7 +16,7 @@ from . import disk, store
 _NOTES = "/.elsewhere"  # in the default directory; no network's name begins so
 
 
-def note(data_dir):
+def note(data_dir: str) -> None:
     """Note that there may be records in *data_dir*, which has no slash at its end. An ADD is as good without."""
     notes = store.DATA_DIR + _NOTES
     try:
@@ -26,7 +28,7 @@ def note(data_dir):
         disk.complain("%s: %s" % (notes, exc.strerror))
 
 
-def data_dirs():
+def data_dirs() -> list[str]:
     """Return all directories that may have records: the default one and those noted, with a slash at their end."""
     notes = store.DATA_DIR + _NOTES
     try:

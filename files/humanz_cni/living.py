@@ -7,10 +7,16 @@ The other end of a veth pair is in a pod's namespace, which need not have a name
 the addresses there all the same, by the number that it gives the namespace of a link's peer (Linux 4.20 or newer).
 """
 
+from __future__ import annotations
+
 from _struct import Struct
 
 from . import links, netlink, tables
 from .netlink import attribute, attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
 
 IFLA_LINK_NETNSID = 37
 _IFA_TARGET_NETNSID = 10
@@ -19,21 +25,21 @@ _HEADER = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the 
 
 
 class Port(links.Link):
-    """The host's end of a veth pair; *namespace* is the kernel's number for that of the other end, as bytes."""
+    """The host's end of a veth pair; *namespace* is the kernel's number for that of the other end, as bytes, if any."""
 
     __slots__ = ("namespace",)
 
-    def __init__(self, body):
+    def __init__(self, body: bytes) -> None:
         super().__init__(body)
-        self.namespace = attributes(body, links.LINK.size).get(IFLA_LINK_NETNSID)
+        self.namespace = attributes(body, links.LINK.size).get(IFLA_LINK_NETNSID, b"")
 
 
-def ports(sock):
+def ports(sock: netlink.Socket) -> list[Port]:
     """Return a Port for each veth of the host whose other end is elsewhere."""
-    return [port for port in tables.all_links(sock, Port) if port.kind == "veth" and port.namespace]
+    return [port for port in map(Port, tables.link_entries(sock)) if port.kind == "veth" and port.namespace]
 
 
-def addresses(sock, port):
+def addresses(sock: netlink.Socket, port: Port) -> list[Address] | None:
     """Return the Addresses that the other end of *port* has; None if the kernel cannot tell."""
     body = _HEADER.pack(0, 0, 0, 0, port.peer) + attribute(_IFA_TARGET_NETNSID, port.namespace)
     try:
@@ -52,7 +58,7 @@ def addresses(sock, port):
     return found
 
 
-def held(sock, some):
+def held(sock: netlink.Socket, some: list[Port]) -> set[str] | None:
     """Return the addresses, as text, of all Ports *some*; None if the kernel cannot tell."""
     found = [addresses(sock, port) for port in some]
-    return None if None in found else {str(address) for each in found for address in each}
+    return None if None in found else {str(address) for each in found if each for address in each}

@@ -7,10 +7,18 @@ The chains are in a table of their own, so that no other tool's rules are touche
 Traffic within the subnet and to multicast groups keeps its source, as with the reference's rules.
 """
 
+from __future__ import annotations
+
 from . import nftables
 from .address import Network
 from .errors import INTERNAL, CNIError
 from .owner import ALIAS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .netlink import Message
 
 FAMILIES = {"ip": 2, "ip6": 10, "bridge": 7}  # NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE
 _SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
@@ -20,7 +28,7 @@ _NAME_LENGTH = 80
 _EINVAL, _EPROTONOSUPPORT = 22, 93
 
 
-def ensure(name, subnets, rehearse=False):
+def ensure(name: str, subnets: list[Network], rehearse: bool = False) -> None:
     """Masquerade what leaves the *subnets* (Networks) of the network *name*, where that is not done already.
 
     :param rehearse: only try whether the kernel can. Raises CNIError if it cannot.
@@ -38,7 +46,7 @@ def ensure(name, subnets, rehearse=False):
         raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
 
 
-def is_there(name, subnet):
+def is_there(name: str, subnet: Network) -> bool:
     """Say whether what leaves *subnet* of the network *name* is masqueraded."""
     sock = nftables.Socket()
     try:
@@ -47,7 +55,7 @@ def is_there(name, subnet):
         sock.close()
 
 
-def tables():
+def tables() -> list[str]:
     """Return the families (of FAMILIES) in which there are rules of ours; none where there is no nf_tables."""
     try:
         sock = nftables.Socket()
@@ -61,7 +69,7 @@ def tables():
         raise
 
 
-def remove(families):
+def remove(families: list[str]) -> None:
     """Remove the rules of all networks in *families*, as :func:`tables` names them."""
     sock = nftables.Socket()
     try:
@@ -71,7 +79,7 @@ def remove(families):
         sock.close()
 
 
-def remove_unused(name, is_used):
+def remove_unused(name: str, is_used: Callable[[Network], bool]) -> None:
     """Remove the rules of the network *name* for the subnets (Networks) that *is_used* denies."""
     for family_name in tables():
         sock = nftables.Socket()
@@ -85,7 +93,7 @@ def remove_unused(name, is_used):
             sock.close()
 
 
-def _creation(family, name, subnet):
+def _creation(family: int, name: str, subnet: Network) -> tuple[Message, ...]:
     bits = subnet.address.bits
     chain = _chain(name, subnet)
     expressions = (
@@ -102,16 +110,16 @@ def _creation(family, name, subnet):
     )
 
 
-def _comment(name):
+def _comment(name: str) -> str:
     return "%s: masquerade" % name
 
 
-def _chain(name, subnet):
+def _chain(name: str, subnet: Network) -> str:
     """Return the chain's name, which ``nft`` can read back; a network's name of any length and a subnet fit."""
     return "masq-%s-%s" % (name[:_NAME_LENGTH], str(subnet).replace(":", "_"))
 
 
-def _subnet_of(name, chain):
+def _subnet_of(name: str, chain: str) -> Network | None:
     """Return the Network whose *chain* of the network *name* it is, or None if it is another's, or may be."""
     start = "masq-%s-" % name
     if len(name) > _NAME_LENGTH or not chain.startswith(start):

@@ -6,10 +6,19 @@
 Numbers within messages are in network byte order. Constants are the kernel's, of linux/netfilter/nf_tables.h.
 """
 
+from __future__ import annotations
+
 from _struct import Struct
 
 from . import netlink
 from .netlink import NLM_F_CREATE, attribute, attributes, nested, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .address import Network
+    from .netlink import Message
 
 NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10
@@ -52,18 +61,18 @@ class Socket(netlink.Socket):
     :param rehearse: whether transactions are only tried: the kernel drops one whose end does not come.
     """
 
-    def __init__(self, rehearse=False):
+    def __init__(self, rehearse: bool = False) -> None:
         super().__init__(NETLINK_NETFILTER)
         boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
         self._begin = _BATCH_BEGIN, 0, boundary
-        self._end = () if rehearse else [(_BATCH_END, 0, boundary)]
+        self._end: Sequence[Message] = () if rehearse else [(_BATCH_END, 0, boundary)]
 
-    def transaction(self, *messages):
+    def transaction(self, *messages: Message) -> None:
         """Carry out *messages*, tuples of type, flags and body, all or none. Raises NetlinkError."""
         self.request(self._begin, *messages, after=self._end)
 
 
-def has_rule(sock, family, table, chain, comment):
+def has_rule(sock: Socket, family: int, table: str, chain: str, comment: str) -> bool:
     """Say whether there is a rule with *comment* in *chain* of *table*, which need not exist."""
     wanted = (table, chain, _user_data(comment))
     body = _HEADER.pack(family, 0, 0) + text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
@@ -76,67 +85,67 @@ def has_rule(sock, family, table, chain, comment):
     return False
 
 
-def chains(sock, family, table):
+def chains(sock: Socket, family: int, table: str) -> list[str]:
     """Return the names of the chains of *table*, which need not exist."""
     found = (attributes(reply, _HEADER.size) for reply in sock.dump(_type(_GETCHAIN), _HEADER.pack(family, 0, 0)))
     return [_read(values, _CHAIN_NAME) for values in found if _read(values, _CHAIN_TABLE) == table]
 
 
-def has_table(sock, family, name):
+def has_table(sock: Socket, family: int, name: str) -> bool:
     """Say whether the table *name* exists."""
     return _exists(sock, _GETTABLE, _HEADER.pack(family, 0, 0) + text(_TABLE_NAME, name))
 
 
-def new_table(family, name):
+def new_table(family: int, name: str) -> Message:
     """Return the request that makes a table, if there is none of that name."""
     return _type(_NEWTABLE), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + text(_TABLE_NAME, name)
 
 
-def delete_table(family, name):
+def delete_table(family: int, name: str) -> Message:
     """Return the request that deletes a table and all in it."""
     return _type(_DELTABLE), 0, _HEADER.pack(family, 0, 0) + text(_TABLE_NAME, name)
 
 
-def new_source_nat_chain(family, table, name):
+def new_source_nat_chain(family: int, table: str, name: str) -> Message:
     """Return the request that makes a base chain for source NAT, if there is none of that name."""
     return _new_base_chain(family, table, name, "nat", POSTROUTING, PRIORITY_SRCNAT)
 
 
-def new_filter_chain(family, table, name, hook, priority):
+def new_filter_chain(family: int, table: str, name: str, hook: int, priority: int) -> Message:
     """Return the request that makes a base chain for filtering at *hook*, if there is none of that name."""
     return _new_base_chain(family, table, name, "filter", hook, priority & 0xFFFFFFFF)
 
 
-def new_chain(family, table, name):
+def new_chain(family: int, table: str, name: str) -> Message:
     """Return the request that makes a chain to jump to, if there is none of that name."""
     body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name)
     return _type(_NEWCHAIN), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 
-def _new_base_chain(family, table, name, kind, hook, priority):
+def _new_base_chain(family: int, table: str, name: str, kind: str, hook: int, priority: int) -> Message:
     at = nested(_CHAIN_HOOK, _be32(_HOOK_NUMBER, hook), _be32(_HOOK_PRIORITY, priority))
     body = text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name) + at + text(_CHAIN_TYPE, kind)
     return _type(_NEWCHAIN), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 
-def flush_chain(family, table, name):
+def flush_chain(family: int, table: str, name: str) -> Message:
     """Return the request that deletes all rules of a chain."""
     return _type(_DELRULE), 0, _HEADER.pack(family, 0, 0) + text(_RULE_TABLE, table) + text(_RULE_CHAIN, name)
 
 
-def delete_chain(family, table, name):
+def delete_chain(family: int, table: str, name: str) -> Message:
     """Return the request that deletes a chain and all its rules."""
     return _type(_DELCHAIN), 0, _HEADER.pack(family, 0, 0) + text(_CHAIN_TABLE, table) + text(_CHAIN_NAME, name)
 
 
-def new_rule(family, table, chain, expressions, comment):
+def new_rule(family: int, table: str, chain: str, expressions: Iterable[bytes], comment: str) -> Message:
     """Return the request that appends a rule of *expressions*, with a *comment* that ``nft`` shows."""
     body = text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain) + nested(_RULE_EXPRESSIONS, *expressions)
     body += attribute(_RULE_USERDATA, _user_data(comment))
     return _type(_NEWRULE), NLM_F_CREATE | netlink.NLM_F_APPEND, _HEADER.pack(family, 0, 0) + body
 
 
-def new_verdict_map(family, table, name, key_type, key_length):
+def new_verdict_map(family: int, table: str, name: str, key_type: int, key_length: int) -> Message:
     """Return the request that makes a map from keys to verdicts, if there is none of that name."""
     body = text(_SET_TABLE, table) + text(_SET_NAME, name) + _be32(_SET_FLAGS, _SET_IS_MAP)
     body += _be32(_SET_KEY_TYPE, key_type) + _be32(_SET_KEY_LENGTH, key_length)
@@ -145,28 +154,28 @@ def new_verdict_map(family, table, name, key_type, key_length):
     return _type(_NEWSET), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 
-def new_jump(family, table, name, key, chain):
+def new_jump(family: int, table: str, name: str, key: bytes, chain: str) -> Message:
     """Return the request that lets the *key* (bytes) of a verdict map lead to *chain*."""
     data = _verdict(_ELEMENT_DATA, _JUMP, text(_VERDICT_CHAIN, chain))
     return _type(_NEWELEMENT), NLM_F_CREATE, _elements(family, table, name, key, data)
 
 
-def delete_element(family, table, name, key):
+def delete_element(family: int, table: str, name: str, key: bytes) -> Message:
     """Return the request that takes the *key* out of a set or map."""
     return _type(_DELELEMENT), 0, _elements(family, table, name, key)
 
 
-def has_element(sock, family, table, name, key):
+def has_element(sock: Socket, family: int, table: str, name: str, key: bytes) -> bool:
     """Say whether a set or map, which need not exist, has the *key*."""
     return _exists(sock, _GETELEMENT, _elements(family, table, name, key))
 
 
-def interface(name):
+def interface(name: str) -> bytes:
     """Return the key for an interface's name, of the type and length INTERFACE_KEY."""
     return name.encode("ascii").ljust(INTERFACE_KEY[1], b"\0")
 
 
-def verdict_of_interface(name):
+def verdict_of_interface(name: str) -> tuple[bytes, ...]:
     """Return the expressions that look up the incoming interface's name in the verdict map *name*."""
     return (
         _expression("meta", _be32(1, _REGISTER), _be32(2, _META_INTERFACE)),
@@ -174,7 +183,7 @@ def verdict_of_interface(name):
     )
 
 
-def match_link(offset, length, operation, data):
+def match_link(offset: int, length: int, operation: int, data: bytes) -> tuple[bytes, ...]:
     """Return the expressions that compare *length* bytes at *offset* of the Ethernet header with *data*."""
     return (
         _expression("payload", _be32(1, _REGISTER), _be32(2, _LINK_HEADER), _be32(3, offset), _be32(4, length)),
@@ -182,12 +191,12 @@ def match_link(offset, length, operation, data):
     )
 
 
-def drop():
+def drop() -> bytes:
     """Return the expression that drops the packet."""
     return _expression("immediate", _be32(1, _VERDICT_REGISTER), _verdict(2, _DROP))
 
 
-def match_address(offset, network, operation):
+def match_address(offset: int, network: Network, operation: int) -> tuple[bytes, ...]:
     """Return the expressions that compare the address at *offset* of the network header with *network*."""
     length = len(network.address.packed)
     mask = ((1 << length * 8) - 1) ^ network.host_mask
@@ -205,12 +214,12 @@ def match_address(offset, network, operation):
     )
 
 
-def masquerade():
+def masquerade() -> bytes:
     """Return the expression that gives the packet the address of the interface it leaves by, and a random port."""
     return _expression("masq", _be32(1, RANDOM_FULLY))
 
 
-def _exists(sock, message, body):
+def _exists(sock: Socket, message: int, body: bytes) -> bool:
     try:
         sock.get((_type(message), 0, body))
         return True
@@ -220,38 +229,38 @@ def _exists(sock, message, body):
         raise
 
 
-def _user_data(comment):
+def _user_data(comment: str) -> bytes:
     """Return a rule's user data as ``nft`` writes and shows it: a comment."""
     said = comment.encode("ascii")[:_COMMENT_LENGTH] + b"\0"
     return bytes([0, len(said)]) + said
 
 
-def _read(values, kind):
+def _read(values: dict[int, bytes], kind: int) -> str:
     return values.get(kind, b"").rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _expression(name, *attributes):
+def _expression(name: str, *attributes: bytes) -> bytes:
     return nested(_LIST_ELEMENT, text(_EXPRESSION_NAME, name), nested(_EXPRESSION_DATA, *attributes))
 
 
-def _elements(family, table, name, key, data=b""):
+def _elements(family: int, table: str, name: str, key: bytes, data: bytes = b"") -> bytes:
     """Return the body of a request about one element of a set or map."""
     element = nested(_LIST_ELEMENT, _value(_ELEMENT_KEY, key), data)
     body = text(_ELEMENTS_TABLE, table) + text(_ELEMENTS_SET, name) + nested(_ELEMENTS, element)
     return _HEADER.pack(family, 0, 0) + body
 
 
-def _verdict(kind, code, chain=b""):
+def _verdict(kind: int, code: int, chain: bytes = b"") -> bytes:
     return nested(kind, nested(_DATA_VERDICT, _be32(_VERDICT_CODE, code), chain))
 
 
-def _value(kind, data):
+def _value(kind: int, data: bytes) -> bytes:
     return nested(kind, attribute(_DATA_VALUE, data))
 
 
-def _be32(kind, value):
+def _be32(kind: int, value: int) -> bytes:
     return attribute(kind, _BE32.pack(value))
 
 
-def _type(message):
+def _type(message: int) -> int:
     return _SUBSYSTEM << 8 | message

@@ -6,9 +6,20 @@
 All functions take the decoded ``prevResult`` and raise CNIError 7 for a value that no result can have.
 """
 
+from __future__ import annotations
+
 from . import spec
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import address, field, parse_network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .address import Address, Network
+
+    Interfaces = dict[tuple[str, str], str]  # hardware addresses by name and sandbox
+    Hop = tuple[Network, Address | None]  # dst and gateway of a route
 
 # keys that only a result of specification 1.1.0 has
 _SINCE_1_1 = {
@@ -17,7 +28,7 @@ _SINCE_1_1 = {
 }
 
 
-def load(conf):
+def load(conf: dict[str, Any]) -> dict[str, Any]:
     """Return the ``prevResult`` of the decoded configuration *conf*, which must have one."""
     previous = field(conf, "prevResult", dict, None)
     if previous is None:
@@ -25,7 +36,7 @@ def load(conf):
     return previous
 
 
-def interfaces(previous):
+def interfaces(previous: dict[str, Any]) -> Interfaces:
     """Return the hardware addresses of the interfaces, texts, by name and sandbox."""
     found = {}
     for path, one in items(previous, "interfaces"):
@@ -34,12 +45,12 @@ def interfaces(previous):
     return found
 
 
-def addresses(previous):
+def addresses(previous: dict[str, Any]) -> list[Network]:
     """Return the addresses of all interfaces: Networks with their host bits."""
     return [parse_network(one.get("address"), path + "address") for path, one in items(previous, "ips")]
 
 
-def routes(previous):
+def routes(previous: dict[str, Any]) -> list[Hop]:
     """Return the routes: tuples of dst (Network) and gateway (Address or None)."""
     return [
         (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
@@ -47,7 +58,7 @@ def routes(previous):
     ]
 
 
-def checked(conf):
+def checked(conf: dict[str, Any]) -> dict[str, Any]:
     """Return the ``prevResult`` of the configuration *conf*, if all in it is what it must be. Raises CNIError."""
     previous = load(conf)
     interfaces(previous)
@@ -56,7 +67,7 @@ def checked(conf):
     return previous
 
 
-def merged(result, previous):
+def merged(result: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
     """Return ADD's document *result* with what *previous*, of a plugin before, has: all of that stays, and comes first.
 
     Both are in the shape of *result*'s version; without a dns object of its own it has that of *previous*.
@@ -78,7 +89,7 @@ def merged(result, previous):
     return document
 
 
-def items(result, key, path="prevResult."):
+def items(result: dict[str, Any], key: str, path: str = "prevResult.") -> list[tuple[str, dict[str, Any]]]:
     """Return the objects of the list *key* of the *result* at *path*, each with the path that leads to its keys."""
     listed = field(result, key, list, [], path)
     for number, one in enumerate(listed):

@@ -3,17 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dns part of a result, from the configuration or from a resolv.conf."""
 
+from __future__ import annotations
+
 from . import disk
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .netconf import NetConf
 
 _LISTS = ("nameservers", "search", "options")
 # key of runtimeConfig.dns -> key of dns, by the conventions
 _OF_RUNTIME = {"servers": "nameservers", "searches": "search", "options": "options"}
 
 
-def dns(conf, offered=None):
+def dns(conf: NetConf, offered: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the dns object for the NetConf *conf*.
 
     It is the configuration's if that has any, else *offered* by a delegate, else what ipam.resolvConf says; but
@@ -27,19 +35,19 @@ def dns(conf, offered=None):
     return chosen
 
 
-def checked(conf, path):
+def checked(conf: dict[str, Any], path: str) -> dict[str, Any]:
     """Return the dns object *conf*, with only the keys that one has. Raises CNIError for a value of a wrong type."""
     found = {key: _texts(conf, key, path) for key in _LISTS if conf.get(key) is not None}
     domain = field(conf, "domain", str, "", path)
     return dict(found, domain=domain) if domain else found
 
 
-def parse(text):
+def parse(text: str) -> dict[str, Any]:
     """Return the dns object that the resolv.conf *text* describes.
 
     As glibc reads it: a nameserver's line ends with its address, whatever comes after that; what is none is left out.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for line in text.splitlines():
         words = line.split()
         if len(words) < 2 or words[0][0] in "#;":
@@ -54,7 +62,7 @@ def parse(text):
     return found
 
 
-def _texts(conf, key, path):
+def _texts(conf: dict[str, Any], key: str, path: str) -> list[str]:
     texts = field(conf, key, list, [], path)
     for text in texts:
         if not isinstance(text, str):
@@ -62,7 +70,7 @@ def _texts(conf, key, path):
     return texts
 
 
-def _is_address(text):
+def _is_address(text: str) -> bool:
     """Say whether *text* is an IP address, possibly with a scope such as %eth0."""
     try:
         Address.parse(text.partition("%")[0])
@@ -71,7 +79,7 @@ def _is_address(text):
     return True
 
 
-def _of_file(conf):
+def _of_file(conf: NetConf) -> dict[str, Any]:
     if not (conf.ipam and conf.ipam.resolv_conf):
         return {}
     path = conf.ipam.resolv_conf

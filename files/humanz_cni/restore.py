@@ -7,10 +7,18 @@ Also of what another plugin has attached to the bridge: after a change from the 
 its pods live on, with addresses of which only their own plugin has records.
 """
 
+from __future__ import annotations
+
 import time
 
 from . import disk, links, living, netlink, survey
 from .owner import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
+    from .ranges import RangeSet
+    from .store import Holder, Store
 
 
 class Stranger:
@@ -19,17 +27,17 @@ class Stranger:
     Nobody asks this plugin to detach it: its addresses are reclaimed when the link is gone.
     """
 
-    def __init__(self, network, name):
+    def __init__(self, network: str, name: str) -> None:
         self._network = network
         self._name = name
         self.host_veth = "port-" + name
 
-    def document(self):
+    def document(self) -> dict[str, str]:
         """Return the owner's part of the record."""
         return {"network": self._network, "link": self._name}
 
 
-def run(reservations, network, bridge, sets, boot):
+def run(reservations: Store, network: str, bridge: str, sets: list[RangeSet], boot: str) -> None:
     """Reserve in the store *reservations* of *network* what living attachments have of the range *sets*.
 
     :param bridge: the bridge's name.
@@ -47,17 +55,20 @@ def run(reservations, network, bridge, sets, boot):
         state.remember(boot, ())
 
 
-def _attached(network, bridge, sets):
+def _attached(network: str, bridge: str, sets: list[RangeSet]) -> list[tuple[Holder, list[str]]]:
     """Return the owner, or a Stranger, and the addresses in *sets* (texts) of each attachment that has any."""
     sock = netlink.Socket()
     try:
         of_bridge = links.get(sock, bridge)
-        found = []
+        found: list[tuple[Holder, list[str]]] = []
         for port in living.ports(sock):
-            holder = Owner.from_alias(port.alias)
-            if holder is None and of_bridge and port.master == of_bridge.index:
+            holder: Holder
+            owner = Owner.from_alias(port.alias)
+            if owner and owner.network == network:
+                holder = owner
+            elif owner is None and of_bridge and port.master == of_bridge.index:
                 holder = Stranger(network, port.name)
-            elif holder is None or holder.network != network:
+            else:
                 continue
             addresses = [str(one) for one in living.addresses(sock, port) or () if _is_in(one, sets)]
             if addresses:
@@ -67,11 +78,11 @@ def _attached(network, bridge, sets):
         sock.close()
 
 
-def _is_in(address, sets):
+def _is_in(address: Address, sets: list[RangeSet]) -> bool:
     return any(address in one for of_set in sets for one in of_set)
 
 
-def _put_back(reservations, holder, addresses, boot):
+def _put_back(reservations: Store, holder: Holder, addresses: list[str], boot: str) -> None:
     """Reserve *addresses* for *holder*, except those that others have a record of."""
     known = reservations.record(holder)
     if known and all(map(reservations.is_taken, addresses)):

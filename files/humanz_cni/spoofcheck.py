@@ -7,9 +7,16 @@ A map leads from the port's name to its chain, so that the number of pods does n
 their own, by names that follow from the attachment's owner: DEL needs no more than that.
 """
 
+from __future__ import annotations
+
 from . import nftables
 from .errors import INTERNAL, CNIError
 from .owner import ALIAS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .netlink import Message
+    from .owner import Owner
 
 FAMILY = 7  # NFPROTO_BRIDGE
 _BASE = _MAP = "macspoofchk"
@@ -19,7 +26,7 @@ _SOURCE = 6, 6  # offset and length of the source address in an Ethernet header
 _NOTHING_THERE = (2, 22, 93, 95, 97)  # ENOENT, EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
 
 
-def ensure(of_owner, mac):
+def ensure(of_owner: Owner, mac: bytes) -> None:
     """Let the attachment of *of_owner* send only from the hardware address *mac* (bytes). Raises CNIError."""
     chain = _chain(of_owner)
     expressions = (*nftables.match_link(*_SOURCE, nftables.NOT_EQUAL, mac), nftables.drop())
@@ -40,7 +47,7 @@ def ensure(of_owner, mac):
         raise _refused(exc) from exc
 
 
-def rehearse():
+def rehearse() -> None:
     """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
     try:
         sock = nftables.Socket(rehearse=True)
@@ -52,7 +59,7 @@ def rehearse():
         raise _refused(exc) from exc
 
 
-def remove(of_owner):
+def remove(of_owner: Owner) -> bool:
     """Remove what :func:`ensure` has made for *of_owner*; say whether there was anything. Raises CNIError."""
     try:
         sock = nftables.Socket()
@@ -70,7 +77,7 @@ def remove(of_owner):
     return True
 
 
-def is_there(of_owner):
+def is_there(of_owner: Owner) -> bool:
     """Say whether the attachment of *of_owner* can only send from the hardware address that it was given."""
     sock = nftables.Socket()
     try:
@@ -83,11 +90,11 @@ def is_there(of_owner):
         sock.close()
 
 
-def _refused(exc):
+def _refused(exc: OSError) -> CNIError:
     return CNIError(INTERNAL, "macspoofchk: nf_tables refuses the rules: %s" % exc.strerror)
 
 
-def _dispatch():
+def _dispatch() -> tuple[Message, ...]:
     """Return the requests that make the table, the map, and the chain whose one rule looks the port up."""
     return (
         nftables.new_table(FAMILY, ALIAS),
@@ -98,9 +105,9 @@ def _dispatch():
     )
 
 
-def _chain(of_owner):
+def _chain(of_owner: Owner) -> str:
     return "%s-%s" % (_BASE, of_owner.host_veth)
 
 
-def _comment(of_owner):
+def _comment(of_owner: Owner) -> str:
     return "%s %s" % (_BASE, of_owner.alias)

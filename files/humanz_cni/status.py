@@ -6,6 +6,8 @@
 A runtime that asks takes an error for "this node's network is not ready", so each one says what is to be done about it.
 """
 
+from __future__ import annotations
+
 import posix
 
 from . import delegate, disk, links, netconf, netlink, ranges, reclaim, restore, store, survey, tables
@@ -13,11 +15,18 @@ from .address import Network
 from .errors import PLUGIN_UNAVAILABLE, PLUGIN_UNAVAILABLE_LIMITED, CNIError
 from .owner import Owner
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .links import Link
+    from .netconf import Ipam, NetConf
+    from .ranges import RangeSet
+    from .request import Request
+
 _LOCK_SECONDS = 2
 _RECORD_SIZE = 512  # in bytes; what a record takes at least
 
 
-def run(request, _finish):
+def run(request: Request, _finish: object) -> None:
     """Carry out the STATUS *request*: CNIError 50 if no ADD can succeed, 51 if pods that are there are cut off."""
     conf = netconf.load(request)
     sock = netlink.Socket()
@@ -28,18 +37,18 @@ def run(request, _finish):
         missing = _check_bridge(sock, conf, bridge)
     _check_kernel(sock, conf)
     if conf.ipam:
-        _check_pool(conf)
+        _check_pool(conf, conf.ipam)
     if conf.delegated:
         delegate.Plugin(request).call("STATUS")
     if attachments:
         _check_connectivity(conf, bridge, missing, attachments)
 
 
-def _unavailable(message, details=""):
+def _unavailable(message: str, details: str = "") -> CNIError:
     return CNIError(PLUGIN_UNAVAILABLE, message, details)
 
 
-def _check_bridge(sock, conf, bridge):
+def _check_bridge(sock: netlink.Socket, conf: NetConf, bridge: Link) -> list[Network]:
     """Return the gateway addresses (Networks) that *bridge* lacks and ADD would give it."""
     if bridge.kind != "bridge":
         raise _unavailable(
@@ -53,7 +62,7 @@ def _check_bridge(sock, conf, bridge):
         if any(one in present for one in wanted):
             continue
         for other in present:
-            if not conf.force_address and (other.address.bits == 32 or other.overlaps(wanted[0])):
+            if holder and not conf.force_address and (other.address.bits == 32 or other.overlaps(wanted[0])):
                 raise _unavailable(
                     '"%s" already has an IP address different from %s' % (holder.name, wanted[0]),
                     "it has %s; remove that, or set forceAddress" % other,
@@ -62,7 +71,7 @@ def _check_bridge(sock, conf, bridge):
     return missing
 
 
-def _gateway_holder(sock, conf, bridge):
+def _gateway_holder(sock: netlink.Socket, conf: NetConf, bridge: Link) -> Link | None:
     """Return the Link that has the gateway addresses, None if it is missing."""
     if not (conf.vlans and conf.vlans.tag):
         return bridge
@@ -71,7 +80,7 @@ def _gateway_holder(sock, conf, bridge):
     return links.get(sock, vlan.gateway_name(bridge.name, conf.vlans.tag))
 
 
-def _check_kernel(sock, conf):
+def _check_kernel(sock: netlink.Socket, conf: NetConf) -> None:
     """Raise CNIError if the kernel lacks what the configuration needs of it; nothing is changed."""
     try:
         if conf.vlans:
@@ -90,8 +99,7 @@ def _check_kernel(sock, conf):
         raise _unavailable(exc.message, exc.details) from exc
 
 
-def _check_pool(conf):
-    ipam = conf.ipam
+def _check_pool(conf: NetConf, ipam: Ipam) -> None:
     reservations = store.Store(ipam.data_dir, conf.name, ipam.durable)
     boot = store.boot_id()
     try:
@@ -109,7 +117,7 @@ def _check_pool(conf):
         raise _unavailable(exc.message, exc.details) from exc
 
 
-def _write(path):
+def _write(path: str) -> None:
     """Write and remove a file as large as a record."""
     descriptor = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW)
     try:
@@ -119,7 +127,7 @@ def _write(path):
         disk.unlink(path)
 
 
-def _check_room(reservations, sets, boot):
+def _check_room(reservations: store.Store, sets: list[RangeSet], boot: str) -> None:
     """Raise CNIError if all addresses of a range set are used, and none would be reclaimed."""
     names = len(reservations.names())
     for number, of_set in enumerate(sets):
@@ -137,13 +145,13 @@ def _check_room(reservations, sets, boot):
         )
 
 
-def _attachments(sock, network):
+def _attachments(sock: netlink.Socket, network: str) -> int:
     """Return how many attachments of *network* there are."""
     owners = (Owner.from_alias(link.alias) for link in tables.all_links(sock))
     return sum(1 for one in owners if one and one.network == network)
 
 
-def _check_connectivity(conf, bridge, missing, attachments):
+def _check_connectivity(conf: NetConf, bridge: Link | None, missing: list[Network], attachments: int) -> None:
     if bridge is None:
         problem = "is missing"
     elif not bridge.is_up:

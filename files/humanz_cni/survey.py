@@ -3,17 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All reservations of a network at once: what the pool's usual way never has to look at."""
 
+from __future__ import annotations
+
 from . import disk
 from .address import Address
 from .store import DATA_DIR
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
-def addresses(store):
+    from .pool import Assignment
+    from .ranges import RangeSet
+    from .store import Record, Store
+
+
+def addresses(store: Store) -> set[str]:
     """Return the names of all reserved addresses, a set."""
     return {name for name in store.names() if is_address(name)}
 
 
-def records(store):
+def records(store: Store) -> Iterator[tuple[str, Record]]:
     """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
     for name in store.names():
         record = store.read(name)
@@ -21,7 +31,7 @@ def records(store):
             yield name, record
 
 
-def forget(store, is_stale):
+def forget(store: Store, is_stale: Callable[[str, Record], bool]) -> list[str]:
     """Remove every name whose record *is_stale* says is nobody's; return the names. With the lock held.
 
     :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
@@ -35,7 +45,7 @@ def forget(store, is_stale):
     return gone
 
 
-def begin_boot(store, boot):
+def begin_boot(store: Store, boot: str) -> None:
     """Forget all records of earlier boots than *boot*, and note where those of this one are. With the lock held."""
     forget(store, lambda _name, record: record.get("boot") != boot)
     if store.data_dir != DATA_DIR:
@@ -44,24 +54,24 @@ def begin_boot(store, boot):
         elsewhere.note(store.data_dir)
 
 
-def first_free(store, candidates):
+def first_free(store: Store, candidates: Iterable[Assignment]) -> Assignment | None:
     """Return the first of the Assignments *candidates* whose address is free, or None."""
     taken = addresses(store)
     return next((one for one in candidates if str(one.address) not in taken), None)
 
 
-def usage(store, range_set):
+def usage(store: Store, range_set: RangeSet) -> tuple[int, int]:
     """Return how many addresses of *range_set* are used, and how many there are."""
     used = (Address.parse(name) for name in addresses(store))
     return sum(1 for one in used if any(one in single for single in range_set)), sum(len(one) for one in range_set)
 
 
-def is_address(name):
+def is_address(name: str) -> bool:
     """Say whether the file *name* is named by an address."""
     return parse(name) is not None
 
 
-def parse(name):
+def parse(name: str) -> Address | None:
     """Return the Address that the file *name* is named by, or None."""
     try:
         return Address.parse(name)

@@ -3,24 +3,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whole tables of a network namespace, which CHECK and reclaiming look at, and ADD does not."""
 
+from __future__ import annotations
+
 from _struct import Struct
 
 from . import links
 from .address import BITS, Address, Network
 from .netlink import attributes, u32
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import netlink
+
 RTM_GETROUTE = 26
 RTA_MULTIPATH = 9
 _NEXT_HOP = Struct("=HBBi")  # length with attributes, flags, weight, index of the link
 
 
-def all_links(sock, kind=links.Link):
-    """Return every link of the namespace, as *kind*, which is Link or made from the same."""
+def all_links(sock: netlink.Socket) -> list[links.Link]:
+    """Return every link of the namespace."""
+    return [links.Link(entry) for entry in link_entries(sock)]
+
+
+def link_entries(sock: netlink.Socket) -> list[bytes]:
+    """Return what the kernel says of every link of the namespace, of which a Link is made."""
     body = links.LINK.pack(0, 0, 0, 0, 0) + u32(links.IFLA_EXT_MASK, links.RTEXT_FILTER_SKIP_STATS)
-    return [kind(entry) for entry in sock.dump(links.RTM_GETLINK, body)]
+    return sock.dump(links.RTM_GETLINK, body)
 
 
-def routes(sock, family):
+def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Network, Address | None]]:
     """Return each unicast route of *family*: index of its link, dst (Network), gateway (Address or None).
 
     A route with several next hops is returned once for each; the kernel makes one of IPv6 routes of equal priority.
@@ -38,7 +49,7 @@ def routes(sock, family):
     return found
 
 
-def _next_hops(data):
+def _next_hops(data: bytes) -> list[tuple[int, dict[int, bytes]]]:
     """Return index and attributes of each of a route's next hops."""
     found = []
     while len(data) >= _NEXT_HOP.size:
@@ -48,5 +59,5 @@ def _next_hops(data):
     return found
 
 
-def _address(values, kind):
+def _address(values: dict[int, bytes], kind: int) -> Address | None:
     return links.unpack_address(values[kind]) if kind in values else None

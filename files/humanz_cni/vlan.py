@@ -6,6 +6,8 @@
 Messages are those of linux/if_bridge.h; a kernel without VLAN filtering for bridges refuses the first of them.
 """
 
+from __future__ import annotations
+
 import posix
 from _struct import Struct
 
@@ -13,6 +15,13 @@ from . import links, owner
 from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number
 from .netlink import NetlinkError, attribute, attributes, nested, text, u32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from .netlink import Message, Socket
 
 _RTM_DELLINK, _RTM_SETLINK = 17, 19
 _AF_BRIDGE = 7
@@ -37,20 +46,20 @@ class Vlans:
 
     __slots__ = ("tag", "trunk", "keep_default")
 
-    def __init__(self, tag, trunk, keep_default):
+    def __init__(self, tag: int, trunk: list[int], keep_default: bool) -> None:
         self.tag = tag
         self.trunk = trunk
         self.keep_default = keep_default
 
     @property
-    def members(self):
+    def members(self) -> list[tuple[int, int]]:
         """The port's VLANs as a list of (VLAN, flags)."""
         untagged = self.tag or (_DEFAULT if self.trunk else 0)
         found = [(vlan, 0) for vlan in self.trunk if vlan != untagged]
         return [(untagged, _PVID | _UNTAGGED), *found] if untagged else found
 
 
-def load(conf, bridge_name):
+def load(conf: dict[str, Any], bridge_name: str) -> Vlans | None:
     """Return the Vlans of the decoded configuration *conf*, None if it wants none. Raises CNIError."""
     tag = conf.get("vlan")
     if isinstance(tag, int) and not 0 <= tag <= _HIGHEST:
@@ -65,9 +74,9 @@ def load(conf, bridge_name):
     return Vlans(tag, _trunk(items or []), keep_default)
 
 
-def _trunk(items):
+def _trunk(items: list[Any]) -> list[int]:
     """Return the VLANs that the list *items* of ``vlanTrunk`` describes, sorted."""
-    found = set()
+    found: set[int] = set()
     for place, item in enumerate(items):
         path = "vlanTrunk[%d]" % place
         if not isinstance(item, dict):
@@ -77,7 +86,7 @@ def _trunk(items):
             missing = "minID" if lowest is None else "maxID"
             said = "minID and maxID should be configured simultaneously, %s is missing" % missing
             raise CNIError(INVALID_CONFIG, said, path)
-        if lowest is not None:
+        if lowest is not None and highest is not None:
             if highest < lowest:
                 raise CNIError(INVALID_CONFIG, "minID is greater than maxID in trunk parameter", path)
             found.update(range(lowest, highest + 1))
@@ -86,7 +95,7 @@ def _trunk(items):
     return sorted(found)
 
 
-def _id(item, key, path):
+def _id(item: dict[str, Any], key: str, path: str) -> int | None:
     value = item.get(key)
     if value is None:
         return None
@@ -96,12 +105,12 @@ def _id(item, key, path):
     return value
 
 
-def gateway_name(bridge_name, tag):
+def gateway_name(bridge_name: str, tag: int) -> str:
     """Return the name of the node's own interface in VLAN *tag* of a bridge, which has the gateway's addresses."""
     return "%s.%d" % (bridge_name, tag)
 
 
-def require_filtering(sock, vlans):
+def require_filtering(sock: Socket, vlans: Vlans) -> None:
     """Raise CNIError 2 if the kernel's bridges cannot keep their ports' VLANs apart, which *vlans* need.
 
     Nothing is made, as the requests are for a bridge that there is not, and do not ask to create it. Before it says so,
@@ -113,7 +122,7 @@ def require_filtering(sock, vlans):
         raise _unsupported(vlans)
 
 
-def _refusal(sock, values, data=b""):
+def _refusal(sock: Socket, values: bytes, data: bytes = b"") -> int | None:
     """Return the error number for a bridge's attributes *values* and options *data*, 0 for none."""
     body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, "no bridge") + values
     try:
@@ -125,7 +134,7 @@ def _refusal(sock, values, data=b""):
     return 0
 
 
-def ensure_filtering(sock, name, vlans):
+def ensure_filtering(sock: Socket, name: str, vlans: Vlans) -> None:
     """Make the bridge *name* keep its ports' VLANs apart; CNIError 2 if the kernel cannot."""
     info = nested(links.IFLA_LINKINFO, text(links.IFLA_INFO_KIND, "bridge"), FILTERING)
     body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, name) + info
@@ -135,7 +144,7 @@ def ensure_filtering(sock, name, vlans):
         raise failed("failed to set VLAN filtering on %s" % name, exc, vlans) from exc
 
 
-def confine(sock, port_name, vlans):
+def confine(sock: Socket, port_name: str, vlans: Vlans) -> None:
     """Make the bridge's port *port_name* carry *vlans*, and no other."""
     if not vlans.members:
         return
@@ -149,7 +158,7 @@ def confine(sock, port_name, vlans):
         raise failed("failed to setup vlan tag on interface %s" % port_name, exc, vlans) from exc
 
 
-def ensure_gateway(sock, bridge, vlans):
+def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans) -> links.Link:
     """Return the Link of the node's own interface in the VLAN of *vlans*; its peer is a port of the Link *bridge*."""
     name = gateway_name(bridge.name, vlans.tag)
     link = links.get(sock, name)
@@ -166,11 +175,11 @@ def ensure_gateway(sock, bridge, vlans):
     return link
 
 
-def _gateway_port(bridge, name):
+def _gateway_port(bridge: links.Link, name: str) -> owner.Owner:
     return owner.Owner(owner.ALIAS, bridge.name, name)
 
 
-def _make_gateway(sock, bridge, name):
+def _make_gateway(sock: Socket, bridge: links.Link, name: str) -> None:
     port = _gateway_port(bridge, name)
     pod_end = name, b"\x0a\x58" + port.host_mac[2:]
     here = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
@@ -183,7 +192,7 @@ def _make_gateway(sock, bridge, name):
         posix.close(here)
 
 
-def is_filtering(sock, name):
+def is_filtering(sock: Socket, name: str) -> bool:
     """Say whether the bridge *name* keeps its ports' VLANs apart."""
     body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, name)
     values = attributes(sock.get((links.RTM_GETLINK, 0, body)), links.LINK.size)
@@ -191,7 +200,7 @@ def is_filtering(sock, name):
     return data.get(_IFLA_BR_VLAN_FILTERING) == b"\1"
 
 
-def listed(sock, index):
+def listed(sock: Socket, index: int) -> dict[int, int]:
     """Return the VLANs of the bridge port *index*: a dict of flags by VLAN."""
     body = links.LINK.pack(_AF_BRIDGE, 0, 0, 0, 0) + u32(links.IFLA_EXT_MASK, _RTEXT_FILTER_BRVLAN)
     for entry in sock.dump(links.RTM_GETLINK, body):
@@ -200,7 +209,7 @@ def listed(sock, index):
     return {}
 
 
-def problem(sock, bridge, port, vlans):
+def problem(sock: Socket, bridge: links.Link, port: links.Link, vlans: Vlans) -> str:
     """Return how the Link *port* of the Link *bridge* differs from *vlans*, an empty text if it does not."""
     if not is_filtering(sock, bridge.name):
         return "bridge %s does not filter VLANs" % bridge.name
@@ -211,26 +220,26 @@ def problem(sock, bridge, port, vlans):
     return ""
 
 
-def failed(doing, exc, vlans):
+def failed(doing: str, exc: NetlinkError, vlans: Vlans) -> CNIError:
     """Return the CNIError for the NetlinkError *exc*, which *vlans* have met."""
     if exc.errno != _EOPNOTSUPP:
         return CNIError(INTERNAL, "%s: %s" % (doing, exc.strerror))
     return _unsupported(vlans, "%s: %s; " % (doing, exc.strerror))
 
 
-def _unsupported(vlans, what=""):
+def _unsupported(vlans: Vlans, what: str = "") -> CNIError:
     asked = "vlan: %d" % vlans.tag if vlans.tag else "vlanTrunk: %s" % show(vlans.trunk)
     text = asked + " is not supported: this kernel has no VLAN filtering for bridges"
     return CNIError(UNSUPPORTED_FIELD, text, what + "it takes CONFIG_BRIDGE_VLAN_FILTERING")
 
 
-def _change(kind, index, members):
+def _change(kind: int, index: int, members: Iterable[tuple[int, int]]) -> Message:
     """Return the request of type *kind* for the VLANs *members*, (VLAN, flags), of the bridge port *index*."""
     vlans = [attribute(_IFLA_BRIDGE_VLAN_INFO, _INFO.pack(flags, vlan)) for vlan, flags in members]
     return kind, 0, links.LINK.pack(_AF_BRIDGE, 0, index, 0, 0) + nested(_IFLA_AF_SPEC, *vlans)
 
 
-def _parse(data):
+def _parse(data: bytes) -> dict[int, int]:
     """Return the VLANs in the attributes *data*, of which each has one of the same kind."""
     found = {}
     offset = 0

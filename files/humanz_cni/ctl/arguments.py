@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line."""
 
+from __future__ import annotations
+
 import argparse
 import os
 
@@ -42,7 +44,7 @@ being attached, is never released. Pods may be attached and detached meanwhile.
 """
 
 
-def parse(words):
+def parse(words: list[str]) -> argparse.Namespace:
     """Return the options that *words* are; ends the process with status 2 if they are wrong."""
     parser = argparse.ArgumentParser(NAME, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_AsWritten)
     parser.add_argument("--version", action="version", version="%s %s" % (NAME, __version__))
@@ -68,7 +70,9 @@ class _AsWritten(argparse.RawDescriptionHelpFormatter):
     """Leaves the lines of longer texts as they are."""
 
 
-def _command(commands, name, text, epilog):
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, epilog: str
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + ".", epilog=epilog, formatter_class=_AsWritten
     )
@@ -84,7 +88,7 @@ def _command(commands, name, text, epilog):
     return parser
 
 
-def _directory(text):
+def _directory(text: str) -> str:
     if not os.path.isdir(text):
         raise argparse.ArgumentTypeError("%r is no directory" % text)
     return os.path.abspath(text)

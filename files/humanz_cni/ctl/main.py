@@ -3,18 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """humanz-cni-ctl's entry: reads the command line, carries the command out, prints, and says how it went."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import CNIError
 from . import arguments, networks, output, pools, reservations
 from .reservations import LEAKED, UNREADABLE
 
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .networks import Network
+    from .reservations import Reservation
+
 DONE, INCOMPLETE, WRONG_USAGE = 0, 1, 2
 
 
-def main(words):
+def main(words: list[str]) -> int:
     """Carry out the command *words* and return the exit status."""
     # Each step leaves a good state: the command may end wherever it is interrupted, and its lock ends with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -36,7 +45,7 @@ def main(words):
     return INCOMPLETE if problems else DONE
 
 
-def _list(options, found, problems):
+def _list(options: Namespace, found: list[Network], problems: list[str]) -> str:
     host = reservations.Host()
     listed = [one for network in found for one in _read(network, host, problems)]
     listed += reservations.unrecorded(found, listed, host)
@@ -45,7 +54,7 @@ def _list(options, found, problems):
     return _show_reservations(options, listed, problems)
 
 
-def _pools(options, found, problems):
+def _pools(options: Namespace, found: list[Network], problems: list[str]) -> str:
     host = reservations.Host()
     documents = [one for network in found for one in pools.documents(network, _read(network, host, problems))]
     if options.output == "json":
@@ -53,16 +62,16 @@ def _pools(options, found, problems):
     return output.pools(documents)
 
 
-def _reclaim(options, found, problems):
+def _reclaim(options: Namespace, found: list[Network], problems: list[str]) -> str:
     host = reservations.Host()
-    released = []
+    released: list[Reservation] = []
     for network in found:
         listed = _read(network, host, problems)
         chosen = [one for one in listed if one.status == LEAKED]
         if options.unreadable:
             chosen += [one for one in listed if one.status == UNREADABLE and one.is_nobodys(host.evidence)]
         if not options.dry_run:
-            chosen = _attempt(problems, lambda network=network, chosen=chosen: reservations.release(network, chosen))
+            chosen = _attempt(problems, reservations.release, network, chosen)
         released += chosen
     text = _show_reservations(options, released, problems, dryRun=options.dry_run)
     if options.output == "json":
@@ -70,21 +79,21 @@ def _reclaim(options, found, problems):
     return "%s%d %s\n" % (text, len(released), "would be released" if options.dry_run else "released")
 
 
-def _show_reservations(options, listed, problems, **further):
+def _show_reservations(options: Namespace, listed: list[Reservation], problems: list[str], **further: Any) -> str:
     documents = [one.document() for one in listed]
     if options.output == "json":
         return output.as_json(dict(further, reservations=documents), problems)
     return output.reservations(documents, options.output == "wide")
 
 
-def _read(network, host, problems):
-    return _attempt(problems, lambda: reservations.of_network(network, host))
+def _read(network: Network, host: reservations.Host, problems: list[str]) -> list[Reservation]:
+    return _attempt(problems, reservations.of_network, network, host)
 
 
-def _attempt(problems, step):
-    """Return the list that *step* returns; if it fails, note that in *problems* and return an empty one."""
+def _attempt(problems: list[str], step: Callable[..., list[Reservation]], *arguments: object) -> list[Reservation]:
+    """Return the list that *step* returns, called with *arguments*; if it fails, note that and return an empty one."""
     try:
-        return step()
+        return step(*arguments)
     except CNIError as exc:
         problems.append("; ".join(filter(None, (exc.message, exc.details))))
     except OSError as exc:
@@ -92,7 +101,7 @@ def _attempt(problems, step):
     return []
 
 
-def _complain(problem):
+def _complain(problem: str) -> None:
     sys.stderr.write("%s: %s\n" % (arguments.NAME, output.printable(problem)))
 
 

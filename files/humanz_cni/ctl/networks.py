@@ -3,11 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The node's networks: those of its CNI configurations, and those that have reservations on disk."""
 
+from __future__ import annotations
+
 import json
 import os
+from typing import TYPE_CHECKING, Any, Callable
 
 from .. import elsewhere, netconf, request, store
 from ..errors import CNIError
+
+if TYPE_CHECKING:
+    from ..address import Address
+    from ..ranges import RangeSet
 
 PLUGIN = "humanz-cni"
 _SUFFIXES = (".conf", ".conflist", ".json")  # those that container runtimes read
@@ -16,12 +23,12 @@ _SUFFIXES = (".conf", ".conflist", ".json")  # those that container runtimes rea
 class Pool:
     """The range set *number* of the configuration file *conf*; *ranges* is a list of Range."""
 
-    def __init__(self, conf, number, ranges):
+    def __init__(self, conf: str, number: int, ranges: RangeSet) -> None:
         self.conf = conf
         self.number = number
         self.ranges = ranges
 
-    def __contains__(self, address):
+    def __contains__(self, address: Address) -> bool:
         return any(address in one for one in self.ranges)
 
 
@@ -32,14 +39,14 @@ class Network:
     configuration tells, False if their addresses come from elsewhere.
     """
 
-    def __init__(self, data_dir, name):
+    def __init__(self, data_dir: str, name: str) -> None:
         self.data_dir = data_dir
         self.name = name
         self.reservations = store.Store(data_dir, name, data_dir != store.DATA_DIR)
-        self.pools = []
-        self.has_records = None
+        self.pools: list[Pool] = []
+        self.has_records: bool | None = None
 
-    def has(self, address):
+    def has(self, address: Address) -> bool:
         """Say whether *address* is in a pool of the network."""
         return any(address in pool for pool in self.pools)
 
@@ -48,16 +55,16 @@ class _Problem(Exception):
     """What is wrong with a configuration file, which the text names."""
 
 
-def find(conf_dir, data_dirs):
+def find(conf_dir: str, data_dirs: list[str]) -> tuple[list[Network], list[str]]:
     """Return the Networks of this node, sorted by name, and the problems that were met, a list of texts.
 
     :param conf_dir: the directory of CNI configurations.
     :param data_dirs: directories of records, beside the default one and those that configurations name or have named.
     """
-    networks = {}
-    problems = []
+    networks: dict[tuple[str, str], Network] = {}
+    problems: list[str] = []
 
-    def network(data_dir, name):
+    def network(data_dir: str, name: str) -> Network:
         key = data_dir.rstrip("/"), name
         return networks.setdefault(key, Network(*key))
 
@@ -73,7 +80,7 @@ def find(conf_dir, data_dirs):
     return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems
 
 
-def _conf_files(conf_dir, problems):
+def _conf_files(conf_dir: str, problems: list[str]) -> list[str]:
     try:
         names = sorted(os.listdir(conf_dir))
     except FileNotFoundError:
@@ -84,7 +91,7 @@ def _conf_files(conf_dir, problems):
     return [os.path.join(conf_dir, name) for name in names if name.endswith(_SUFFIXES)]
 
 
-def _plugins(path):
+def _plugins(path: str) -> list[dict[str, Any]]:
     """Return each configuration of this plugin in the file *path*, with the list's name and version."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -102,7 +109,7 @@ def _plugins(path):
     return [dict(one, **common) for one in plugins if isinstance(one, dict) and one.get("type") == PLUGIN]
 
 
-def _add_conf(network, path, conf):
+def _add_conf(network: Callable[[str, str], Network], path: str, conf: dict[str, Any]) -> None:
     """Add what *conf* of the file *path* says to the Network that *network* returns for a data directory and a name."""
     asked = request.Request()
     asked.conf, asked.args = conf, ""
@@ -117,7 +124,7 @@ def _add_conf(network, path, conf):
     found.pools += [Pool(path, number, one) for number, one in enumerate(sets)]
 
 
-def _network_directories(data_dir, problems):
+def _network_directories(data_dir: str, problems: list[str]) -> list[str]:
     """Return the names of the networks that have a directory in *data_dir*."""
     try:
         names = os.listdir(data_dir)

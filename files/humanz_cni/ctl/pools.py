@@ -3,11 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many addresses of each range set are used."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ..address import Address
 from .reservations import LEAKED
 
+if TYPE_CHECKING:
+    from .networks import Network, Pool
+    from .reservations import Reservation
 
-def documents(network, held):
+
+def documents(network: Network, held: list[Reservation]) -> list[dict[str, Any]]:
     """Return what the command writes in JSON of the pools of *network*, with its Reservations *held*.
 
     One document for each range set of each configuration, and one for addresses that are in none, if there are any.
@@ -25,7 +33,7 @@ def documents(network, held):
     return found
 
 
-def _document(network, status, pool=None):
+def _document(network: Network, status: dict[Address, str], pool: Pool | None = None) -> dict[str, Any]:
     total = sum(len(one) for one in pool.ranges) if pool else None
     return {
         "network": network.name,

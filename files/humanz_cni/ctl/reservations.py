@@ -3,12 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is known of each reservation: its record, and whether its sandbox is there."""
 
+from __future__ import annotations
+
 import os
 import time
+from typing import TYPE_CHECKING, Any
 
 from .. import disk, jsontext, living, netlink, reclaim, store, survey
 from ..address import Address
 from ..owner import Owner
+
+if TYPE_CHECKING:
+    from .networks import Network
 
 LIVE = "live"  # its host veth or its network namespace is there
 PENDING = "pending"  # neither is, but it is so young that its ADD may be under way
@@ -26,7 +32,7 @@ class Host:
     To be made before records are read: a link is there only after its record.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ports = _ports()
         self.evidence = reclaim.Evidence(store.boot_id())
 
@@ -39,17 +45,18 @@ class Reservation:
     :param owner: the Owner, None if nobody knows, and for what another plugin has attached.
     """
 
-    def __init__(self, network, names, record, owner):
+    def __init__(self, network: Network, names: list[str], record: store.Record, owner: Owner | None) -> None:
         self.network = network
         self.names = names
         self.record = record
         self.owner = owner
         self.addresses = sorted(filter(survey.is_address, names), key=_by_number)
         self.status = self.reason = ""
-        self.namespace = self.veth = None
+        self.namespace: bool | None = None
+        self.veth: bool | None = None
 
     @property
-    def host_veth(self):
+    def host_veth(self) -> str | None:
         """The name of the attachment's link on the host, as far as it is known."""
         if self.owner:
             return self.owner.host_veth
@@ -58,7 +65,7 @@ class Reservation:
             return link
         return next((name for name in self.names if name.startswith("veth")), None)
 
-    def judge(self, evidence):
+    def judge(self, evidence: reclaim.Evidence) -> None:
         """Say what is to be thought of it by the Evidence of reclaim."""
         if self.host_veth:
             self.veth = self.host_veth in evidence.links
@@ -78,11 +85,11 @@ class Reservation:
         else:
             self.status, self.reason = PENDING, "its ADD may be under way"
 
-    def is_nobodys(self, evidence):
+    def is_nobodys(self, evidence: reclaim.Evidence) -> bool:
         """Say whether an unreadable one cannot be that of a pod that lives."""
         return all(reclaim.is_nobodys(name, evidence) for name in self.names)
 
-    def document(self):
+    def document(self) -> dict[str, Any]:
         """Return it as the command writes it in JSON."""
         pod_namespace, _slash, pod_name = _text(self.record.get("pod")).partition("/")
         created = self._created()
@@ -104,12 +111,12 @@ class Reservation:
             "dataDir": self.network.data_dir,
         }
 
-    def _created(self):
+    def _created(self) -> int | None:
         created = self.record.get("time")
         return created if isinstance(created, int) and 0 <= created < _END_OF_TIME else None
 
 
-def of_network(network, host):
+def of_network(network: Network, host: Host) -> list[Reservation]:
     """Return the Reservations of *network*, judged, by address. Raises OSError."""
     found = [Reservation(network, names, record, _owner(record)) for names, record in _records(network.reservations)]
     for one in found:
@@ -117,7 +124,7 @@ def of_network(network, host):
     return sorted(found, key=lambda one: [_by_number(address) for address in one.addresses])
 
 
-def unrecorded(networks, known, host):
+def unrecorded(networks: list[Network], known: list[Reservation], host: Host) -> list[Reservation]:
     """Return a Reservation for each living attachment that no reservation in *known* is for.
 
     Records come before links and go after them. So a link that was there before the records were read, and still is,
@@ -129,13 +136,13 @@ def unrecorded(networks, known, host):
     for name, port in host.ports.items():
         owner = Owner.from_alias(port.alias)
         network = by_name.get(owner.network) if owner else None
-        if network and network.has_records is not False and name == owner.host_veth and name not in recorded:
+        if owner and network and network.has_records is not False and name == owner.host_veth and name not in recorded:
             found.append(_unrecorded(network, owner, port))
     still = _ports() if found else {}
     return [one for one in found if one.host_veth in still]
 
 
-def _unrecorded(network, owner, port):
+def _unrecorded(network: Network, owner: Owner, port: living.Port) -> Reservation:
     one = Reservation(network, [], {}, owner)
     one.status, one.reason, one.veth = UNRECORDED, "no record: its address may be given to another pod", True
     sock = netlink.Socket()
@@ -146,7 +153,7 @@ def _unrecorded(network, owner, port):
     return one
 
 
-def release(network, chosen):
+def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
     """Remove the Reservations *chosen* of *network*, unless they have changed since; return those that are gone.
 
     Raises CNIError if the network is locked for too long, and OSError.
@@ -159,7 +166,7 @@ def release(network, chosen):
     return gone
 
 
-def _remove(reservations, one):
+def _remove(reservations: store.Store, one: Reservation) -> bool:
     """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
     names = sorted(one.names, key=lambda name: not survey.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
@@ -168,7 +175,7 @@ def _remove(reservations, one):
     return bool(same)
 
 
-def _ports():
+def _ports() -> dict[str, living.Port]:
     sock = netlink.Socket()
     try:
         return {port.name: port for port in living.ports(sock)}
@@ -176,10 +183,10 @@ def _ports():
         sock.close()
 
 
-def _records(reservations):
+def _records(reservations: store.Store) -> list[tuple[list[str], store.Record]]:
     """Return (file names, record) of each record in the store *reservations*, which has a name for each address too."""
-    cached = {}
-    found = {}
+    cached: dict[tuple[int, int], store.Record | None] = {}
+    found: dict[str | tuple[int, int], tuple[list[str], store.Record]] = {}
     for name in reservations.names() if reservations.exists() else ():
         try:
             status = os.lstat(reservations.path_of(name))
@@ -196,9 +203,9 @@ def _records(reservations):
     return list(found.values())
 
 
-def _owner(record):
+def _owner(record: store.Record) -> Owner | None:
     """Return the Owner that *record* names, None if it names none."""
-    texts = [record.get(key) for key in ("network", "containerID", "ifname")]
+    texts: list[Any] = [record.get(key) for key in ("network", "containerID", "ifname")]
     if not all(isinstance(text, str) and text for text in texts):
         return None
     try:
@@ -207,10 +214,10 @@ def _owner(record):
         return None
 
 
-def _text(value):
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _by_number(text):
+def _by_number(text: str) -> tuple[int, int]:
     address = Address.parse(text)
     return address.bits, address.value
