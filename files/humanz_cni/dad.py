@@ -28,10 +28,12 @@ def wait(pod: int, ifname: str) -> None:
     """
     with netns.Inside(pod):
         sock = netlink.Socket()
-    index = links.get(sock, ifname).index
+    link = links.get(sock, ifname)
+    if link is None:
+        raise _unsettled(TRY_AGAIN_LATER, ifname, "link %s has vanished" % ifname)
     deadline = time.monotonic() + SECONDS
     while True:
-        states = _states(sock, index)
+        states = _states(sock, link.index)
         failed = [address for address, flags in states if flags & _DADFAILED]
         tentative = [address for address, flags in states if flags & _TENTATIVE]
         if failed:

@@ -111,6 +111,17 @@ def test_a_port_leaves_the_vlans_that_the_bridge_gave_it_and_joins_its_own() -> 
     assert kernel.requests == [request(17, (1, 6), (5, 0)), request(19, (100, PVID_UNTAGGED), (7, TAGGED))]
 
 
+def test_a_port_that_has_vanished_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(_message: tuple[int, int, bytes], *_before: tuple[int, int, bytes]) -> bytes:
+        raise netlink.NetlinkError(links.ENODEV, "No such device")
+
+    kernel = Kernel()
+    monkeypatch.setattr(kernel, "get", get)
+    with pytest.raises(CNIError, match=r"^vethx has vanished during ADD$") as caught:
+        vlan.confine(kernel, "vethx", vlan.load({"vlan": 100}, "br1"))
+    assert (caught.value.code, kernel.requests) == (11, [])
+
+
 def test_the_default_vlan_is_kept_where_that_is_wanted() -> None:
     kernel = Kernel()
     vlan.confine(kernel, "vethx", vlan.load({"vlan": 100, "preserveDefaultVlan": True}, "br1"))
