@@ -11,8 +11,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from typing import Union
+
+    Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+    Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 IPV6_MTU = 1280  # bytes that every link must carry, RFC 8200
 

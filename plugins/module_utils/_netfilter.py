@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.humanz.cni.plugins.module_utils import _iptables
 
 if TYPE_CHECKING:
+    from typing import Optional
+
     #: The chains of a table by their names, each as (policy or None, [rule text]).
-    Chains = dict[str, tuple[str | None, list[str]]]
+    Chains = dict[str, tuple[Optional[str], list[str]]]
 
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "RETURN")
 

@@ -22,10 +22,8 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel
 if TYPE_CHECKING:
     from typing import TypedDict
 
+    from ansible_collections.humanz.cni.plugins.module_utils._checks import Address, Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
-
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
     class State(TypedDict):
         addresses: list[str]

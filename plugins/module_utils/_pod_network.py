@@ -27,10 +27,8 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.humanz.cni.plugins.module_utils._checks import Address, Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
-
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
 REFERENCE_DATA_DIR = "/var/lib/cni/networks"  # of host-local, whatever plugin delegates to it
