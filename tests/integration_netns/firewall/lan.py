@@ -148,7 +148,8 @@ def source_seen(client: Node, server: Node, address: str, timeout: float = 1) ->
 
 def forged_source_seen(client: Node, source: str, server: Node, address: str) -> str:
     """Return the source of a datagram that *client* sends as *source* to *address* of *server*; empty if it is lost."""
-    client.run("ip", "address", "replace", source, "dev", "lo")
+    # Without a search for duplicates, an IPv6 address can be used at once.
+    client.run("ip", "address", "replace", source, "dev", "lo", *(["nodad"] if ":" in source else []))
     receiving = subprocess.Popen(
         enter(server, "python3", "-IS", "-c", RECEIVE, address, PORT), stdout=subprocess.PIPE, text=True
     )

@@ -402,16 +402,18 @@ def test_a_k3s_that_runs_flannel_looks_elsewhere(nested: Node) -> None:
 
 
 def test_a_containerd_that_runs_may_look_elsewhere(nested: Node) -> None:
-    cni = '[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/opt/elsewhere"\nconf_dir = "/etc/cni/net.d"\n'
-    write = 'mkdir -p /etc/containerd /run/containerd /opt/elsewhere; echo "$1" > /etc/containerd/config.toml'
+    cni = '[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/opt/other"\nconf_dir = "/etc/cni/net.d"\n'
+    write = 'mkdir -p /etc/containerd /run/containerd /opt/other; echo "$1" > /etc/containerd/config.toml'
     nested.run("sh", "-c", write, "sh", cni)
     assert problems(nested) == []
     nested.run("touch", "/run/containerd/containerd.sock")
     assert problems(nested) == [
-        "n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/elsewhere: must be that, or change"
+        "n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, or change"
         " /etc/containerd/config.toml and restart containerd, which makes it look in /opt/cni/bin"
     ]
-    (lacking,) = problems(nested, cni_bin_dir="/opt/elsewhere")
-    assert lacking.startswith("n1: CNI plugin loopback: is not in /opt/elsewhere, and containerd starts no pod without it: ")
-    nested.run("touch", "/opt/elsewhere/loopback")
-    assert problems(nested, cni_bin_dir="/opt/elsewhere") == []
+    (lacking,) = problems(nested, cni_bin_dir="/opt/other")
+    assert lacking.startswith(
+        "n1: CNI plugin loopback: is not in /opt/other, and containerd starts no pod without it: "
+    )
+    nested.run("touch", "/opt/other/loopback")
+    assert problems(nested, cni_bin_dir="/opt/other") == []
