@@ -33,14 +33,15 @@ from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Optional
 
+    from ansible_collections.humanz.cni.plugins.module_utils._checks import Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
     from ansible_collections.humanz.cni.plugins.module_utils._kernel import Address, Link, Route
     from ansible_collections.humanz.cni.plugins.module_utils._routes import ByKey
 
-    IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
     #: Returns the path of a command, None if it is not there.
-    FindCommand = Callable[[str], str | None]
+    FindCommand = Callable[[str], Optional[str]]
 
 OLDEST_PYTHON = (3, 8)
 
@@ -287,9 +288,9 @@ def _overlaps(prefixes: list[tuple[str, str]], foreign: list[Route]) -> list[str
     return lines
 
 
-def _start(network: IPNetwork) -> tuple[int, int]:
+def _start(network: Network) -> tuple[int, int]:
     return (network.version, int(network.network_address))
 
 
-def _end(network: IPNetwork) -> tuple[int, int]:
+def _end(network: Network) -> tuple[int, int]:
     return (network.version, int(network.broadcast_address))
