@@ -15,7 +15,7 @@ from pathlib import Path
 
 import documented_commands
 import pytest
-from guides import commands
+from documented_pages import commands
 from lab_under_test import ROOT, LabUnderTest
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]

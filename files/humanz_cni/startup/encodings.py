@@ -17,6 +17,11 @@ import sys
 from _codecs import register, utf_8_decode, utf_8_encode
 from _frozen_importlib import BuiltinImporter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Any
+
 
 class _Stateless:
     """One end of a text stream; the names are those of ``codecs.IncrementalEncoder`` and ``IncrementalDecoder``."""
@@ -47,7 +52,7 @@ class _Decoder(_Stateless):
         return b"", 0
 
 
-class _UTF8(tuple):
+class _UTF8(tuple):  # type: ignore[type-arg]  # what a tuple holds is not for the start to evaluate
     """What the registry wants to know; the names are those of ``codecs.CodecInfo``."""
 
     __slots__ = ()
@@ -65,14 +70,14 @@ def search_function(name: str) -> _UTF8 | None:
     return _FOUND if name in ("utf-8", "utf_8", "utf8") else None
 
 
-register(search_function)
+register(search_function)  # type: ignore[arg-type]  # any tuple of four with these attributes will do
 
 
 class _Plugin:
     """A finder of modules that runs the plugin when the interpreter looks for ``_signal``."""
 
     @staticmethod
-    def find_spec(name: str, _path: object = None, _target: object = None) -> object:
+    def find_spec(name: str, _path: object = None, _target: object = None) -> "ModuleSpec | None":
         """Return what the next finder finds where the bytecode cannot be run: the launcher's turn comes."""
         if name == "_signal":
             sys.meta_path.remove(_Plugin)
@@ -89,7 +94,7 @@ def _run() -> None:
     bundle = "%s/%s" % (library, sys.implementation.cache_tag)
     descriptor = posix.open(bundle, posix.O_RDONLY | posix.O_CLOEXEC)
     code, index = marshal.loads(posix.read(descriptor, 16384))
-    names = {}
+    names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102  (it is what a loader does)
     names["start"](bundle, descriptor, index)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guides import commands, files, prompted
+from documented_pages import commands, files, prompted
 from lab_under_test import ROOT, LabUnderTest
 
 PAGE = "install-on-k3s.md"
