@@ -85,7 +85,7 @@ class Store:
         if not self.exists():
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
 
-    def locked(self, seconds: int = LOCK_SECONDS) -> _Lock:
+    def locked(self, seconds: float = LOCK_SECONDS) -> _Lock:
         """Return a context manager in which nobody else changes the store.
 
         It gives the lock's State. CNIError 11 if the lock is not free within *seconds*.
@@ -203,7 +203,7 @@ class State:
 
 
 class _Lock:
-    def __init__(self, path: str, seconds: int) -> None:
+    def __init__(self, path: str, seconds: float) -> None:
         self._path = path
         self._seconds = seconds
 
@@ -224,7 +224,7 @@ class _Lock:
         posix.close(self._descriptor)
 
 
-def _wait_for_lock(descriptor: int, path: str, seconds: int) -> None:
+def _wait_for_lock(descriptor: int, path: str, seconds: float) -> None:
     import _signal
 
     def expired(_number: int, _frame: object) -> NoReturn:

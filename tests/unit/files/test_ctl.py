@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -30,7 +30,7 @@ def _data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "DATA_DIR", str(tmp_path / "run"))
 
 
-def conf(name: str = "net1", subnet: str = "10.9.0.0/24", **further: Any) -> dict[str, Any]:
+def conf(name: str = "net1", subnet: object = "10.9.0.0/24", **further: Any) -> dict[str, Any]:
     """Return a configuration of the plugin."""
     return {"cniVersion": "1.0.0", "name": name, "type": "humanz-cni", "bridge": "br1",
             "ipam": {"type": "host-local", "subnet": subnet, **further}}  # fmt: skip
@@ -41,7 +41,7 @@ def find(tmp_path: Path, *data_dirs: str, **files: Any) -> tuple[list[networks.N
     for name, content in files.items():
         text = content if isinstance(content, str) else json.dumps(content)
         (tmp_path / name.replace("_", ".")).write_text(text)
-    return networks.find(str(tmp_path), data_dirs)
+    return networks.find(str(tmp_path), list(data_dirs))
 
 
 def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.Network:
@@ -57,7 +57,8 @@ def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.N
 
 def judged(network: networks.Network, *links: str, boot: str = BOOT) -> list[reservations.Reservation]:
     """Return the network's reservations, where the host has *links*."""
-    return reservations.of_network(network, SimpleNamespace(evidence=SimpleNamespace(boot=boot, links=set(links))))
+    host = SimpleNamespace(evidence=SimpleNamespace(boot=boot, links=set(links)))
+    return reservations.of_network(network, cast("reservations.Host", host))
 
 
 def grow_old(network: networks.Network) -> None:

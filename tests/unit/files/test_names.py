@@ -27,6 +27,7 @@ def test_the_three_parts_of_the_key_are_kept_apart() -> None:
 def test_an_alias_is_read_back() -> None:
     owner = Owner.from_alias("humanz-cni net1 pod1 eth0")
 
+    assert owner is not None
     assert (owner.network, owner.container_id, owner.ifname) == ("net1", "pod1", "eth0")
     assert owner.host_veth == Owner("net1", "pod1", "eth0").host_veth
 

@@ -54,6 +54,7 @@ def test_with_ipam_a_flat_subnet_is_a_key_that_nobody_knows() -> None:
     conf = load(subnet="100.100.1.0/24", ipam=IPAM)
 
     assert conf.is_gateway is False
+    assert conf.ipam is not None
     assert str(conf.ipam.sets[0][0].subnet) == "10.9.0.0/24"
 
 
@@ -63,12 +64,15 @@ def test_a_default_gateway_is_a_gateway() -> None:
 
 def test_null_is_as_good_as_absent() -> None:
     keys = ("bridge", "isGateway", "mtu", "hairpinMode", "dns", "runtimeConfig", "args")
-    assert load(ipam=IPAM, **dict.fromkeys(keys)).bridge == "cni0"
+    assert load("", ipam=IPAM, **dict.fromkeys(keys)).bridge == "cni0"
 
 
 def test_only_a_configured_data_directory_is_made_durable() -> None:
-    assert (load(ipam=IPAM).ipam.data_dir, load(ipam=IPAM).ipam.durable) == ("/run/humanz-cni", False)
+    ipam = load(ipam=IPAM).ipam
+    assert ipam is not None
+    assert (ipam.data_dir, ipam.durable) == ("/run/humanz-cni", False)
     ipam = load(ipam={**IPAM, "dataDir": "/var/lib/x"}).ipam
+    assert ipam is not None
     assert (ipam.data_dir, ipam.durable) == ("/var/lib/x", True)
 
 
@@ -82,6 +86,7 @@ def test_the_runtimes_wishes_have_the_conventions_priority(runtime: bool, cni: b
     loaded = load("IP=10.9.0.13;MAC=0a:00:00:00:00:13" if args else "", **conf)
 
     wanted = "11" if runtime else "12" if cni else "13" if args else ""
+    assert loaded.ipam is not None
     assert [str(address) for address in loaded.ipam.requested] == (["10.9.0." + wanted] if wanted else [])
     assert loaded.mac == (bytes.fromhex("0a00000000" + wanted) if wanted else None)
 

@@ -36,7 +36,8 @@ def compiled() -> Callable[[str], ast.Module]:
     """The function by which the installer reads a file that it compiles."""
     names: dict[str, Any] = {}
     exec(_cni_library._SOURCE, names)  # noqa: S102  (the node's interpreter is given it as a text, too)
-    return names["source"]
+    source: Callable[[str], ast.Module] = names["source"]
+    return source
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
@@ -50,7 +51,7 @@ def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_it_imports_c_modules_only(path: Path, compiled: Callable[[str], ast.Module]) -> None:
-    imported = set()
+    imported: set[str | None] = set()
     for node in ast.walk(compiled(str(path))):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}

@@ -29,7 +29,7 @@ def document(version: str) -> dict[str, Any]:
     given = routes.load(
         [{"dst": "0.0.0.0/0", "gw": "10.9.0.1", "mtu": 1400, "table": 100}, {"dst": "fd00::/8"}], "ipam.routes"
     )
-    return result.document(netconf.load(asked), INTERFACES, chosen, given, {})
+    return result.document(netconf.load(asked), list(INTERFACES), chosen, given, {})
 
 
 @pytest.mark.parametrize("version", spec.SUPPORTED)

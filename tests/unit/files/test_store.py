@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import posix
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_a_full_pool_beyond_the_lookups_is_reported_with_its_figures(reservation
 
 def test_a_durable_store_writes_through_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(store.disk.posix, "fsync", synced.append)
+    monkeypatch.setattr(posix, "fsync", synced.append)
     for durable, count in ((False, 0), (True, 2)):
         made = store.Store(str(tmp_path / str(durable)), "net1", durable)
         made.create()

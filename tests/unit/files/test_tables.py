@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
-from humanz_cni import links, tables
+from humanz_cni import links, netlink, tables
 from humanz_cni.address import Address, Network
 from humanz_cni.netlink import attribute, u32
 
 
-class Kernel:
+class Kernel(netlink.Socket):
     """A socket whose dump is given."""
 
     def __init__(self, *replies: bytes) -> None:
         self._replies = replies
 
-    def dump(self, _kind: int, _body: bytes) -> Any:
+    def dump(self, _kind: int, _body: bytes) -> list[bytes]:
         """Return the replies."""
         return list(self._replies)
 

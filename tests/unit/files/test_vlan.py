@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,13 +17,16 @@ from humanz_cni.errors import CNIError
 PVID_UNTAGGED, TAGGED = 6, 0
 
 
-def members(bridge: str = "br1", **conf: Any) -> list[tuple[int, int]]:
-    """Return the members of the port that *conf* wants."""
+def wanted(bridge: str = "br1", **conf: Any) -> vlan.Vlans:
+    """Return the VLANs that *conf* wants."""
     loaded = vlan.load(conf, bridge)
     assert loaded is not None
-    found = loaded.members
-    assert isinstance(found, list)
-    return found
+    return loaded
+
+
+def members(bridge: str = "br1", **conf: Any) -> list[tuple[int, int]]:
+    """Return the members of the port that *conf* wants."""
+    return wanted(bridge, **conf).members
 
 
 @pytest.mark.parametrize("conf", [{}, {"vlan": 0}, {"vlan": None, "vlanTrunk": None}, {"preserveDefaultVlan": True}])
@@ -68,18 +72,18 @@ def test_a_wrong_value_is_refused_in_the_references_words(conf: dict[str, Any], 
     assert caught.value.code == 7
 
 
-class Kernel:
+class Kernel(netlink.Socket):
     """Takes the place of a netlink socket; port 12 is in VLANs 1 and 5, and *refused* is the errno of any change."""
 
     def __init__(self, refused: int = 0) -> None:
         self.requests: list[tuple[int, int, bytes]] = []
         self._refused = refused
 
-    def request(self, *messages: tuple[int, int, bytes]) -> None:
+    def request(self, *messages: tuple[int, int, bytes], after: Iterable[tuple[int, int, bytes]] = ()) -> None:
         """Note the *messages*."""
         if self._refused:
             raise netlink.NetlinkError(self._refused, "Operation not supported")
-        self.requests += messages
+        self.requests += [*messages, *after]
 
     def get(self, _message: tuple[int, int, bytes], *_before: tuple[int, int, bytes]) -> bytes:
         """Return the link that is asked for, whichever it is."""
@@ -107,7 +111,7 @@ def request(kind: int, *vlans: tuple[int, int]) -> tuple[int, int, bytes]:
 
 def test_a_port_leaves_the_vlans_that_the_bridge_gave_it_and_joins_its_own() -> None:
     kernel = Kernel()
-    vlan.confine(kernel, "vethx", vlan.load({"vlan": 100, "vlanTrunk": [{"id": 7}]}, "br1"))
+    vlan.confine(kernel, "vethx", wanted(vlan=100, vlanTrunk=[{"id": 7}]))
     assert kernel.requests == [request(17, (1, 6), (5, 0)), request(19, (100, PVID_UNTAGGED), (7, TAGGED))]
 
 
@@ -118,25 +122,25 @@ def test_a_port_that_has_vanished_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     kernel = Kernel()
     monkeypatch.setattr(kernel, "get", get)
     with pytest.raises(CNIError, match=r"^vethx has vanished during ADD$") as caught:
-        vlan.confine(kernel, "vethx", vlan.load({"vlan": 100}, "br1"))
+        vlan.confine(kernel, "vethx", wanted(vlan=100))
     assert (caught.value.code, kernel.requests) == (11, [])
 
 
 def test_the_default_vlan_is_kept_where_that_is_wanted() -> None:
     kernel = Kernel()
-    vlan.confine(kernel, "vethx", vlan.load({"vlan": 100, "preserveDefaultVlan": True}, "br1"))
+    vlan.confine(kernel, "vethx", wanted(vlan=100, preserveDefaultVlan=True))
     assert kernel.requests == [request(19, (100, PVID_UNTAGGED))]
 
 
 def test_an_empty_trunk_leaves_a_port_as_it_is() -> None:
     kernel = Kernel()
-    vlan.confine(kernel, "vethx", vlan.load({"vlanTrunk": []}, "br1"))
+    vlan.confine(kernel, "vethx", wanted(vlanTrunk=[]))
     assert kernel.requests == []
 
 
 def test_a_whole_trunk_fits_in_one_message() -> None:
     kernel = Kernel()
-    vlan.confine(kernel, "vethx", vlan.load({"vlanTrunk": [{"minID": 1, "maxID": 4094}]}, "br1"))
+    vlan.confine(kernel, "vethx", wanted(vlanTrunk=[{"minID": 1, "maxID": 4094}]))
     assert len(kernel.requests[-1][2]) == 16 + 4 + 4094 * 8
 
 
@@ -146,6 +150,6 @@ def test_a_whole_trunk_fits_in_one_message() -> None:
 def test_a_kernel_that_cannot_is_named(conf: dict[str, Any], named: str) -> None:
     for attempt in (vlan.confine, vlan.ensure_filtering):
         with pytest.raises(CNIError) as caught:
-            attempt(Kernel(refused=95), "br1", vlan.load(conf, "br1"))
+            attempt(Kernel(refused=95), "br1", wanted(**conf))
         assert caught.value.code == 2
         assert caught.value.message == f"{named} is not supported: this kernel has no VLAN filtering for bridges"

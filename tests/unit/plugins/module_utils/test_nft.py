@@ -78,7 +78,9 @@ def test_for_every_packet(rule: str, verdict: str | None) -> None:
 
 def test_a_kernel_without_nf_tables_has_no_chains_and_takes_no_rules() -> None:
     nft = Nft(lambda command, data="": (1, "", "Protocol not supported"), "nft")
-    assert nft.forward_chains() == nft.rules(FORWARD) == nft.table("inet", "humanz-cni") == []
+    assert nft.forward_chains() == []
+    assert nft.rules(FORWARD) == []
+    assert nft.table("inet", "humanz-cni") == []
     with pytest.raises(ConvergeError, match="nft refused the rules: Protocol not supported"):
         nft.apply(["add table inet x"])
 

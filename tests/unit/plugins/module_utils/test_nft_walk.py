@@ -17,7 +17,7 @@ PACKET6 = Packet("fd00:100::2", "fd00:100:0:1::2", "humanz-cni0", "enp8s0", 7217
 CHAIN = {"family": "inet", "table": "filter", "name": "way", "policy": "accept"}
 DROP: dict[str, Any] = {"drop": None}
 ACCEPT: dict[str, Any] = {"accept": None}
-SETS = [
+SETS: list[dict[str, Any]] = [
     {"set": {"name": "pods", "elem": [{"prefix": {"addr": "100.100.0.0", "len": 16}}, "192.0.2.1"]}},
     {"set": {"name": "empty"}},
     {"map": {"name": "fate", "map": "verdict", "elem": [["100.100.1.2", DROP]]}},
@@ -56,7 +56,9 @@ def daddr_map(data: Any) -> dict[str, Any]:
 
 def decided(*rules: list[dict[str, Any]], packet: Packet = PACKET, **chains: list[list[dict[str, Any]]]) -> Any:
     """The decision of a chain with these rules, which accepts by its policy; handles count from 1."""
-    listed = [{"rule": {"chain": "way", "handle": number, "expr": rule}} for number, rule in enumerate(rules, 1)]
+    listed: list[dict[str, Any]] = [
+        {"rule": {"chain": "way", "handle": number, "expr": rule}} for number, rule in enumerate(rules, 1)
+    ]
     for name, others in chains.items():
         listed += [{"rule": {"chain": name, "handle": name, "expr": rule}} for rule in others]
     return decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.humanz.cni.plugins.module_utils import _runtime
 from ansible_collections.humanz.cni.plugins.module_utils._runtime import CniError, Runtime
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._runtime import Network
 
 # Writes what it was called with to a file beside it, and answers as the file answer-COMMAND says.
 PLUGIN = """#!/bin/sh
@@ -37,12 +40,14 @@ def bin_dir(tmp_path: Path) -> Path:
 
 
 def runtime(bin_dir: Path, *types: str) -> Runtime:
-    network = {"name": "net", "cniVersion": "1.0.0", "plugins": [{"type": kind, "key": kind} for kind in types]}
+    plugins = [{"type": kind, "key": kind} for kind in types]
+    network: Network = {"path": "/etc/cni/net.d/net.conflist", "name": "net", "cniVersion": "1.0.0", "plugins": plugins}
     return Runtime(network, [str(bin_dir)], "container", "/run/netns/container")
 
 
 def given(bin_dir: Path, call: str) -> dict[str, Any]:
-    return json.loads((bin_dir / f"{call}-stdin").read_text())
+    read: dict[str, Any] = json.loads((bin_dir / f"{call}-stdin").read_text())
+    return read
 
 
 def write(directory: Path, name: str, content: Any) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -82,7 +81,9 @@ class Kernel:
         self.set(BRIDGE, "1")
         return 0, "", ""
 
-    def settings(self, sysctls: dict[str, str], *modules: str, modprobe: str | None = "/sbin/modprobe") -> Any:
+    def settings(
+        self, sysctls: dict[str, str], *modules: str, modprobe: str | None = "/sbin/modprobe"
+    ) -> KernelSettings:
         return KernelSettings(self.modprobe, modprobe, sysctls, list(modules), self.paths)
 
     def files(self) -> list[str]:

@@ -40,7 +40,8 @@ def node(**other: Any) -> dict[str, Any]:
 
 
 def differences(**other: Any) -> list[str]:
-    return _comparison.compare(PART, node(**other))["differences"]
+    found: list[str] = _comparison.compare(PART, node(**other))["differences"]
+    return found
 
 
 def test_nothing_differs() -> None:

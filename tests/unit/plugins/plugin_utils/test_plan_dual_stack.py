@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
@@ -30,7 +32,7 @@ def dual(**changes: str) -> dict[str, dict[str, object]]:
     return nodes
 
 
-def problems_of(nodes: dict[str, dict[str, object]], cluster: dict[str, object]) -> list[str]:
+def problems_of(nodes: dict[str, dict[str, object]], cluster: dict[str, Any]) -> list[str]:
     return [str(problem) for problem in make_plan(cluster, nodes)[1]]
 
 
