@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pictured_cluster import PicturedCluster
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture
 
@@ -38,7 +38,7 @@ def broken(count: int, **options: Any) -> PicturedCluster:
 def show(chromium: Browser, tmp_path: Path) -> Iterator[Show]:
     """Return a function that opens a cluster's page; in the end, none may have complained or asked for anything."""
     troubles: list[str] = []
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def opened(cluster: PicturedCluster, width: int = DESK, **options: Any) -> Page:
         file = tmp_path / f"{len(contexts)}.html"
@@ -63,7 +63,8 @@ def _is_foreign(url: str, file: Path) -> bool:
 
 
 def width_of(page: Page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth")
+    width: int = page.evaluate("document.documentElement.scrollWidth")
+    return width
 
 
 @pytest.mark.parametrize("count", [3, 10, 40, 60])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from typing import Any
 
 import pytest
 from lab_under_test import LabUnderTest
@@ -21,13 +22,14 @@ def addresses(lab: LabUnderTest, node: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def described(lab: LabUnderTest) -> dict[str, dict[str, object]]:
+def described(lab: LabUnderTest) -> dict[str, dict[str, Any]]:
     """Every host's variables, as Ansible reads them from the example alone."""
-    return json.loads(lab.ansible("ansible-inventory", "--list"))["_meta"]["hostvars"]
+    described: dict[str, dict[str, Any]] = json.loads(lab.ansible("ansible-inventory", "--list"))["_meta"]["hostvars"]
+    return described
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_wires_are_those_of_the_example(lab: LabUnderTest, described: dict[str, dict[str, object]], node: str) -> None:
+def test_wires_are_those_of_the_example(lab: LabUnderTest, described: dict[str, dict[str, Any]], node: str) -> None:
     inter_node = "enp3s0" if node == "ubuntu-nested-3" else "enp8s0"
     host = described[node]
     assert addresses(lab, node) == {"enp1s0": host["ansible_host"], inter_node: host["pod_network_node_ip"]}

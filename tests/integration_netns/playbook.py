@@ -35,7 +35,7 @@ class Playbook:
             }
             for number in (1, 2, 3)
         }
-        self.variables = {"ansible_connection": "local", "ansible_python_interpreter": python}
+        self.variables: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": python}
         collections = directory / "ansible_collections" / "humanz"
         collections.mkdir(parents=True)
         (collections / "cni").symlink_to(ROOT)

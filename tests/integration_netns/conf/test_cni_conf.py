@@ -295,7 +295,7 @@ def test_other_files_are_in_nobodys_way(conf: Conf) -> None:
         ({"plan": "/tmp/plan"}, "plan is on the controller"),
     ],
 )
-def test_bad_input_changes_nothing(conf: Conf, args: dict[str, object], message: str) -> None:
+def test_bad_input_changes_nothing(conf: Conf, args: dict[str, Any], message: str) -> None:
     result = conf.module(**args)
     assert result["failed"]
     assert message in result["msg"]

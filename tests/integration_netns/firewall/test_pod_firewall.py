@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Firewall
+    from firewall_rules import Firewall
     from node import Node
 
 STATE_FILE = "/etc/humanz-cni/rules.v4"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Firewall
+    from firewall_rules import Firewall
 
 IPV4 = {"pod_cidrs": ["100.100.0.0/24"], "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24"]}
 IPV6 = {"pod_cidrs": ["fd00:100::/64"], "non_masquerade_cidrs": ["fd00:100::/48", "fd00:200::/64"]}
-BOTH = {key: IPV4[key] + IPV6[key] for key in IPV4}
+BOTH: dict[str, Any] = {key: IPV4[key] + IPV6[key] for key in IPV4}
 BROKEN = "#!/bin/sh\necho called: $0 >&2\nexit 4\n"
 ABSENT_DIRECTORY = ("test", "!", "-e", "/etc/humanz-cni")
 

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lan import IPV4, IPV6, Addresses, Lan, source_seen
 
 if TYPE_CHECKING:
-    from conftest import Firewall
+    from firewall_rules import Firewall
     from node import Node
 
-BOTH = {
+BOTH: dict[str, Any] = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
     "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24", "fd00:100::/48", "fd00:200::/64"],
 }

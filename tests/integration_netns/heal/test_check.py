@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import PROGRAM, PYTHON
+from healed_node import PROGRAM, PYTHON
 
 if TYPE_CHECKING:
-    from conftest import HealedNode
+    from healed_node import HealedNode
 
 CHECK = PROGRAM.with_name("check.py")
 CONFLICT = "route 100.100.1.0/24 is held by somebody else: blackhole 100.100.1.0/24"

@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import PROGRAM
+from healed_node import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import HealedNode
+    from healed_node import HealedNode
 
 MONITORS = [["ip", "monitor", "route", "rule", "link", "address"], ["nft", "monitor"]]
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import HealedNode
+from healed_node import HealedNode
 from node import Node
 
 MAC = "02:d9:c8:00:01:0a"

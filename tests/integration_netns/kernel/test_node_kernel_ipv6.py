@@ -61,8 +61,8 @@ class Uplink:
         shown = self.node.run("sysctl", "net.ipv6.conf", "net.ipv4.ip_forward", "net.ipv4.conf", "net.bridge").stdout
         return dict(line.split(" = ", 1) for line in shown.splitlines() if " = " in line)
 
-    def kernel(self, args: dict[str, Any], **options: bool) -> dict[str, Any]:
-        result = self.node.module("node_kernel", args, **options)
+    def kernel(self, args: dict[str, Any], *, check: bool = False, diff: bool = False) -> dict[str, Any]:
+        result = self.node.module("node_kernel", args, check=check, diff=diff)
         assert not result.get("failed"), result
         return result
 

@@ -103,7 +103,7 @@ PATHS = {id(conf): _paths(conf) for conf in (VALID, FLAT)}
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """Make a configuration with some keys left out and a few values replaced, wherever they are."""
-    base = draw(st.sampled_from((VALID, FLAT)))
+    base: dict[str, Any] = draw(st.sampled_from((VALID, FLAT)))
     conf = copy.deepcopy(base)
     for key in draw(st.sets(st.sampled_from(sorted(base.keys() - {"name"})), max_size=8)):
         del conf[key]

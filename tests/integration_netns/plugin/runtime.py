@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from node import Node
 
@@ -30,6 +30,16 @@ BLOG = {
     "network": "100.100.0.0/16",
     "subnet": "100.100.1.0/24",
 }
+
+
+class _NoPod(TypedDict):
+    CONTAINERID: None
+    IFNAME: None
+    NETNS: None
+
+
+# The variables that GC and STATUS are called without, as they are for no one pod.
+NO_POD: _NoPod = {"CONTAINERID": None, "IFNAME": None, "NETNS": None}
 
 
 def nested(subnets: tuple[str, ...] = ("10.9.0.0/24",), **further: Any) -> dict[str, Any]:
@@ -113,18 +123,19 @@ class Runtime:
         """Carry out an ADD that must succeed and return its result; the pod is made if it is not there."""
         if f"/run/netns/{container}" not in self.node.run("sh", "-c", "ls -d /run/netns/* || true").stdout.split():
             self.pod(container)
-        outcome = self.call("ADD", conf, container, ifname, **env)
+        outcome = self.call("ADD", conf, container, ifname, through=(), **env)
         assert outcome.status == 0, outcome
         assert outcome.error == ""
         return outcome.document
 
     def delete(self, conf: dict[str, Any], container: str = "pod1", ifname: str = "eth0", **env: str | None) -> None:
         """Carry out a DEL, which must succeed and say nothing."""
-        assert self.call("DEL", conf, container, ifname, **env) == Outcome(0, "", "")
+        assert self.call("DEL", conf, container, ifname, through=(), **env) == Outcome(0, "", "")
 
     def fail(self, command: str, conf: Any, *args: str, **env: str | None) -> dict[str, Any]:
         """Carry out an operation that must fail, with one well-formed error object, and return that."""
-        outcome = self.call(command, conf, *args, **env)
+        keywords: dict[str, Any] = {**env}  # of all kinds, for the type checker: container and ifname may be among them
+        outcome = self.call(command, conf, *args, **keywords)
         assert outcome.status != 0, outcome
         error = outcome.document
         assert {"cniVersion", "code", "msg"} <= error.keys() <= {"cniVersion", "code", "msg", "details"}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 from test_plugin_delegate import ERROR, Delegate
-from test_plugin_gc import KEY, NOTHING, attachments, chains, ports
+from test_plugin_gc import KEY, attachments, chains, ports
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_s_113_it_gets_the_list_as_it_is(runtime: Runtime, delegate: Delegate) -
     runtime.add(conf(), "pod1", PATH=delegate.path)
     asked = conf(**{KEY: attachments("pod9")})
 
-    assert runtime.call("GC", asked, **NOTHING, PATH=delegate.path) == Outcome(0, "", "")
+    assert runtime.call("GC", asked, **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
 
     assert delegate.calls == ["ADD", "GC"]
     assert delegate.received("GC")[0] == asked
@@ -40,14 +40,14 @@ def test_s_112_s_113_its_error_is_reported_after_ours_is_removed(runtime: Runtim
     runtime.add(conf(), "pod1", PATH=delegate.path)
     delegate.answers("GC", ERROR, status=1)
 
-    error = runtime.fail("GC", conf(**{KEY: []}), **NOTHING, PATH=delegate.path)
+    error = runtime.fail("GC", conf(**{KEY: []}), **NO_POD, PATH=delegate.path)
 
     assert error == {**ERROR, "cniVersion": "1.1.0"}
     assert ports(runtime) == set()
 
 
 def test_s_110_without_a_list_it_is_not_asked(runtime: Runtime, delegate: Delegate) -> None:
-    assert runtime.fail("GC", conf(), **NOTHING, PATH=delegate.path)["code"] == 7
+    assert runtime.fail("GC", conf(), **NO_POD, PATH=delegate.path)["code"] == 7
 
     assert delegate.calls == []
 
@@ -57,24 +57,24 @@ def test_s_111_masquerading_of_its_subnets_stays(runtime: Runtime, delegate: Del
     before = chains(runtime)
 
     asked = conf(ipMasq=True, **{KEY: attachments("pod1")})
-    assert runtime.call("GC", asked, **NOTHING, PATH=delegate.path) == Outcome(0, "", "")
+    assert runtime.call("GC", asked, **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
 
     assert "masq-net1-10.9.0.0/24" in before
     assert chains(runtime) == before
 
 
 def test_s_101_its_status_counts(runtime: Runtime, delegate: Delegate) -> None:
-    assert runtime.call("STATUS", conf(), **NOTHING, PATH=delegate.path) == Outcome(0, "", "")
+    assert runtime.call("STATUS", conf(), **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
     delegate.answers("STATUS", {**ERROR, "code": 50}, status=1)
 
-    error = runtime.fail("STATUS", conf(), **NOTHING, PATH=delegate.path)
+    error = runtime.fail("STATUS", conf(), **NO_POD, PATH=delegate.path)
 
     assert error == {**ERROR, "code": 50, "cniVersion": "1.1.0"}
     assert delegate.calls == ["STATUS", "STATUS"]
 
 
 def test_s_101_it_is_missing(runtime: Runtime) -> None:
-    error = runtime.fail("STATUS", conf(), **NOTHING, PATH="/nowhere")
+    error = runtime.fail("STATUS", conf(), **NO_POD, PATH="/nowhere")
 
     assert "failed to find plugin" in error["msg"]
     assert "test-ipam" in error["msg"]

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 KEY = "cni.dev/valid-attachments"
-NOTHING: dict[str, str | None] = {"CONTAINERID": None, "IFNAME": None, "NETNS": None}
 DIRECTORY = "/run/humanz-cni/net1"
 
 
@@ -25,7 +24,7 @@ def attachments(*pods: str, ifname: str = "eth0") -> list[dict[str, str]]:
 
 def collect(runtime: Runtime, *valid: str, conf: dict[str, Any] | None = None) -> None:
     """Carry out a GC, which must succeed and say nothing."""
-    assert runtime.call("GC", {**(conf or CONF), KEY: attachments(*valid)}, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("GC", {**(conf or CONF), KEY: attachments(*valid)}, **NO_POD) == Outcome(0, "", "")
 
 
 def holders(runtime: Runtime, directory: str = "/run/humanz-cni") -> set[str]:
@@ -49,7 +48,7 @@ def test_s_110_s_111_what_is_not_valid_goes_and_what_is_valid_stays(runtime: Run
         runtime.add(CONF, pod)
     before = state_of(runtime, "pod2")
 
-    outcome = runtime.call("GC", {**CONF, key: attachments("pod2")}, **NOTHING)
+    outcome = runtime.call("GC", {**CONF, key: attachments("pod2")}, **NO_POD)
 
     assert outcome == Outcome(0, "", "")
     assert holders(runtime) == ports(runtime) == {"pod2"}
@@ -64,7 +63,7 @@ def test_s_110_the_present_key_wins_over_the_former_one(runtime: Runtime) -> Non
     runtime.add(CONF, "pod1")
 
     conf = {**CONF, KEY: attachments("pod1"), "cni.dev/attachments": []}
-    assert runtime.call("GC", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("GC", conf, **NO_POD) == Outcome(0, "", "")
 
     assert ports(runtime) == {"pod1"}
 
@@ -90,7 +89,7 @@ def test_s_110_without_a_list_nothing_is_removed(runtime: Runtime, further: dict
     runtime.add(CONF, "pod1")
     before = runtime.state()
 
-    error = runtime.fail("GC", {**CONF, **further}, **NOTHING)
+    error = runtime.fail("GC", {**CONF, **further}, **NO_POD)
 
     assert error["code"] == 7
     assert error["msg"].startswith("cni.dev/")
@@ -111,7 +110,7 @@ def test_s_111_another_interface_of_a_valid_container_goes(runtime: Runtime) -> 
     runtime.add(CONF, "pod1", "net1")
 
     conf = {**CONF, KEY: attachments("pod1", ifname="net1")}
-    assert runtime.call("GC", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("GC", conf, **NO_POD) == Outcome(0, "", "")
 
     assert set(runtime.links("pod1")) == {"lo", "net1"}
     assert {json.loads(text)["ifname"] for text in runtime.records().values()} == {"net1"}
@@ -205,7 +204,7 @@ def test_s_112_what_cannot_be_removed_stops_nothing(runtime: Runtime) -> None:
         runtime.add(CONF, pod)
     runtime.node.run("mkdir", "-p", f"{DIRECTORY}/10.9.0.77/sub")
 
-    error = runtime.fail("GC", {**CONF, KEY: []}, **NOTHING)
+    error = runtime.fail("GC", {**CONF, KEY: []}, **NO_POD)
 
     assert error["code"] == 5
     assert "10.9.0.77" in error["msg"]
@@ -222,7 +221,7 @@ def test_s_112_addresses_of_a_link_that_cannot_be_deleted_are_not_free(runtime: 
     powerless.write_text(f"#!/bin/sh\nexec setpriv --bounding-set=-net_admin {runtime.executable}\n")
     powerless.chmod(0o755)
 
-    error = Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NOTHING)
+    error = Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NO_POD)
 
     assert (error["code"], "cannot be deleted" in error["msg"]) == (11, True)
     assert runtime.records() == {path: text for path, text in before.items() if "pod1" in text}
@@ -237,7 +236,7 @@ def test_s_112_damaged_records_of_pods_that_cannot_be_seen_stay(runtime: Runtime
     powerless.write_text(f"#!/bin/sh\nexec setpriv --bounding-set=-net_admin {runtime.executable}\n")
     powerless.chmod(0o755)
 
-    Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NOTHING)
+    Runtime(runtime.node, powerless).fail("GC", {**CONF, KEY: []}, **NO_POD)
 
     assert set(runtime.records()) == names
 
@@ -245,7 +244,7 @@ def test_s_112_damaged_records_of_pods_that_cannot_be_seen_stay(runtime: Runtime
 def test_s_112_a_configuration_that_is_wrong_is_reported_after_all_is_removed(runtime: Runtime) -> None:
     runtime.add(CONF, "pod1")
 
-    error = runtime.fail("GC", {**CONF, "mtu": "high", KEY: []}, **NOTHING)
+    error = runtime.fail("GC", {**CONF, "mtu": "high", KEY: []}, **NO_POD)
 
     assert (error["code"], error["msg"][:5]) == (7, "mtu: ")
     assert runtime.records() == {}
@@ -281,7 +280,7 @@ def test_s_020_versions_before_1_1_0_do_not_have_it(runtime: Runtime, version: s
     runtime.add({**CONF, "cniVersion": version}, "pod1")
     before = runtime.state()
 
-    error = runtime.fail("GC", {**CONF, "cniVersion": version, KEY: []}, **NOTHING)
+    error = runtime.fail("GC", {**CONF, "cniVersion": version, KEY: []}, **NO_POD)
 
     assert (error["code"], error["msg"]) == (1, "config version does not allow GC")
     assert runtime.state() == before

@@ -93,7 +93,7 @@ def test_when_every_route_is_refused_the_error_is_short_and_nothing_is_left(runt
 
 def test_keys_are_taken_in_any_case_as_the_reference_takes_them(runtime: Runtime) -> None:
     """Its decoder does: enableDad and macSpoofChk stand in many a configuration. The last of several counts."""
-    ipam = {"Type": "host-local", "RANGES": [[{"Subnet": "10.9.0.0/24", "rangestart": "10.9.0.50"}]]}
+    ipam: dict[str, Any] = {"Type": "host-local", "RANGES": [[{"Subnet": "10.9.0.0/24", "rangestart": "10.9.0.50"}]]}
     ipam["Routes"] = [{"DST": "0.0.0.0/0"}]
     conf = {
         "CNIVersion": "1.0.0", "name": "net1", "type": "humanz-cni", "Bridge": "br1", "isgateway": True,
@@ -117,7 +117,7 @@ def test_keys_are_taken_in_any_case_as_the_reference_takes_them(runtime: Runtime
 
 def test_null_is_as_good_as_absent_everywhere(runtime: Runtime) -> None:
     keys = ("runtimeConfig", "args", "dns", "prevResult", "mtu", "vlan", "vlanTrunk", "macspoofchk", "capabilities")
-    conf = nested(**dict.fromkeys(keys))
+    conf = {**nested(), **dict.fromkeys(keys)}
     conf["ipam"] = {
         "type": "host-local", "routes": None, "resolvConf": None, "dataDir": None, "subnet": None,
         "ranges": [[{"subnet": "10.9.0.0/24", "gateway": None, "rangeStart": None, "rangeEnd": None}]],

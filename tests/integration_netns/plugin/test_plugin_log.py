@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from journal import SOCKET, Journal
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 KUBERNETES = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0"
-NOTHING: dict[str, str | None] = {"CONTAINERID": None, "IFNAME": None, "NETNS": None}
 VALID = "cni.dev/valid-attachments"
 
 
@@ -32,7 +31,7 @@ def test_the_journal_gets_a_line_and_its_fields_for_each_operation(runtime: Runt
         runtime.call("CHECK", {**CONF, "prevResult": result}, ARGS=KUBERNETES)
         runtime.delete(CONF, ARGS=KUBERNETES)
         runtime.add(CONF, "pod2")
-        runtime.call("GC", {**CONF, VALID: []}, **NOTHING)
+        runtime.call("GC", {**CONF, VALID: []}, **NO_POD)
         entries = journal.entries()
 
     assert [entry["CNI_COMMAND"] for entry in entries] == ["ADD", "CHECK", "DEL", "ADD", "GC"]
@@ -63,7 +62,7 @@ FAILURES: dict[str, tuple[str, Any, dict[str, str | None], str, str]] = {
     "no JSON": ("ADD", b"no json", {}, "6", "error=6 error unmarshall network config"),
     "lines and colours": ("ADD", {**CONF, "name": "a\n\x1b[31mb"}, {}, "7", "network=a  [31mb"),
     "half a character": ("ADD", {**CONF, "name": "a\ud800b"}, {}, "7", "network=a b"),
-    "STATUS": ("STATUS", {**CONF, "mtu": -1}, NOTHING, "7", "error=7 mtu: -1"),
+    "STATUS": ("STATUS", {**CONF, "mtu": -1}, dict.fromkeys(NO_POD), "7", "error=7 mtu: -1"),
 }
 
 
@@ -111,7 +110,7 @@ def test_a_status_that_is_well_is_worth_a_line_at_debug_level_only(
     runtime: Runtime, level: str | None, count: int
 ) -> None:
     with Journal(runtime.node) as journal:
-        assert runtime.call("STATUS", {**CONF, "logLevel": level}, **NOTHING) == Outcome(0, "", "")
+        assert runtime.call("STATUS", {**CONF, "logLevel": level}, **NO_POD) == Outcome(0, "", "")
         assert len(journal.entries()) == count
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from node import Node
@@ -24,9 +25,8 @@ def rules(runtime: Runtime) -> str:
 
 
 @pytest.fixture
-def outside(node: Node, make_node: object) -> Node:
+def outside(node: Node, make_node: Callable[[], Node]) -> Node:
     """A machine that the node is wired to, which knows no way back to pods."""
-    assert callable(make_node)
     other = make_node()
     node.wire("uplink", other, "eth0")
     node.ip("addr add 192.0.2.1/24 dev uplink")

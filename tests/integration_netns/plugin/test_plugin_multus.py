@@ -97,7 +97,7 @@ def test_s_054_what_was_there_before_is_passed_on(runtime: Runtime, version: str
 
 @pytest.mark.parametrize("version", ["0.3.1", "1.0.0", "1.1.0"])
 def test_s_143_a_previous_result_of_another_version_is_converted(runtime: Runtime, version: str) -> None:
-    previous = {
+    previous: dict[str, Any] = {
         "interfaces": [{"name": "tap0", "mac": MAC, "mtu": 9000, "socketPath": "/run/x"}],
         "ips": [{"version": "6", "address": "fd00::1/64"}, {"address": "192.0.2.1/24", "interface": 0}],
         "routes": [{"dst": "192.0.2.0/24", "mtu": 1400}],

@@ -55,7 +55,11 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
 
 def test_absent_takes_the_directories_that_were_missing_and_no_others(node: Node) -> None:
     node.run("mkdir", "/opt/theirs")
-    directories = {"cni_bin_dir": "/opt/theirs/cni/bin", "sbin_dir": "/opt/sbin", "library_dir": "/opt/lib/humanz-cni"}
+    directories: dict[str, Any] = {
+        "cni_bin_dir": "/opt/theirs/cni/bin",
+        "sbin_dir": "/opt/sbin",
+        "library_dir": "/opt/lib/humanz-cni",
+    }
     before = node.run("find", "/opt").stdout
 
     present(node, **directories)
@@ -69,7 +73,7 @@ def test_absent_takes_the_directories_that_were_missing_and_no_others(node: Node
 
 
 def test_absent_leaves_a_directory_that_was_missing_to_others_who_use_it_now(node: Node) -> None:
-    directories = {"cni_bin_dir": "/opt/theirs/cni/bin"}
+    directories: dict[str, Any] = {"cni_bin_dir": "/opt/theirs/cni/bin"}
     present(node, **directories)
     present(node, **directories)
     node.run("touch", "/opt/theirs/cni/bin/loopback")
@@ -87,7 +91,7 @@ def configured(node: Node, conf: dict[str, Any], name: str = "10-x.conf") -> Non
 
 @pytest.mark.parametrize("form", ["nested", "blog", "list"])
 def test_absent_finds_what_a_configuration_keeps_elsewhere(node: Node, form: str) -> None:
-    conf = {**BLOG, "dataDir": "/var/lib/pods"}
+    conf: dict[str, Any] = {**BLOG, "dataDir": "/var/lib/pods"}
     if form != "blog":
         conf = nested()
         conf["ipam"]["dataDir"] = "/var/lib/pods"
@@ -108,7 +112,7 @@ def test_absent_finds_what_a_configuration_keeps_elsewhere(node: Node, form: str
 
 
 def test_absent_finds_what_a_former_configuration_keeps_elsewhere(node: Node) -> None:
-    conf = {**BLOG, "dataDir": "/var/lib/pods"}
+    conf: dict[str, Any] = {**BLOG, "dataDir": "/var/lib/pods"}
     present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
     runtime.add(conf)

@@ -10,25 +10,24 @@ import threading
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 from system_calls import traced
 from test_plugin_vlan import is_able
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 SMALL = nested(("10.9.0.0/30",), cniVersion="1.1.0")  # one address for pods
-NOTHING: dict[str, str | None] = {"CONTAINERID": None, "IFNAME": None, "NETNS": None}
 
 
 def ready(runtime: Runtime, conf: dict[str, Any]) -> None:
     """Ask, and make sure that the answer is yes, and that an ADD succeeds."""
-    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
     runtime.add(conf, "asked")
     runtime.delete(conf, "asked")
 
 
 def refuse(runtime: Runtime, conf: dict[str, Any]) -> dict[str, Any]:
     """Ask, and make sure that the answer is no, and that an ADD fails; return the answer."""
-    error = runtime.fail("STATUS", conf, **NOTHING)
+    error = runtime.fail("STATUS", conf, **NO_POD)
     runtime.pod("asked")
     runtime.fail("ADD", conf, "asked")
     return error
@@ -43,7 +42,7 @@ def test_s_100_with_pods(runtime: Runtime) -> None:
     runtime.add(CONF, "pod1")
     before = runtime.state()
 
-    assert runtime.call("STATUS", CONF, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", CONF, **NO_POD) == Outcome(0, "", "")
     assert runtime.state() == before
     ready(runtime, CONF)
 
@@ -74,11 +73,11 @@ def test_s_100_a_pool_that_can_be_reclaimed_is_not_exhausted(runtime: Runtime) -
     runtime.add(SMALL, "pod1")
     runtime.node.run("ip", "netns", "delete", "pod1")
     runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
-    assert runtime.fail("STATUS", SMALL, **NOTHING)["code"] == 50  # an ADD may be under way
+    assert runtime.fail("STATUS", SMALL, **NO_POD)["code"] == 50  # an ADD may be under way
     runtime.node.run("sh", "-c", 'cd /run/humanz-cni/net1; sed -i -E \'s/"time": [0-9]+/"time": 1000/\' 10.* veth*')
     before = runtime.records()
 
-    assert runtime.call("STATUS", SMALL, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", SMALL, **NO_POD) == Outcome(0, "", "")
     assert runtime.records() == before
     ready(runtime, SMALL)
 
@@ -123,7 +122,7 @@ def test_s_100_a_full_disk(runtime: Runtime) -> None:
     runtime.node.run("mkdir", "/run/full")
     runtime.node.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/run/full")
     conf = {**CONF, "ipam": {**CONF["ipam"], "dataDir": "/run/full"}}
-    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
     runtime.node.run("sh", "-c", "cat /dev/zero > /run/full/zeros 2>/dev/null; true")
 
     error = refuse(runtime, conf)
@@ -146,7 +145,7 @@ def test_s_100_a_lock_that_somebody_holds(runtime: Runtime, signals: tuple[str, 
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        outcome = runtime.call("STATUS", CONF, **NOTHING, through=signals)
+        outcome = runtime.call("STATUS", CONF, **NO_POD, through=signals)
     finally:
         holder.communicate()
     assert outcome.document["code"] == 50
@@ -191,7 +190,7 @@ def test_s_100_pods_that_are_cut_off(runtime: Runtime, command: str, said: str) 
     runtime.add(CONF, "pod1")
     runtime.node.run("sh", "-c", command)
 
-    error = runtime.fail("STATUS", CONF, **NOTHING)
+    error = runtime.fail("STATUS", CONF, **NO_POD)
 
     assert (error["code"], error["msg"]) == (51, said)
     assert error["details"] == "attachments of net1 that depend on it: 1"
@@ -229,7 +228,7 @@ def test_s_100_vlans_take_a_kernel_that_filters_them(runtime: Runtime, keys: dic
         ready(runtime, conf)
         return
 
-    error = runtime.fail("STATUS", conf, **NOTHING)
+    error = runtime.fail("STATUS", conf, **NO_POD)
 
     assert (error["code"], error["msg"]) == (50, runtime.fail("ADD", conf, NETNS=runtime.pod("asked"))["msg"])
     runtime.node.run("ip", "netns", "delete", "asked")
@@ -239,11 +238,11 @@ def test_s_100_vlans_take_a_kernel_that_filters_them(runtime: Runtime, keys: dic
 def test_s_100_the_gateway_of_a_vlan_is_on_an_interface_of_its_own(runtime: Runtime) -> None:
     runtime.add(CONF, "pod1")
     conf = {**CONF, "vlan": 100}
-    assert runtime.fail("STATUS", conf, **NOTHING)["code"] == (51 if is_able(runtime) else 50)
+    assert runtime.fail("STATUS", conf, **NO_POD)["code"] == (51 if is_able(runtime) else 50)
 
     if is_able(runtime):
         runtime.add(conf, "pod2")
-        assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+        assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
 
 
 RULES = [{"ipMasq": True}, {"macspoofchk": True}, {"ipMasq": True, "macspoofchk": True}]
@@ -252,12 +251,12 @@ RULES = [{"ipMasq": True}, {"macspoofchk": True}, {"ipMasq": True, "macspoofchk"
 @pytest.mark.parametrize("keys", RULES, ids=["masquerade", "spoofcheck", "both"])
 def test_s_100_rules_are_tried_and_leave_no_trace(runtime: Runtime, keys: dict[str, Any]) -> None:
     conf = {**CONF, **keys}
-    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
     assert runtime.node.run("nft", "list", "ruleset").stdout == ""
 
     runtime.add(conf, "pod1")
     before = runtime.node.run("nft", "list", "ruleset").stdout
-    assert runtime.call("STATUS", conf, **NOTHING) == Outcome(0, "", "")
+    assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
     assert runtime.node.run("nft", "list", "ruleset").stdout == before
 
 
@@ -284,20 +283,20 @@ def test_s_100_a_configuration_that_is_wrong(runtime: Runtime, further: dict[str
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0"])
 def test_s_021_versions_before_1_1_0_do_not_have_it(runtime: Runtime, version: str) -> None:
-    error = runtime.fail("STATUS", {**CONF, "cniVersion": version}, **NOTHING)
+    error = runtime.fail("STATUS", {**CONF, "cniVersion": version}, **NO_POD)
 
     assert (error["code"], error["msg"]) == (1, "config version does not allow STATUS")
 
 
 @pytest.mark.parametrize("command", ["GC", "STATUS"])
 def test_s_018_versions_to_come(runtime: Runtime, command: str) -> None:
-    error = runtime.fail(command, {**CONF, "cniVersion": "1.2.0"}, **NOTHING)
+    error = runtime.fail(command, {**CONF, "cniVersion": "1.2.0"}, **NO_POD)
 
     assert (error["code"], error["msg"]) == (1, f"plugin version does not allow {command}")
 
 
 @pytest.mark.parametrize("command", ["GC", "STATUS"])
 def test_s_009_s_101_of_the_environment_only_the_path_is_required(runtime: Runtime, command: str) -> None:
-    error = runtime.fail(command, CONF, **NOTHING, PATH=None)
+    error = runtime.fail(command, CONF, **NO_POD, PATH=None)
 
     assert (error["code"], error["msg"]) == (4, "required env variables [CNI_PATH] missing")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import pytest
 from runtime import Runtime, nested
@@ -33,7 +34,7 @@ wait
 """
 
 
-def at_once(runtime: Runtime, *operations: str) -> list[dict[str, object]]:
+def at_once(runtime: Runtime, *operations: str) -> list[dict[str, Any]]:
     """Carry out operations at once, each of which must succeed; return what they printed.
 
     :param operations: a command and the names of its pods with blanks between them, and perhaps another such two.

@@ -86,7 +86,7 @@ class Fleet:
         for node in (*self.nodes.values(), self.switch, self.outside):
             node.close()
 
-    def start(self) -> dict[str, dict[str, Any]]:
+    def start(self) -> dict[str, Any]:
         """Start a probe pod on every node; return the cluster as the verification takes it."""
         started = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"lifetime": 600}))
         nodes = {name: cluster_entry(result) for name, result in started.items()}

@@ -49,7 +49,14 @@ def test_an_empty_node(node: Node, run_module: Callable[..., dict[str, Any]]) ->
     info = run_module("pod_network_info", check=True)
     assert info["plugin"]["error"] == "the CNI plugin humanz-cni is not an executable in /opt/cni/bin"
     assert info["conf"]["error"].startswith("no CNI configuration: /etc/cni/net.d holds no file named")
-    empty = {"routes": [], "route_lines": [], "rules": {}, "bridge": None, "pool": None, "probes": []}
+    empty: dict[str, object] = {
+        "routes": [],
+        "route_lines": [],
+        "rules": {},
+        "bridge": None,
+        "pool": None,
+        "probes": [],
+    }
     assert {key: info[key] for key in empty} == empty
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from fleet import Fleet, checks, reasons
@@ -29,7 +30,7 @@ def broken(fleet: Fleet, node: str, breaks: str, repairs: str) -> Iterator[None]
 
 
 @pytest.fixture(scope="module")
-def cluster(fleet: Fleet) -> Iterator[dict[str, object]]:
+def cluster(fleet: Fleet) -> Iterator[dict[str, Any]]:
     """The probe pods of a run."""
     yield fleet.start()
     fleet.stop()
@@ -153,12 +154,12 @@ BREAKS = {
 }
 
 
-def test_all_is_well(fleet: Fleet, cluster: dict[str, object]) -> None:
+def test_all_is_well(fleet: Fleet, cluster: dict[str, Any]) -> None:
     assert fleet.probe(cluster) == []
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_reason(fleet: Fleet, cluster: dict[str, dict], name: str) -> None:
+def test_reason(fleet: Fleet, cluster: dict[str, Any], name: str) -> None:
     node, breaks, repairs, failed, reason = BREAKS[name]
     with broken(fleet, node, breaks, repairs):
         # the kernel gives up on ARP after 3 s
@@ -168,13 +169,13 @@ def test_reason(fleet: Fleet, cluster: dict[str, dict], name: str) -> None:
     assert reasons(failures) & {reason.replace("{pod}", pod) for pod in pods}, reasons(failures)
 
 
-def test_only_what_the_break_explains_is_named(fleet: Fleet, cluster: dict[str, dict]) -> None:
+def test_only_what_the_break_explains_is_named(fleet: Fleet, cluster: dict[str, Any]) -> None:
     node, breaks, repairs, _failed, _reason = BREAKS["no route but the default one"]
     with broken(fleet, node, breaks, repairs):
         assert len(reasons(fleet.probe(cluster))) == 1
 
 
-def test_outside_that_the_node_does_not_reach_either(fleet: Fleet, cluster: dict[str, dict]) -> None:
+def test_outside_that_the_node_does_not_reach_either(fleet: Fleet, cluster: dict[str, Any]) -> None:
     failures = fleet.probe(
         dict(cluster, outside=[{"name": "192.168.122.1:81", "address": "192.168.122.1", "port": 81}])
     )

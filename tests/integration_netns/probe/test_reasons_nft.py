@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fleet import Fleet, by_nft, checks, reasons
@@ -66,7 +67,7 @@ def fleet() -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="module")
-def cluster(fleet: Fleet) -> Iterator[dict[str, object]]:
+def cluster(fleet: Fleet) -> Iterator[dict[str, Any]]:
     """The probe pods of a run."""
     yield fleet.start()
     fleet.stop()
@@ -78,12 +79,12 @@ def without_numbers(text: str) -> str:
     return " ".join("{n}" if word.isdecimal() else word for word in words).replace("100.100.2. ", "100.100.2.")
 
 
-def test_all_is_well(fleet: Fleet, cluster: dict[str, object]) -> None:
+def test_all_is_well(fleet: Fleet, cluster: dict[str, Any]) -> None:
     assert fleet.probe(cluster) == []
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_reason(fleet: Fleet, cluster: dict[str, object], name: str) -> None:
+def test_reason(fleet: Fleet, cluster: dict[str, Any], name: str) -> None:
     node, breaks, failed, reason = BREAKS[name]
     machine = fleet.nodes[node]
     ruleset = machine.run("nft", "list", "ruleset").stdout

@@ -55,7 +55,7 @@ def verify(fleet: Fleet, tmp_path: Path) -> Verify:
     environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(tmp_path), ANSIBLE_NOCOLOR="1")
 
     def run(*options: str, hosts: dict[str, dict[str, Any]] | None = None) -> Run:
-        inventory = {"k8s_cluster": {"hosts": {}}}
+        inventory: dict[str, dict[str, dict[str, Any]]] = {"k8s_cluster": {"hosts": {}}}
         for name, node in fleet.nodes.items():
             python = tmp_path / f"python-{name}"
             python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')

@@ -74,8 +74,13 @@ def attach(node: Node) -> str:
 def in_pod(node: Node, script: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a Python script in the node's pod, and wait for its first line."""
     enter = ["nsenter", f"--target={node.pid}", "--mount", "--net", "--", "ip", "netns", "exec", "pod1"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen([*enter, sys.executable, "-c", script, *arguments], text=True, **pipes)
+    process = subprocess.Popen(
+        [*enter, sys.executable, "-c", script, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert process.stdout is not None
     process.stdout.readline()
     return process

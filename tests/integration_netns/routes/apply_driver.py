@@ -9,7 +9,6 @@ line of JSON says how many were ``added`` and ``replaced``, and how many seconds
 
 from __future__ import annotations
 
-import importlib
 import json
 import runpy
 import sys
@@ -30,14 +29,12 @@ OPTIONS = {
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).resolve().parents[2] / "conftest.py"))
-    utils = "ansible_collections.humanz.cni.plugins.module_utils."
-    converge = importlib.import_module(utils + "_converge")
-    routes = importlib.import_module(utils + "_routes")
+    from ansible_collections.humanz.cni.plugins.module_utils import _converge, _routes
 
-    class TimedRoutes(routes.Routes):
+    class TimedRoutes(_routes.Routes):
         seconds = 0.0
 
-        def apply(self, actual, desired):
+        def apply(self, actual: _routes.State, desired: _routes.State) -> None:
             started = time.perf_counter()
             super().apply(actual, desired)
             self.seconds = time.perf_counter() - started
@@ -47,6 +44,6 @@ if __name__ == "__main__":
     for wanted in json.load(sys.stdin):
         module.params = dict(OPTIONS, routes=wanted)
         resource, started = TimedRoutes(module), time.perf_counter()
-        result = converge._converge(module, resource)
+        result = _converge._converge(module, resource)
         counts = {name: len(result[name]) for name in ("added", "replaced")}
         print(json.dumps({**counts, "apply": resource.seconds, "all": time.perf_counter() - started}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import IO
 
 from node import Node
 
@@ -41,7 +41,7 @@ def _listens(pid: int) -> bool:
     return any(port == str(pid) and int(groups, 16) for _sk, _protocol, port, groups, *_rest in sockets)
 
 
-def _up_to_sign(lines: TextIO) -> Iterator[str]:
+def _up_to_sign(lines: IO[str]) -> Iterator[str]:
     for line in lines:
         if SIGN in line:
             return

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from node import Node
@@ -25,7 +26,7 @@ PREFLIGHT = {"humanz.cni.node_preflight": {"plan": "{{ cluster.plan }}"}}
 ROLE_PREFLIGHT = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network", "tasks_from": "preflight"}}
 CHANGE = {"ansible.builtin.command": "true"}
 ROUTES = {"humanz.cni.node_routes": {"plan": "{{ cluster.plan }}"}}
-PYTHON = {"humanz.cni.node_python": {}}
+PYTHON: dict[str, Any] = {"humanz.cni.node_python": {}}
 ADDED = ["100.100.1.0/24 via 200.0.0.20", "100.100.2.0/24 via 200.0.0.30"]
 
 

@@ -47,7 +47,7 @@ class Cluster:
                 peer.ip(f"addr add {pod}/32 dev lo")
             peer.ip("route add 100.100.0.0/24 via 200.0.0.10")
 
-    def flood(self, change: Callable[[], None]) -> tuple[int, list[int]]:
+    def flood(self, change: Callable[[], object]) -> tuple[int, list[int]]:
         """Return how many packets the pod sent while *change* ran, and how many came to each peer."""
         counters = [_start(peer, "count") for peer in self.peers]
         sender = _start(self.pod, "send", *PODS)

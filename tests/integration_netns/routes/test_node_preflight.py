@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from node import Node
 
-PART = {
+PART: dict[str, Any] = {
     "node": "n1",
     "pod_cidrs": ["100.100.0.0/24"],
     "cluster_cidrs": ["100.100.0.0/16", "fd00:100::/56"],
@@ -147,7 +147,7 @@ def test_a_firewalld_without_policies_is_found(nested: Node) -> None:
     assert found.startswith("n1: firewalld on this node is older than 0.9 and has no policies")
 
 
-DUAL = {
+DUAL: dict[str, Any] = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
     "node_ips": ["200.0.0.10", "fd00:200::10"],
     "routes": [*PART["routes"], {"dst": "fd00:100:0:1::/64", "via": "fd00:200::20"}],

@@ -45,7 +45,7 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segments]:
         before = [state(node) for node in made.nodes.values()]
         made.playbook("site")
         yield made
-        made.playbook("reset", **RESET)
+        made.playbook("reset", status=0, **RESET)
         assert [state(node) for node in made.nodes.values()] == before
     finally:
         made.close()
