@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pictured_cluster import PicturedCluster
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture
 
@@ -67,6 +67,14 @@ def width_of(page: Page) -> int:
     return width
 
 
+def top_of(element: Locator) -> float:
+    """Return how far below the upper edge of the screen the element begins."""
+    box = element.bounding_box()
+    assert box is not None, "it is not visible"
+    top: float = box["y"]
+    return top
+
+
 @pytest.mark.parametrize("count", [3, 10, 40, 60])
 @pytest.mark.parametrize("name", ["node-%d", LONG])
 def test_nothing_sticks_out_of_a_phone(show: Show, count: int, name: str) -> None:
@@ -82,12 +90,12 @@ def test_nothing_sticks_out_of_a_phone(show: Show, count: int, name: str) -> Non
 def test_what_to_look_at_is_on_the_first_screen_of_a_phone_and_leads_there(show: Show) -> None:
     page = show(broken(3), width=PHONE)
     link = page.get_by_role("link", name="node-1")
-    assert link.bounding_box()["y"] < 400
+    assert top_of(link) < 400
     link.click()
     card = page.locator("article:target")
     assert card.locator("h3").inner_text().endswith("node-1")
     assert "no route to 100.100.2.0/24" in card.inner_text()
-    assert 0 <= card.bounding_box()["y"] < 800
+    assert 0 <= top_of(card) < 800
 
 
 def test_the_matrix_can_be_read_by_its_headers(show: Show) -> None:
