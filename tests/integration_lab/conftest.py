@@ -11,15 +11,12 @@ from collections.abc import Generator, Iterator
 import pytest
 from lab_under_test import LabUnderTest, circumstances
 
-_first_failure: pytest.StashKey[bool] = pytest.StashKey()
-
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with the first failure how the machine and the labs on it are, as the cause may be there."""
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure how the machine and the labs on it are, as the cause may be there."""
     report = yield
-    if report.failed and not item.config.stash.get(_first_failure, False):
-        item.config.stash[_first_failure] = True
+    if report.failed:
         report.sections.append(("the machine and its nodes", circumstances()))
     return report
 

@@ -26,20 +26,23 @@ def _run(
 
 
 def circumstances() -> str:
-    """All labs' nodes with their exit codes, memory, disk and the kernel's last words."""
-    commands = (
-        podman.command("ps", "--all", "--format", "{{.Names}} {{.Status}}"),
-        ["free", "--mebi"],
-        ["df", "--human-readable", "/var/cache", "/tmp", "/run"],
-        ["dmesg"],
-    )
-    texts = []
-    for argv in commands:
-        done = _run(argv, check=False, env=podman.environment())
-        # The kernel tells of each port of a bridge, too.
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.endswith((" state", " mode"))]
-        texts.append("$ %s\n%s" % (" ".join(argv), "\n".join(lines[-20:])))
+    """All labs' nodes, the last words of those that ended, memory, disk, and the last words of the kernel."""
+    ended = _podman("ps", "--all", "--filter", "status=exited", "--format", "{{.Names}}").split()
+    texts = [_podman("ps", "--all", "--format", "{{.Names}} {{.Status}}")]
+    texts += ["%s:\n%s" % (name, _podman("logs", "--tail", "12", name)) for name in ended]
+    texts += [_said(command.split()) for command in ("free --mebi", "df --human-readable /var/cache /tmp", "dmesg")]
     return "\n".join(texts)
+
+
+def _podman(*args: str) -> str:
+    return _said(podman.command(*args))
+
+
+def _said(argv: list[str]) -> str:
+    """The end of what a command prints, but for what the kernel says of each port of a bridge."""
+    done = _run(argv, check=False, env=podman.environment())
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.endswith((" state", " mode"))]
+    return "\n".join(lines[-20:])
 
 
 class LabUnderTest:
