@@ -110,7 +110,8 @@ def stop(name: str) -> bool:
     if record is None:
         return False
     if is_running(record):
-        os.kill(record["guard"]["pid"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # its lifetime has just ended
+            os.kill(record["guard"]["pid"], signal.SIGTERM)
         deadline = time.monotonic() + 2 * PLUGIN_TIMEOUT
         while is_running(record) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -180,7 +181,10 @@ def _write_record(pod: Pod) -> None:
 
 def _started(pid: int) -> int | None:
     """Return when the process *pid* was started, in clock ticks after boot, or None: a number may be used again."""
-    text = _files.read_text("/proc/%d/stat" % pid)
+    try:
+        text = _files.read_text("/proc/%d/stat" % pid)
+    except ProcessLookupError:  # it ended after the file was opened
+        return None
     fields = text.rpartition(")")[2].split() if text else []
     return int(fields[19]) if fields and fields[0] != "Z" else None
 

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A probe pod and the process that guards it, where both end at the same moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _probe
+
+
+def test_a_guard_that_ends_before_it_is_told_to_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    guard = {"pid": ended.pid, "started": 1}
+    running, released = [True, False], list[str]()
+    monkeypatch.setattr(_probe, "_read_record", lambda name: {"name": name, "guard": guard})
+    monkeypatch.setattr(_probe, "is_running", lambda record: running.pop(0))
+    monkeypatch.setattr(_probe, "release", released.append)
+
+    assert _probe.stop("humanz-probe-1")
+    assert released == ["humanz-probe-1"]
+
+
+def test_a_guard_that_ends_while_it_is_looked_at_runs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel opens the file of a process that lives, and has nothing in it for one that ended meanwhile."""
+
+    def read_text(_path: str) -> str:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+    monkeypatch.setattr(_files, "read_text", read_text)
+    pod: Any = {"name": "humanz-probe-1", "guard": {"pid": os.getpid(), "started": 1}}
+    assert not _probe.is_running(pod)
