@@ -12,7 +12,7 @@ import posix
 from _struct import Struct
 
 from . import links, owner
-from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, UNSUPPORTED_FIELD, CNIError, invalid_config, show
+from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number
 from .netlink import NetlinkError, attribute, attributes, nested, text, u32
 
@@ -148,7 +148,7 @@ def confine(sock: Socket, port_name: str, vlans: Vlans) -> None:
     """Make the bridge's port *port_name* carry *vlans*, and no other."""
     if not vlans.members:
         return
-    index = _present(sock, port_name).index
+    index = links.require(sock, port_name).index
     present = {} if vlans.keep_default else listed(sock, index)
     requests = [_change(_RTM_DELLINK, index, present.items())] if present else []
     requests.append(_change(_RTM_SETLINK, index, vlans.members))
@@ -164,7 +164,7 @@ def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans) -> links.Link
     link = links.get(sock, name)
     if link is None:
         _make_gateway(sock, bridge, name)
-        link = _present(sock, name)
+        link = links.require(sock, name)
     if link.kind != "veth":
         raise CNIError(INVALID_CONFIG, '"%s" already exists but is not a veth' % name, "it is the gateway's interface")
     if not link.is_up:  # last, so that it is whole when it is up
@@ -172,14 +172,6 @@ def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans) -> links.Link
         sock.request(links.set_port(port_name, owner.ALIAS, False, False))
         confine(sock, port_name, Vlans(vlans.tag, [], vlans.keep_default))
         sock.request(links.change(link.index, links.IFF_UP, links.IFF_UP, owner.ALIAS))
-    return link
-
-
-def _present(sock: Socket, name: str) -> links.Link:
-    """Return the Link *name*, which this ADD has made or found; CNIError 11 if it is gone again."""
-    link = links.get(sock, name)
-    if link is None:
-        raise CNIError(TRY_AGAIN_LATER, "%s has vanished during ADD" % name)
     return link
 
 

@@ -121,7 +121,7 @@ def test_a_port_that_has_vanished_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
     kernel = Kernel()
     monkeypatch.setattr(kernel, "get", get)
-    with pytest.raises(CNIError, match=r"^vethx has vanished during ADD$") as caught:
+    with pytest.raises(CNIError, match=r"^interface vethx has vanished during ADD$") as caught:
         vlan.confine(kernel, "vethx", wanted(vlan=100))
     assert (caught.value.code, kernel.requests) == (11, [])
 
