@@ -126,7 +126,7 @@ def _bridge_name(conf: dict[str, Any]) -> str:
     if len(name.encode("utf-8", "replace")) > _BRIDGE_NAME_LENGTH or name in _NO_NAMES or not name.isprintable():
         raise invalid_config("bridge", name, "it must be an interface name of at most 15 bytes")
     if any(character in "/:%" or character.isspace() for character in name):
-        raise invalid_config("bridge", name, "an interface name has no / : %% or whitespace")
+        raise invalid_config("bridge", name, "an interface name has no / : % or whitespace")
     return name
 
 

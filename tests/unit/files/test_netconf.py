@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -109,6 +110,13 @@ def test_a_delegates_data_directory_is_not_ours() -> None:
 )
 def test_the_data_directory_for_del_is_found_in_any_configuration(conf: dict[str, Any]) -> None:
     assert store.data_dir(conf) == ("/run/humanz-cni", False)
+
+
+@pytest.mark.parametrize("name", ["br/0", "br%d", "br 0"])
+def test_a_bridge_has_the_name_of_an_interface(name: str) -> None:
+    said = f'bridge: "{name}" is invalid: an interface name has no / : % or whitespace'
+    with pytest.raises(CNIError, match=f"^{re.escape(said)}$"):
+        load(bridge=name)
 
 
 def test_messages_are_short_even_if_the_configuration_is_not() -> None:
