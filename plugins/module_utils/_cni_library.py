@@ -78,7 +78,7 @@ class Plain(ast.NodeTransformer):
         return None if node.module == "__future__" else node
 def source(path):
     with open(path, "rb") as stream:
-        return Plain().visit(ast.parse(stream.read()))
+        return Plain().visit(ast.parse(stream.read(), path))
 """
 
 # Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and

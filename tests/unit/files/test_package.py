@@ -92,6 +92,14 @@ def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path, compiled: Cal
     assert ast.dump(compiled(str(written))) == ast.dump(ast.parse(read.read_text()))
 
 
+def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path, compiled: Callable[[str], ast.Module]) -> None:
+    damaged = tmp_path / "damaged.py"
+    damaged.write_text("def\n")
+    with pytest.raises(SyntaxError) as refused:
+        compiled(str(damaged))
+    assert refused.value.filename == str(damaged)
+
+
 @pytest.mark.parametrize(
     ("version", "said"),
     [
