@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from typing import Any
 
@@ -33,6 +34,11 @@ def test_every_file_is_ours_and_whole() -> None:
     assert "OnUnitInactiveSec=7s" in files[TIMER]
     boot = files[_persistence.unit_path("humanz-cni.service")]
     assert "ExecStart=/usr/bin/python3.12 -I /usr/local/lib/humanz-cni/heal.py --wait 30" in boot
+
+
+def test_no_file_stays_behind_on_the_controller() -> None:
+    """One that another file imports would be missing on the nodes only."""
+    assert {os.path.basename(path) for path in wanted(7)} == set(FILES)
 
 
 @pytest.mark.parametrize(
