@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,12 @@ def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path, compiled: Calla
     with pytest.raises(SyntaxError) as refused:
         compiled(str(damaged))
     assert refused.value.filename == str(damaged)
+
+
+def test_the_interpreters_start_needs_nothing_that_is_for_type_checkers() -> None:
+    """Another version of Python than it was compiled for reads its source, and evaluates its annotations."""
+    startup = ROOT / "files" / "humanz_cni" / "startup" / "encodings.py"
+    subprocess.run([sys.executable, "-IS", startup], check=True)
 
 
 @pytest.mark.parametrize(
