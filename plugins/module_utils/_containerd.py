@@ -14,12 +14,15 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    #: Returns what else than the inventory may be changed; takes the setting, the directory, and those looked in.
+    OtherWay = Callable[[str, str, list[str]], str]
 
 # containerd's own directories, which hold where its configuration names none.
 CONF_DIR = "/etc/cni/net.d"
@@ -27,11 +30,11 @@ BIN_DIR = "/opt/cni/bin"
 # As much of TOML as these few settings take: older Pythons have no parser of it.
 _TOKEN = re.compile(
     r"""^[ \t]*(?:\[\[?(?P<table>[^\[\]\n]+)\]
-    |(?P<key>bin_dirs?|conf_dir|disabled_plugins|imports|use_internal_loopback)[ \t]*=[ \t]*
+    |(?P<within>[^=\[\]\n\#]+\.)?(?P<key>bin_dirs?|conf_dir|disabled_plugins|imports|use_internal_loopback)[ \t]*=[ \t]*
      (?P<value>\[[^\]]*\]|"[^"\n]*"|'[^'\n]*'|true|false))""",
     re.MULTILINE | re.VERBOSE,
 )
-_STRING = re.compile(r"""["']([^"'\n]+)["']""")
+_STRING = re.compile(r"""["']([^"'\n]+)["']|\#.*""")  # the comments in a list of several lines are none
 
 
 class Place(NamedTuple):
@@ -48,20 +51,32 @@ K3S = Place(
     # The second is that of releases before October 2024.
     ("/var/lib/rancher/k3s/data/cni", "/var/lib/rancher/k3s/data/current/bin"),
 )
-# Where the package containernetworking-plugins of Debian and of Fedora has them.
-CONTAINERD = Place("containerd", "/etc/containerd/config.toml", ("/usr/lib/cni", "/usr/libexec/cni"))
+# Where kubeadm's package kubernetes-cni, and containernetworking-plugins of Debian and of Fedora, have them.
+CONTAINERD = Place("containerd", "/etc/containerd/config.toml", (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni"))
 SOCKET = "/run/containerd/containerd.sock"
-# Runtimes beside which a containerd is there for something else.
-OTHERS = ("/run/crio/crio.sock", "/run/cri-dockerd.sock")
+# Runtimes beside which this containerd is there for something else, such as Docker.
+OTHERS = (
+    "/run/crio/crio.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",  # RKE2's, too
+    "/run/k0s/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+)
 
 
 class Settings(NamedTuple):
     """What a containerd is configured to do about CNI; *cri* is False where Kubernetes cannot use it at all."""
 
     conf_dir: list[str] = [CONF_DIR]
-    bin_dir: list[str] = [BIN_DIR]
+    bin_dir: list[str] = []
+    bin_dirs: list[str] = [BIN_DIR]
     internal_loopback: bool = False
     cri: bool = True
+
+    @property
+    def plugins_in(self) -> list[str]:
+        """The directories of CNI plugins: containerd 2.1, which knows both, takes ``bin_dir`` if it is set."""
+        return self.bin_dir or self.bin_dirs
 
 
 def problems(cni_bin_dir: str, conf_dir: str) -> list[str]:
@@ -78,32 +93,47 @@ def problems(cni_bin_dir: str, conf_dir: str) -> list[str]:
 
 def k3s_problems(cni_bin_dir: str, conf_dir: str, place: Place) -> list[str]:
     """Return what :func:`problems` does, of a node with k3s, or with what it left behind where it was just deleted."""
-    found = _problems(cni_bin_dir, conf_dir, place, "k3s be started with flannel-backend: none")
+
+    def without_flannel(key: str, _path: str, looked_in: list[str]) -> str:
+        default = CONF_DIR if key == "conf_dir" else BIN_DIR
+        if looked_in == [default]:
+            return ""
+        return ", or k3s be started with flannel-backend: none, which makes it look in %s" % default
+
+    found = _problems(cni_bin_dir, conf_dir, place, without_flannel)
     return ["%s, or remove %s if k3s is no longer used here" % (text, place.config) for text in found]
 
 
 def containerd_problems(cni_bin_dir: str, conf_dir: str, place: Place) -> list[str]:
     """Return what :func:`problems` does, of a node with a containerd that its operator configures."""
-    return _problems(cni_bin_dir, conf_dir, place, "change %s and restart containerd" % place.config)
+
+    def configured(key: str, path: str, _looked_in: list[str]) -> str:
+        change = "add %s to bin_dirs in %s" if key == "bin_dirs" else "set " + key + " to %s in %s"
+        return ", or " + change % (path, place.config) + " and restart containerd"
+
+    return _problems(cni_bin_dir, conf_dir, place, configured)
 
 
-def _problems(cni_bin_dir: str, conf_dir: str, place: Place, change: str) -> list[str]:
-    """:param change: what makes the containerd look in its own default directories."""
+def _problems(cni_bin_dir: str, conf_dir: str, place: Place, other_way: OtherWay) -> list[str]:
     try:
         settings = read(place.config)
     except ConvergeError as exc:
         return [str(exc)]
     if not settings.cri:
         return []
+    # Both together would be refused by containerd, unless bin_dirs is the default.
+    bin_key = "bin_dir" if settings.plugins_in in (settings.bin_dir, [BIN_DIR]) else "bin_dirs"
     found = [
-        _elsewhere(place, "pod_network_cni_" + key, path, looked_in, default, change)
-        for key, path, looked_in, default in (
-            ("conf_dir", conf_dir, settings.conf_dir, CONF_DIR),
-            ("bin_dir", cni_bin_dir, settings.bin_dir, BIN_DIR),
+        "pod_network_cni_%s %s: %s looks in %s: " % (option, path, place.name, ", ".join(looked_in))
+        + ("must be that" if len(looked_in) == 1 else "must be one of these")
+        + other_way(key, path, looked_in)
+        for option, key, path, looked_in in (
+            ("conf_dir", "conf_dir", conf_dir, settings.conf_dir),
+            ("bin_dir", bin_key, cni_bin_dir, settings.plugins_in),
         )
         if os.path.realpath(path) not in [os.path.realpath(each) for each in looked_in]
     ]
-    if found or settings.internal_loopback or any(_has_loopback(path) for path in settings.bin_dir):
+    if found or settings.internal_loopback or any(map(_has_loopback, settings.plugins_in)):
         return found
     return [_without_loopback(place, cni_bin_dir)]
 
@@ -117,14 +147,10 @@ def _without_loopback(place: Place, cni_bin_dir: str) -> str:
     having = next(filter(_has_loopback, place.loopback), None)
     if having:
         return text + "make a link to %s/loopback there" % having
-    return text + "install the CNI plugins of containernetworking, such as the package containernetworking-plugins"
-
-
-def _elsewhere(place: Place, variable: str, path: str, looked_in: list[str], default: str, change: str) -> str:
-    remedy = "must be that" if len(looked_in) == 1 else "must be one of these"
-    if looked_in != [default]:
-        remedy += ", or %s, which makes it look in %s" % (change, default)
-    return "%s %s: %s looks in %s: %s" % (variable, path, place.name, ", ".join(looked_in), remedy)
+    return text + (
+        "install the CNI plugins of containernetworking, such as the package kubernetes-cni, which has them in %s, or"
+        " containernetworking-plugins" % BIN_DIR
+    )
 
 
 def read(config: str) -> Settings:
@@ -132,33 +158,38 @@ def read(config: str) -> Settings:
 
     Raises ConvergeError if the file cannot be read.
     """
-    settings = Settings()
+    found: dict[str, Any] = {}
     if not os.path.lexists(config):
-        return settings
-    for path in [config, *_imported(config)]:
+        return Settings()
+    for path in _with_imports(config):
         for table, key, value in _values(path):
-            strings = _STRING.findall(value)
-            if table.endswith(".cni") and key.startswith("bin_dir") and strings:
-                settings = settings._replace(bin_dir=strings)
-            elif table.endswith(".cni") and key == "conf_dir" and strings:
-                settings = settings._replace(conf_dir=strings)
+            strings = _strings(value)
+            if table.endswith(".cni") and key in ("conf_dir", "bin_dir", "bin_dirs") and strings:
+                found[key] = strings
             elif table.endswith(".cni") and key == "use_internal_loopback":
-                settings = settings._replace(internal_loopback=value == "true")
-            elif not table and key == "disabled_plugins":
-                settings = settings._replace(cri=not any("cri" in name.split(".") for name in strings))
-    return settings
+                found["internal_loopback"] = value == "true"
+            # What an imported file disables comes on top.
+            elif not table and key == "disabled_plugins" and any("cri" in name.split(".") for name in strings):
+                found["cri"] = False
+    return Settings(**found)
 
 
-def _imported(config: str) -> list[str]:
-    """Return the files that *config* imports, which go over it."""
-    patterns = [
-        pattern
-        for table, key, value in _values(config)
-        if key == "imports" and not table
-        for pattern in _STRING.findall(value)
-    ]
-    # Relative ones are from the configuration's own directory on.
-    return [path for pattern in patterns for path in sorted(glob.glob(os.path.join(os.path.dirname(config), pattern)))]
+def _with_imports(config: str) -> list[str]:
+    """Return the file *config* and those that it, and they, import, which go over it."""
+    paths = [config]
+    for path in paths:  # which grows meanwhile
+        patterns = [
+            each for table, key, value in _values(path) if key == "imports" and not table for each in _strings(value)
+        ]
+        for pattern in patterns:
+            # Relative ones are from the directory of the file that imports on.
+            found = sorted(glob.glob(os.path.join(os.path.dirname(path), pattern)))
+            paths += [each for each in found if each not in paths]
+    return paths
+
+
+def _strings(value: str) -> list[str]:
+    return [text for text in _STRING.findall(value) if text]
 
 
 def _values(path: str) -> Iterator[tuple[str, str, str]]:
@@ -171,6 +202,7 @@ def _values(path: str) -> Iterator[tuple[str, str, str]]:
     table = ""
     for token in _TOKEN.finditer(text):
         if token.group("table"):
-            table = token.group("table").strip()
+            table = token.group("table")
         else:
-            yield table, token.group("key"), token.group("value")
+            within = ".".join(filter(None, (table, token.group("within"))))
+            yield re.sub(r"""[\s"']""", "", within).rstrip("."), token.group("key"), token.group("value")

@@ -21,8 +21,8 @@ description:
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
   - Finds that containerd, as configured in C(/etc/containerd/config.toml) or by k3s in C(/var/lib/rancher/k3s), looks
-    for CNI plugins or configurations elsewhere, or lacks the plugin C(loopback). A containerd beside CRI-O or
-    cri-dockerd, or one whose CRI plugin is disabled, is not looked at.
+    for CNI plugins or configurations elsewhere, or lacks the plugin C(loopback). A containerd beside CRI-O,
+    cri-dockerd, RKE2, k0s or MicroK8s, or one whose CRI plugin is disabled, is not looked at.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:

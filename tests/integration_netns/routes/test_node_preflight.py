@@ -408,8 +408,8 @@ def test_a_containerd_that_runs_may_look_elsewhere(nested: Node) -> None:
     assert problems(nested) == []
     nested.run("touch", "/run/containerd/containerd.sock")
     assert problems(nested) == [
-        "n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, or change"
-        " /etc/containerd/config.toml and restart containerd, which makes it look in /opt/cni/bin"
+        "n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, or set"
+        " bin_dir to /opt/cni/bin in /etc/containerd/config.toml and restart containerd"
     ]
     (lacking,) = problems(nested, cni_bin_dir="/opt/other")
     assert lacking.startswith(

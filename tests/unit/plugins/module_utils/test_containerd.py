@@ -26,7 +26,9 @@ state = "/run/k3s/containerd"
   SystemdCgroup = true
 """
 OVER = ", or remove %s if k3s is no longer used here"
-OWN = Settings(["/var/lib/rancher/k3s/agent/etc/cni/net.d"], ["/var/lib/rancher/k3s/data/cni"])
+OWN_BIN_DIR = ["/var/lib/rancher/k3s/data/cni"]
+OWN = Settings(["/var/lib/rancher/k3s/agent/etc/cni/net.d"], bin_dirs=OWN_BIN_DIR)
+OWN_OF_OLD = Settings(OWN.conf_dir, bin_dir=OWN_BIN_DIR)
 DEBIAN = """
 version = 2
 [plugins]
@@ -34,6 +36,34 @@ version = 2
     [plugins."io.containerd.grpc.v1.cri".cni]
       bin_dir = "/usr/lib/cni"
       conf_dir = "/etc/cni/net.d"
+"""
+# What "containerd config default" of 2.1 and 2.2 says of it.
+DEFAULTS = """
+version = 3
+imports = []
+disabled_plugins = []
+
+[plugins]
+  [plugins.'io.containerd.cri.v1.runtime']
+    netns_mounts_under_state_dir = false
+
+    [plugins.'io.containerd.cri.v1.runtime'.containerd]
+      default_runtime_name = 'runc'
+
+      [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes]
+        [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+          cni_conf_dir = ''
+
+    [plugins.'io.containerd.cri.v1.runtime'.cni]
+      # DEPRECATED, use `bin_dirs` instead (since containerd v2.1).
+      bin_dir = ''
+      bin_dirs = ['/opt/cni/bin']
+      conf_dir = '/etc/cni/net.d'
+      max_conf_num = 1
+      use_internal_loopback = false
+
+  [plugins.'io.containerd.grpc.v1.cri']
+    disable_tcp_service = true
 """
 FLANNEL = """
 [plugins.'io.containerd.cri.v1.runtime'.cni]
@@ -79,13 +109,20 @@ def look_in(config: Path, bin_dir: Path, conf_dir: Path) -> None:
     [
         ("", Settings()),
         (FLANNEL, OWN),
-        (FLANNEL.replace("bin_dirs = [", "bin_dir = ").replace('cni"]', 'cni"'), OWN),
+        (FLANNEL.replace("bin_dirs = [", "bin_dir = ").replace('cni"]', 'cni"'), OWN_OF_OLD),
         (FLANNEL.replace("'io.containerd.cri.v1.runtime'", '"io.containerd.grpc.v1.cri"'), OWN),
         (FLANNEL.replace("'io.containerd.cri.v1.runtime'", "cri"), OWN),
         (FLANNEL.replace("  conf_dir", "  # conf_dir"), OWN._replace(conf_dir=["/etc/cni/net.d"])),
         (FLANNEL.replace("runtime'.cni]", "runtime'.other]"), Settings()),
-        (FLANNEL.replace('["', '[\n    "/usr/lib/cni",\n    "'), OWN._replace(bin_dir=["/usr/lib/cni", *OWN.bin_dir])),
-        (FLANNEL.replace("/var/lib/rancher/k3s/data/cni", ""), OWN._replace(bin_dir=["/opt/cni/bin"])),
+        (FLANNEL.replace('["', '[\n    "/usr/lib/cni",\n    "'), OWN._replace(bin_dirs=["/usr/lib/cni", *OWN_BIN_DIR])),
+        (FLANNEL.replace('["', '[\n  # "/usr/lib/cni",\n  "').replace('"]', '", # "ours"\n]'), OWN),
+        (FLANNEL.replace("/var/lib/rancher/k3s/data/cni", ""), OWN._replace(bin_dirs=["/opt/cni/bin"])),
+        (FLANNEL.replace("[plugins.'io.containerd.cri.v1.runtime'.cni]", '[ plugins . "cri" . "cni" ]'), OWN),
+        (
+            "[plugins.'io.containerd.grpc.v1.cri']\ncni.bin_dir = '/one'\nmy_conf_dir = '/two'\n",
+            Settings(bin_dir=["/one"]),
+        ),
+        (DEFAULTS, Settings(["/etc/cni/net.d"], bin_dirs=["/opt/cni/bin"])),
         (
             "[[plugins.cri.cni]]\nbin_dir = '/elsewhere'\n[[other]]\nbin_dir = '/one'\n",
             Settings(bin_dir=["/elsewhere"]),
@@ -116,12 +153,37 @@ def test_what_it_imports_goes_over_it(config: Path) -> None:
         ('disabled_plugins = ["io.containerd.internal.v1.opt"]', True),
         ("disabled_plugins = []", True),
         ('[other]\ndisabled_plugins = ["cri"]', True),
+        ('disabled_plugins = [\n  # "cri",\n]', True),
     ],
 )
 def test_whether_kubernetes_can_use_it(config: Path, text: str, expected: bool) -> None:
     config.write_text(text + "\n" + DEBIAN)
     assert _containerd.read(str(config)).cri is expected
     assert bool(_containerd.containerd_problems("/opt/cni/bin", "/etc/cni/net.d", place(config))) is expected
+
+
+def test_what_it_imports_disables_more(config: Path) -> None:
+    imported = config.with_name("more.toml")
+    config.write_text('imports = ["more.toml"]\ndisabled_plugins = ["cri"]\n')
+    imported.write_text("disabled_plugins = []\n")
+    assert not _containerd.read(str(config)).cri
+    config.write_text('imports = ["more.toml"]\ndisabled_plugins = []\n')
+    assert _containerd.read(str(config)).cri
+    imported.write_text('disabled_plugins = ["cri"]\n')
+    assert not _containerd.read(str(config)).cri
+
+
+def test_what_is_imported_may_import(config: Path) -> None:
+    first, second = (config.with_name(name) for name in ("first.toml", "second.toml"))
+    config.write_text("imports = ['first.toml', '/none.toml']\n" + DEBIAN)
+    first.write_text("imports = ['%s', '%s']\n" % (config, second))
+    second.write_text("[plugins.cri.cni]\nconf_dir = '/two'\n")
+    assert _containerd.read(str(config)) == Settings(["/two"], bin_dir=["/usr/lib/cni"])
+
+
+def test_bin_dir_counts_where_the_default_says_bin_dirs_too(config: Path) -> None:
+    config.write_text(DEFAULTS.replace("bin_dir = ''", "bin_dir = '/usr/lib/cni'"))
+    assert _containerd.read(str(config)).plugins_in == ["/usr/lib/cni"]
 
 
 def test_without_a_configuration_it_has_its_defaults(tmp_path: Path) -> None:
@@ -144,7 +206,10 @@ def test_loopback_must_be_where_it_looks(config: Path, bin_dir: Path, tmp_path: 
     look_in(config, bin_dir, tmp_path)
     (bin_dir / "loopback").unlink()
     said = "CNI plugin loopback: is not in %s, and %s starts no pod without it: "
-    remedy = "install the CNI plugins of containernetworking, such as the package containernetworking-plugins"
+    remedy = (
+        "install the CNI plugins of containernetworking, such as the package kubernetes-cni, which has them in"
+        " /opt/cni/bin, or containernetworking-plugins"
+    )
     assert _containerd.k3s_problems(str(bin_dir), str(tmp_path), k3s(config)) == [
         said % (bin_dir, "k3s") + remedy + OVER % config
     ]
@@ -166,16 +231,36 @@ def test_loopback_may_be_in_another_directory_that_it_looks_in(config: Path, bin
 
 
 def test_other_directories_are_named_with_what_to_set(config: Path) -> None:
-    assert _containerd.k3s_problems(OWN.bin_dir[0], OWN.conf_dir[0], k3s(config)) == [
+    assert _containerd.k3s_problems(OWN_BIN_DIR[0], OWN.conf_dir[0], k3s(config)) == [
         "pod_network_cni_conf_dir /var/lib/rancher/k3s/agent/etc/cni/net.d: k3s looks in /etc/cni/net.d: must be that"
         + OVER % config,
         "pod_network_cni_bin_dir /var/lib/rancher/k3s/data/cni: k3s looks in /opt/cni/bin: must be that"
         + OVER % config,
     ]
-    config.write_text(DEBIAN)
-    assert _containerd.containerd_problems("/opt/cni/bin", "/etc/cni/net.d", place(config)) == [
-        "pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /usr/lib/cni: must be that, or change %s and restart"
-        " containerd, which makes it look in /opt/cni/bin" % config
+
+
+@pytest.mark.parametrize(
+    ("text", "looks_in", "remedy"),
+    [
+        (DEBIAN, "/usr/lib/cni", "must be that, or set bin_dir to /ours in %s"),
+        (DEFAULTS, "/opt/cni/bin", "must be that, or set bin_dir to /ours in %s"),
+        (
+            DEFAULTS.replace("['/opt/", "['/usr/lib/cni', '/opt/"),
+            "/usr/lib/cni, /opt/cni/bin",
+            "must be one of these, or add /ours to bin_dirs in %s",
+        ),
+        ("", "/opt/cni/bin", "must be that, or set bin_dir to /ours in %s"),
+    ],
+)
+def test_the_operators_containerd_may_be_told_of_the_inventorys(
+    config: Path, text: str, looks_in: str, remedy: str
+) -> None:
+    config.write_text(text)
+    assert _containerd.containerd_problems("/ours", "/net.d", place(config)) == [
+        "pod_network_cni_conf_dir /net.d: containerd looks in /etc/cni/net.d: must be that, or set conf_dir to /net.d"
+        " in %s and restart containerd" % config,
+        "pod_network_cni_bin_dir /ours: containerd looks in %s: %s and restart containerd"
+        % (looks_in, remedy % config),
     ]
 
 
