@@ -161,31 +161,28 @@ def read(config: str) -> Settings:
     found: dict[str, Any] = {}
     if not os.path.lexists(config):
         return Settings()
-    for path in _with_imports(config):
-        for table, key, value in _values(path):
-            strings = _strings(value)
-            if table.endswith(".cni") and key in ("conf_dir", "bin_dir", "bin_dirs") and strings:
-                found[key] = strings
-            elif table.endswith(".cni") and key == "use_internal_loopback":
-                found["internal_loopback"] = value == "true"
-            # What an imported file disables comes on top.
-            elif not table and key == "disabled_plugins" and any("cri" in name.split(".") for name in strings):
-                found["cri"] = False
+    for table, key, value in _with_imports(config):
+        strings = _strings(value)
+        if table.endswith(".cni") and key in ("conf_dir", "bin_dir", "bin_dirs") and strings:
+            found[key] = strings
+        elif table.endswith(".cni") and key == "use_internal_loopback":
+            found["internal_loopback"] = value == "true"
+        # What an imported file disables comes on top.
+        elif not table and key == "disabled_plugins" and any("cri" in name.split(".") for name in strings):
+            found["cri"] = False
     return Settings(**found)
 
 
-def _with_imports(config: str) -> list[str]:
-    """Return the file *config* and those that it, and they, import, which go over it."""
+def _with_imports(config: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what :func:`_values` does, of the file *config* and of what it, and that, imports, which goes over it."""
     paths = [config]
     for path in paths:  # which grows meanwhile
-        patterns = [
-            each for table, key, value in _values(path) if key == "imports" and not table for each in _strings(value)
-        ]
-        for pattern in patterns:
-            # Relative ones are from the directory of the file that imports on.
-            found = sorted(glob.glob(os.path.join(os.path.dirname(path), pattern)))
-            paths += [each for each in found if each not in paths]
-    return paths
+        for table, key, value in _values(path):
+            yield table, key, value
+            for pattern in _strings(value) if key == "imports" and not table else []:
+                # Relative ones are from the directory of the file that imports on.
+                found = sorted(glob.glob(os.path.join(os.path.dirname(path), pattern)))
+                paths += [each for each in found if each not in paths]
 
 
 def _strings(value: str) -> list[str]:
