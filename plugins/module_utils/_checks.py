@@ -41,6 +41,12 @@ def networks(option: str, cidrs: Iterable[str], families: Collection[int] = (4, 
     return found
 
 
+def is_within(network: Network, others: Iterable[Network]) -> bool:
+    """Say whether *network* is one of *others* or a part of one."""
+    same = [other for other in others if other.version == network.version]
+    return any(network.subnet_of(other) for other in same)  # type: ignore[arg-type]  # both are of one version
+
+
 def device(option: str, name: str) -> str:
     """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf, _cni_state
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _cni_conf, _cni_state
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel
 
@@ -131,8 +131,7 @@ class OldNetwork(Resource):
         return network not in self._pod_cidrs
 
     def _is_of_cluster(self, network: Network) -> bool:
-        same = [cidr for cidr in self._cluster_cidrs if cidr.version == network.version]
-        return any(network.subnet_of(cidr) for cidr in same)  # type: ignore[arg-type]  # both are of one version
+        return _checks.is_within(network, self._cluster_cidrs)
 
     def _pods(self) -> list[str]:
         """Return what tells of attached pods: the bridge's ports, and the addresses reserved outside the CIDRs."""

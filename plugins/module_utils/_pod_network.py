@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
+    _checks,
     _cni_install,
     _executable,
     _files,
@@ -147,11 +148,7 @@ def shown(route: dict[str, Any]) -> dict[str, Any]:
 
 
 def _within(destination: str, networks: Iterable[Network]) -> bool:
-    if destination == "default":
-        return False
-    network = ipaddress.ip_network(destination)
-    same = [one for one in networks if one.version == network.version]
-    return any(network.subnet_of(one) for one in same)  # type: ignore[arg-type]  # both are of one version
+    return destination != "default" and _checks.is_within(ipaddress.ip_network(destination), networks)
 
 
 def vxlan(run: RunCommand, name: str | None) -> dict[str, Any] | None:
