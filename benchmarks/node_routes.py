@@ -24,7 +24,7 @@ TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration_netns"
 sys.path[:0] = [str(TESTS), str(TESTS / "routes")]
 
 from node import Node  # noqa: E402  (the directories must be on the path first)
-from playbook import Playbook  # noqa: E402
+from playbook import Playbook  # noqa: E402  (likewise)
 
 TARGET = 25
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "files")]
 
 import installed_plugin  # noqa: E402  (its directory must be on the path first)
-import reference_plugins  # noqa: E402
+import reference_plugins  # noqa: E402  (likewise)
 
 _IN_NAMESPACES = "HUMANZ_CNI_BENCHMARK"
 

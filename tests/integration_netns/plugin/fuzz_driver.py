@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[3] / "files"), str(Path(__file__).parent)]
 
-import fuzz  # noqa: E402
-from hypothesis import HealthCheck, given, seed, settings  # noqa: E402
+import fuzz  # noqa: E402  (found by the line above)
+from hypothesis import HealthCheck, given, seed, settings  # noqa: E402  (after it, likewise)
 
-from humanz_cni import disk, main  # noqa: E402
+from humanz_cni import disk, main  # noqa: E402  (likewise)
 
 READ_ALL, WRITE_ALL = disk.read_all, disk.write_all
 
