@@ -23,6 +23,7 @@ ARGUMENTS = {
     "service_cidr": {"type": "list", "elements": "str", "default": []},
     "node_cidrs": {"type": "list", "elements": "str", "required": True},
     "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "allowed_sources": {"type": "list", "elements": "str", "default": []},
     "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
     "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
     "vxlan_id": {"type": "int", "default": 217},
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
                 "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
             )
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        cluster = {"pod_network_" + name: arguments[name] for name in ARGUMENTS if "cidr" in name}
+        cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in _plan.CLUSTER_VARIABLES}
         nodes = self._nodes(arguments["group"], task_vars)
         plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments))
         problems += _agreement.disagreements(plan, nodes)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives pod_firewall this node's pod networks, and the destinations that are not masqueraded."""
+"""Gives pod_firewall this node's pod networks, what is not masqueraded, and who may open connections to pods."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class ActionModule(NodeAction):
     module = "humanz.cni.pod_firewall"
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        return {"pod_cidrs": part["pod_cidrs"], "non_masquerade_cidrs": part["non_masquerade_cidrs"]}
+        return {name: part[name] for name in ("pod_cidrs", "non_masquerade_cidrs", "allowed_sources")}

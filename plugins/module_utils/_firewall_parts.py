@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Rules = dict[str, list[str]]
 
 FAMILIES = (4, 6)
-NO_RULES: Rules = {"filter": [], "nat": []}
+NO_RULES: Rules = {"filter": [], "nat": [], "raw": []}
 NFTABLES = "nftables"
 
 
@@ -105,6 +105,11 @@ class _Parts:
         kept = _checks.networks("non_masquerade_cidrs", self._params["non_masquerade_cidrs"])
         return _of_family(family, self._pods + kept + [_pod_rules.MULTICAST[family]])
 
+    def _sources(self, family: int) -> list[str]:
+        """Return who may open connections to pods, where not anybody may."""
+        allowed = _checks.networks("allowed_sources", self._params["allowed_sources"])
+        return _of_family(family, self._pods + allowed)
+
     def _masquerades(self, family: int) -> bool:
         given = self._params["masquerade_ipv6"]
         return bool(given if family == 6 and given is not None else self._params["masquerade"])
@@ -168,12 +173,16 @@ class _Parts:
         if self._masquerades(family):
             random_fully = self._params["random_fully"] and iptables.random_fully
             nat = _pod_rules.masquerade_rules(pods, self._kept(family), self._uplink, random_fully)
-        return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": nat}
+        guard = _pod_rules.guard_rules(pods, self._bridge)
+        return {"filter": self._forward_rules(family), "nat": nat, "raw": guard}
+
+    def _forward_rules(self, family: int) -> list[str]:
+        sources = self._sources(family) if self._params["allowed_sources"] else []
+        return _pod_rules.forward_rules(self._pods_of(family), self._bridge, sources)
 
     def _rules_where_dropped(self, family: int, iptables: Iptables | None) -> Rules:
         """Return the rules for tables that are not the ones we use, but are in the way if they hold anything."""
-        pods = self._pods_of(family)
-        if not pods or iptables is None or not iptables.has_table("filter"):
+        if not self._pods_of(family) or iptables is None or not iptables.has_table("filter"):
             return NO_RULES
         hook = _pod_rules.FILTER_HOOK
         try:
@@ -183,7 +192,7 @@ class _Parts:
         if policy == "ACCEPT" and all(_iptables.target(rule) == hook.chain for rule in rules):
             return NO_RULES
         self._leave_to(iptables, family)
-        return {"filter": _pod_rules.forward_rules(pods, self._bridge), "nat": []}
+        return {**NO_RULES, "filter": self._forward_rules(family)}
 
     def _leave_to(self, iptables: Iptables, family: int) -> None:
         if iptables.backend == "nft":
@@ -210,8 +219,13 @@ class _Parts:
         chains = []
         if self._backend == NFTABLES:
             chains.append(self._masquerade_chain())
-        if self._firewalld:
-            chains.append(_nft_rules.guard_chain(self._firewalld.pods, self._bridge))
+        # firewalld may empty what iptables has.
+        if self._backend == NFTABLES or self._firewalld and self._firewalld.pods:
+            pods = [cidr for family in FAMILIES for cidr in self._pods_of(family)]
+            chains.append(_nft_rules.guard_chain(pods, self._bridge))
+            if self._params["allowed_sources"]:
+                sources = [cidr for family in FAMILIES for cidr in self._sources(family)]
+                chains.append(_nft_rules.sources_chain(pods, self._bridge, sources))
         return _nft_rules.own_table(chains)
 
     def _masquerade_chain(self) -> list[str]:

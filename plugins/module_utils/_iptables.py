@@ -31,6 +31,16 @@ SUFFIXES = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
 # Seconds to wait for the lock of legacy iptables, which another program may hold.
 WAIT = ["-w", "5"]
 _FIRST = ("-s", "-d", "-i", "-o", "-p")
+# The options of a rule, in iptables' order, by what rule() calls them.
+_MATCHES = {
+    "-s": "source",
+    "-d": "destination",
+    "-i": "in_device",
+    "-o": "out_device",
+    "-p": "protocol",
+    "-m conntrack --ctstate": "state",
+    "-m addrtype --src-type": "source_type",
+}
 
 
 class Iptables:
@@ -124,12 +134,14 @@ def rule(chain: str, target: list[str], comment: str | None = None, **matches: s
     """Return a rule in canonical form.
 
     :param target: the target with its options, as a list of words.
-    :param matches: source, destination, in_device, out_device; an empty one is left out.
+    :param matches: source, destination, in_device, out_device, protocol, state, source_type; an empty one is left out,
+        and ``! `` ahead of a value negates it.
     """
     words = ["-A", chain]
-    for option, name in (("-s", "source"), ("-d", "destination"), ("-i", "in_device"), ("-o", "out_device")):
+    for option, name in _MATCHES.items():
         if matches.get(name):
-            words += [option, matches[name]]
+            *negation, value = matches[name].split()
+            words += negation + option.split() + [value]
     if comment:
         words += ["-m", "comment", "--comment", comment]
     return " ".join(_quote(word) for word in words + ["-j"] + target)
@@ -145,6 +157,8 @@ def canonical(line: str) -> str:
     for negation, name, *values in rest + ([["", "-m", "comment"]] + comment if comment else []):
         if name in ("-s", "-d"):
             values = [str(ipaddress.ip_network(values[0], strict=False))]
+        elif [name, *values] in (["-p", "icmpv6"], ["-p", "58"]):
+            values = ["ipv6-icmp"]
         words += ([negation] if negation else []) + [name] + values
     return " ".join(_quote(word) for word in words + target)
 

@@ -12,6 +12,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ansible_collections.humanz.cni.plugins.module_utils import _pod_rules
+
 if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._nft import Rule
 
@@ -61,13 +63,37 @@ def masquerade_chain(pods: list[str], kept: Iterable[str], uplink: str, random_f
 
 
 def guard_chain(pods: list[str], bridge: str) -> list[str]:
-    """Return the chain of our own table that drops what claims to be from pods but does not come by their bridge.
+    """Return the chain of our own table by which pods' addresses come by their bridge, and nothing else does.
 
-    It stands where somebody else accepts pods by their addresses alone. No pods, no chain.
+    It is what _pod_rules.guard_rules is for iptables, for both families: from a bridge whose pods have none of a
+    family, nothing of it is taken. No pods, no chain.
     """
     if not pods:
         return []
-    lines = ['iifname != "%s" %s saddr %s drop' % (bridge, _protocol(cidr), cidr) for cidr in pods]
+    lines = ['iifname "lo" return']
+    for cidr in pods:
+        match = "%s saddr %s" % (_protocol(cidr), _address(cidr))
+        lines.append('iifname != "%s" %s drop comment "DROP src pods network from elsewhere"' % (bridge, match))
+    lines.append('iifname "%s" fib saddr type local drop comment "DROP src this node"' % bridge)
+    lines += ['iifname "%s" %s saddr %s return' % (bridge, _protocol(cidr), _address(cidr)) for cidr in pods]
+    if any(":" in cidr for cidr in pods):
+        for cidr in _pod_rules.DISCOVERY_SOURCES:
+            lines.append('iifname "%s" ip6 saddr %s meta l4proto ipv6-icmp return' % (bridge, _address(cidr)))
+    lines.append('iifname "%s" drop comment "DROP src not pods network"' % bridge)
+    return ["chain prerouting {", "type filter hook prerouting priority raw; policy accept;"] + lines + ["}"]
+
+
+def sources_chain(pods: list[str], bridge: str, sources: Iterable[str]) -> list[str]:
+    """Return the chain of our own table that lets nobody but *sources* open connections to pods. No pods, no chain."""
+    if not pods:
+        return []
+    lines = ['oifname != "%s" return' % bridge]
+    if any(":" in cidr for cidr in pods):
+        for cidr in _pod_rules.DISCOVERY_SOURCES:
+            lines.append('iifname "%s" ip6 saddr %s meta l4proto ipv6-icmp return' % (bridge, _address(cidr)))
+    lines.append("ct state established,related return")
+    lines += ["%s saddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in sources]
+    lines.append('drop comment "DROP dst pods network"')
     return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
 
 

@@ -168,6 +168,8 @@ def _value(left: Any, packet: Packet) -> Any:
         return _meta(what["key"], packet)
     if kind == "ct" and what["key"] == "state":
         return packet.state.lower()
+    if kind == "fib" and what["result"] == "type":
+        return "unicast"
     if kind == "&" and isinstance(what[0], dict) and _value(what[0], packet) == 0:
         return 0
     if kind == "concat":

@@ -93,11 +93,11 @@ class Tables:
         """Return the first rule that drops the packet or its answer, as a dict or None, and the undecided rules."""
         undecided: list[str] = []
         for packet, outward in ((there, local["out"]), (again, not local["out"])):
-            chain = ("OUTPUT" if outward else "INPUT") if local["there"] else "FORWARD"
-            for tool, decision in self._decisions(family, "filter", chain, packet):
-                undecided.extend(rule for rule in decision.undecided if rule not in undecided)
-                if decision.verdict in ("DROP", "REJECT"):
-                    return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
+            for table, chain in _filters(local["there"], outward):
+                for tool, decision in self._decisions(family, table, chain, packet):
+                    undecided.extend(rule for rule in decision.undecided if rule not in undecided)
+                    if decision.verdict in ("DROP", "REJECT"):
+                        return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
         return None, undecided
 
     def _nat(self, family: int, packet: Packet) -> dict[str, str] | None:
@@ -114,7 +114,8 @@ class Tables:
             yield tool, _netfilter.decide(tables.get(table, {}), chain, packet)
             if tool in self._by_nft:
                 shown |= {(PROTOCOLS[family], table, name) for name in tables.get(table, {})}
-        for decision in self._nft.decisions(table, chain.lower(), packet, shown):
+        # To nft, what filters in iptables' table raw is of the type filter too.
+        for decision in self._nft.decisions("nat" if table == "nat" else "filter", chain.lower(), packet, shown):
             yield "nft", decision
 
     def _all_rules(self, family: int) -> list[tuple[str, dict[str, Chains]]]:
@@ -137,6 +138,13 @@ class Tables:
                 yield tool, _netfilter.parse(output)
                 if tool.endswith("-nft") or tool == command and "nf_tables" in version:
                     self._by_nft.add(tool)
+
+
+def _filters(local: bool, outward: bool) -> list[tuple[str, str]]:
+    """Return (table, chain) of iptables in which a packet can be dropped, *outward* if it is a *local* process's."""
+    if local and outward:
+        return [("filter", "OUTPUT")]
+    return [("raw", "PREROUTING"), ("filter", "INPUT" if local else "FORWARD")]
 
 
 def _device(route: dict[str, str]) -> str:

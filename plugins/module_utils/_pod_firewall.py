@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         def apply(self, actual: Any, desired: Any) -> None: ...
 
 
-# Opened last and closed first: nothing is forwarded that is not yet, or no longer, masqueraded.
-HOOKS = (_pod_rules.NAT_HOOK, _pod_rules.FILTER_HOOK)
+# Opened last and closed first: nothing is forwarded that is not yet, or no longer, masqueraded and guarded.
+HOOKS = (_pod_rules.NAT_HOOK, _pod_rules.RAW_HOOK, _pod_rules.FILTER_HOOK)
 # Who keeps the chains that FORWARD jumps to, by how their names start.
 KEEPERS = {"ufw-": "ufw", "ufw6-": "ufw", "DOCKER": "Docker", "FORWARD_": "firewalld"}
 
@@ -77,7 +77,7 @@ class Firewall(Resource):
 
 
 class Ruleset:
-    """Our two chains in one family's tables, the jumps to them and the state file.
+    """Our chains in one family's tables, the jumps to them and the state file.
 
     The state is a dict: each table's lines as of _pod_rules.seen, and under ``file`` the file's text or None.
     """

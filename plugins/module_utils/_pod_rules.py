@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that let pods' traffic pass and give what leaves the cluster the node's address. Pure.
+"""The rules that let pods' traffic pass, drop forged sources, and give what leaves the cluster the node's address. Pure.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -16,8 +16,11 @@ from typing import NamedTuple
 from ansible_collections.humanz.cni.plugins.module_utils import _iptables
 
 FORWARD = "HUMANZ-FORWARD"
+PREROUTING = "HUMANZ-PREROUTING"
 POSTROUTING = "HUMANZ-POSTROUTING"
 MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
+# What pods send neighbour and multicast listener discovery from. The kernel forwards it to no other link.
+DISCOVERY_SOURCES = ("fe80::/10", "::/128")
 # Chains of what decides on pods' traffic by Kubernetes' rules: service load balancing and network policies.
 KUBERNETES_CHAINS = ("KUBE-", "cali-", "CILIUM")
 FINAL_TARGETS = ("ACCEPT", "DROP", "RETURN", "MASQUERADE", "SNAT", "NETMAP")
@@ -33,6 +36,8 @@ class Hook(NamedTuple):
 
 NAT_HOOK = Hook("nat", "POSTROUTING", POSTROUTING)
 FILTER_HOOK = Hook("filter", "FORWARD", FORWARD)
+# Ahead of connection tracking and of all that accepts what is established or marked, and for the node's own ports too.
+RAW_HOOK = Hook("raw", "PREROUTING", PREROUTING)
 
 
 def jump(hook: Hook) -> str:
@@ -40,17 +45,63 @@ def jump(hook: Hook) -> str:
     return _iptables.rule(hook.base, [hook.chain], comment="humanz-cni pod network")
 
 
-def forward_rules(pod_cidrs: Iterable[str], bridge: str) -> list[str]:
-    """Return the rules of our chain in FORWARD: this node's pods only, so that the node is no open router."""
-    rules = []
-    for cidr in pod_cidrs:
-        rules.append(
-            _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT src pods network", source=cidr, in_device=bridge)
-        )
-        rules.append(
-            _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT dst pods network", destination=cidr, out_device=bridge)
-        )
+def guard_rules(pod_cidrs: Iterable[str], bridge: str) -> list[str]:
+    """Return the rules of our chain in PREROUTING: pods' addresses come by the bridge, and nothing else does."""
+    pods = list(pod_cidrs)
+    # The node's own connections to its addresses on the bridge.
+    rules = [_iptables.rule(PREROUTING, ["RETURN"], in_device="lo")]
+    rules += _foreign_rules(PREROUTING, pods, bridge)
+    rules.append(
+        _iptables.rule(PREROUTING, ["DROP"], comment="DROP src this node", in_device=bridge, source_type="LOCAL")
+    )
+    rules += [_iptables.rule(PREROUTING, ["RETURN"], source=cidr, in_device=bridge) for cidr in pods]
+    rules += _discovery_rules(PREROUTING, "RETURN", pods, in_device=bridge)
+    return rules + [_other_sources(PREROUTING, bridge)]
+
+
+def forward_rules(pod_cidrs: Iterable[str], bridge: str, sources: Iterable[str] = ()) -> list[str]:
+    """Return the rules of our chain in FORWARD, for this node's pods only. What is not about them is left to others.
+
+    :param sources: who may open connections to pods, in CIDR notation; none means anybody.
+    """
+    pods, sources = list(pod_cidrs), list(sources)
+    rules = _foreign_rules(FORWARD, pods, bridge)
+    rules += [
+        _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT src pods network", source=cidr, in_device=bridge)
+        for cidr in pods
+    ]
+    # Frames from pod to pod pass here where the kernel has iptables look at what a bridge forwards.
+    rules += _discovery_rules(FORWARD, "ACCEPT", pods, in_device=bridge, out_device=bridge)
+    rules.append(_other_sources(FORWARD, bridge))
+    for cidr in pods:
+        to_pods = {"destination": cidr, "out_device": bridge}
+        if sources:
+            state = "RELATED,ESTABLISHED"
+            rules.append(_iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT answers to pods", state=state, **to_pods))
+        rules += [
+            _iptables.rule(FORWARD, ["ACCEPT"], comment="ACCEPT dst pods network", source=source, **to_pods)
+            for source in sources or [""]
+        ]
+    if sources:
+        rules.append(_iptables.rule(FORWARD, ["DROP"], comment="DROP dst pods network", out_device=bridge))
     return rules
+
+
+def _foreign_rules(chain: str, pods: list[str], bridge: str) -> list[str]:
+    comment = "DROP src pods network from elsewhere"
+    return [_iptables.rule(chain, ["DROP"], comment=comment, source=cidr, in_device="! " + bridge) for cidr in pods]
+
+
+def _discovery_rules(chain: str, target: str, pods: list[str], **devices: str) -> list[str]:
+    if not any(":" in cidr for cidr in pods):
+        return []
+    return [
+        _iptables.rule(chain, [target], source=source, protocol="ipv6-icmp", **devices) for source in DISCOVERY_SOURCES
+    ]
+
+
+def _other_sources(chain: str, bridge: str) -> str:
+    return _iptables.rule(chain, ["DROP"], comment="DROP src not pods network", in_device=bridge)
 
 
 def masquerade_rules(pod_cidrs: Iterable[str], kept: Iterable[str], uplink: str, random_fully: bool) -> list[str]:
@@ -82,10 +133,11 @@ def without_subnets(cidrs: Iterable[str]) -> list[str]:
 def where(hook: Hook, others: list[str]) -> tuple[int, int]:
     """Return the first and the last place, counted from 0, where the jump may stand among *others*, the base's rules.
 
-    In FORWARD that is behind the leading rules of Kubernetes' policies and ahead of everything else, so that nobody's
-    DROP or REJECT comes first. In POSTROUTING it is anywhere ahead of a rule that ends the chain for every packet.
+    In POSTROUTING that is anywhere ahead of a rule that ends the chain for every packet. Elsewhere it is behind the
+    leading rules of Kubernetes' policies and ahead of everything else, so that nobody's ACCEPT, DROP or REJECT comes
+    first.
     """
-    if hook is FILTER_HOOK:
+    if hook is not NAT_HOOK:
         place = _leading(others, lambda rule: _iptables.target(rule).startswith(KUBERNETES_CHAINS))
         return place, place
     return 0, _leading(others, lambda rule: not _ends_chain(rule))
@@ -181,7 +233,7 @@ def replay_text(hooks: Iterable[tuple[Hook, list[str]]]) -> list[str]:
 
 def _place_in_words(hook: Hook) -> str:
     """Return the comment that says what :func:`where` says."""
-    if hook is FILTER_HOOK:
+    if hook is not NAT_HOOK:
         return "# jump behind: %s" % " ".join(KUBERNETES_CHAINS)
     return "# jump ahead of: %s" % " ".join(FINAL_TARGETS)
 

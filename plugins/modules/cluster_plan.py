@@ -45,6 +45,13 @@ options:
     type: list
     elements: str
     default: []
+  allowed_sources:
+    description:
+      - The networks that may open connections to pods, beside the cluster's pods and its nodes. Empty means anybody.
+      - If it names anything, it holds for IPv4 and IPv6.
+    type: list
+    elements: str
+    default: []
   cross_subnet:
     description:
       - How nodes reach each other's pods if they are in different networks of O(node_cidrs), with a router in between.
@@ -102,6 +109,14 @@ EXAMPLES = r"""
   register: cluster
   run_once: true
 
+- name: Plan it so that, beside pods and nodes, one network alone opens connections to pods
+  humanz.cni.cluster_plan:
+    cluster_cidr: 100.100.0.0/16
+    node_cidrs: [200.0.0.0/24]
+    allowed_sources: [192.168.122.0/24]
+  register: cluster
+  run_once: true
+
 - name: Reach the other nodes' pods
   humanz.cni.node_routes:
     plan: "{{ cluster.plan }}"
@@ -135,6 +150,7 @@ ARGUMENTS = {
     "service_cidr": {"type": "list", "elements": "str", "default": []},
     "node_cidrs": {"type": "list", "elements": "str", "required": True},
     "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+    "allowed_sources": {"type": "list", "elements": "str", "default": []},
     "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
     "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
     "vxlan_id": {"type": "int", "default": 217},

@@ -2,23 +2,26 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let pods' traffic through a node, and masquerade what leaves the cluster."""
+"""Let pods' traffic through a node, drop forged sources, and masquerade what leaves the cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pod_firewall
-short_description: Let pods' traffic pass a node, and masquerade what leaves the cluster
+short_description: Let pods' traffic pass a node, drop forged sources, and masquerade what leaves the cluster
 version_added: 0.1.0
 description:
   - Keeps the chain C(HUMANZ-FORWARD), which accepts what comes from or goes to this node's own pods through their
     bridge, and the chain C(HUMANZ-POSTROUTING), which gives pods' traffic that leaves the cluster the node's address.
-  - The jump in C(FORWARD) stands behind the leading rules of Kubernetes' network policies and ahead of everybody
-    else's, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. It is put back in its place when
-    another program got ahead of it.
-  - Both chains are declared and filled in one transaction of C(iptables-restore), so that there is no moment without
+  - Keeps the chain C(HUMANZ-PREROUTING) of the table C(raw), which drops what comes by the bridge with a source that is
+    none of O(pod_cidrs), and what carries such a source and comes from elsewhere, on its way to anybody or to the node
+    itself. C(HUMANZ-FORWARD) drops the same.
+  - The jumps in C(FORWARD) and C(PREROUTING) stand behind the leading rules of Kubernetes' network policies and ahead
+    of everybody else's, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. They are put back
+    in their places when another program got ahead of them.
+  - Chains are declared and filled in one transaction of C(iptables-restore), so that there is no moment without
     the rules while they change. Rules of anybody else are neither changed nor moved.
-  - The content of both chains is also kept in a file, from which C(iptables-restore --noflush) can replay it.
+  - The content of the chains is also kept in a file, from which C(iptables-restore --noflush) can replay it.
   - IPv4 and IPv6 are kept alike, each if the node has pods of it.
   - What another firewall of the node drops is let pass where it is dropped. In tables of the other iptables, by
     C(HUMANZ-FORWARD) there. In base chains of native nftables that drop what no rule accepts, by rules at their head,
@@ -59,6 +62,16 @@ options:
     type: list
     elements: str
     default: []
+  allowed_sources:
+    description:
+      - The networks, IPv4 and IPv6, that may open connections to this node's pods. Empty means anybody.
+      - O(pod_cidrs), the node itself, and answers to what pods have opened are always let through. The pods of other
+        nodes and these nodes have to be named; where O(plan) says who may, it names them.
+      - Clients of a C(NodePort) or C(hostPort) keep their addresses on the way to the pod, and need to be named. With
+        iptables, what kube-proxy marks for masquerading passes all the same, as its own rule accepts it before.
+    type: list
+    elements: str
+    default: []
   uplink:
     description:
       - The only interface out of which is masqueraded. Empty means any, which is right on nodes with several uplinks.
@@ -74,7 +87,7 @@ options:
     description:
       - Which iptables to use. V(auto) is the node's C(iptables), V(nft) its C(iptables-nft) and V(legacy) its
         C(iptables-legacy); for IPv6 C(ip6tables), C(ip6tables-nft) and C(ip6tables-legacy).
-      - V(nftables) uses no iptables. It masquerades in the table C(inet humanz-cni), by C(nft).
+      - V(nftables) uses no iptables. It masquerades and drops in the table C(inet humanz-cni), by C(nft).
       - V(auto) does the same on nodes that have C(nft) but no iptables, and where firewalld runs, which may empty
         what iptables has when it loads its configuration.
     type: str
@@ -82,7 +95,7 @@ options:
     default: auto
   state_dir:
     description:
-      - The directory of the files that hold the content of both chains, C(rules.v4) and C(rules.v6), in the syntax of
+      - The directory of the files that hold the content of the chains, C(rules.v4) and C(rules.v6), in the syntax of
         C(iptables-restore) and C(ip6tables-restore).
       - C(rules.v4-other) and C(rules.v6-other) are for the other iptables, C(rules.nft) is for C(nft).
     type: path
@@ -124,6 +137,18 @@ EXAMPLES = r"""
     pod_cidrs:
       - 100.100.0.0/24
     uplink: enp1s0
+
+- name: Let nobody but the cluster's pods, its nodes and one more network open connections to pods
+  humanz.cni.pod_firewall:
+    pod_cidrs:
+      - 100.100.0.0/24
+    non_masquerade_cidrs:
+      - 100.100.0.0/16
+      - 200.0.0.0/24
+    allowed_sources:
+      - 100.100.0.0/16
+      - 200.0.0.0/24
+      - 192.168.122.0/24
 
 - name: Remove the rules
   humanz.cni.pod_firewall:
@@ -182,6 +207,7 @@ def main() -> None:
             "masquerade": {"type": "bool", "default": True},
             "masquerade_ipv6": {"type": "bool"},
             "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
+            "allowed_sources": {"type": "list", "elements": "str", "default": []},
             "uplink": {"type": "str", "default": ""},
             "random_fully": {"type": "bool", "default": True},
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},

@@ -37,7 +37,7 @@ options:
     description: The iptables chains whose rules, and jumps into which, are returned.
     type: list
     elements: str
-    default: [HUMANZ-FORWARD, HUMANZ-POSTROUTING]
+    default: [HUMANZ-PREROUTING, HUMANZ-FORWARD, HUMANZ-POSTROUTING]
   bridge:
     description: The bridge that pods are attached to.
     type: str
@@ -246,12 +246,13 @@ PATH = {
     "destination": {"type": "str", "required": True},
     "port": {"type": "int", "default": 0},
 }
+CHAINS = ["HUMANZ-PREROUTING", "HUMANZ-FORWARD", "HUMANZ-POSTROUTING"]
 OPTIONS = {
     "plugin": {"type": "str", "default": "humanz-cni"},
     "cni_path": {"type": "list", "elements": "path", "default": ["/opt/cni/bin"]},
     "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
     "protocol": {"type": "int", "default": 217},
-    "chains": {"type": "list", "elements": "str", "default": ["HUMANZ-FORWARD", "HUMANZ-POSTROUTING"]},
+    "chains": {"type": "list", "elements": "str", "default": CHAINS},
     "bridge": {"type": "str", "default": "humanz-cni0"},
     "cluster_cidrs": {"type": "list", "elements": "str", "default": []},
     "vxlan_device": {"type": "str"},

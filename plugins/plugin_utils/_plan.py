@@ -26,6 +26,7 @@ CLUSTER_VARIABLES = (
     "pod_network_service_cidr",
     "pod_network_node_cidrs",
     "pod_network_non_masquerade_cidrs",
+    "pod_network_allowed_sources",
 )
 NODE_VARIABLES = ("pod_network_pod_cidr", "pod_network_node_ip")
 
@@ -65,7 +66,7 @@ def make_plan(
     :param vxlan: ``{"device": name, "vni": number, "port": number}`` if nodes that are not on one network reach each
         other by VXLAN; None if every node IP is to be a next hop.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
-        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr],
+        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr],
         "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; with *vxlan* also that, with the "family" of the
         addresses that carry it, and for each node "segments", the network of each of its node_ips;
         problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
@@ -78,6 +79,7 @@ def make_plan(
         "service_cidrs": _networks("cluster", "pod_network_service_cidr", cluster, problems),
         "node_cidrs": _networks("cluster", "pod_network_node_cidrs", cluster, problems, required=True),
         "non_masquerade_cidrs": _networks("cluster", "pod_network_non_masquerade_cidrs", cluster, problems),
+        "allowed_sources": _networks("cluster", "pod_network_allowed_sources", cluster, problems),
     }
     if not nodes:
         problems.append(
@@ -107,9 +109,17 @@ def make_plan(
         name: {key: [str(value) for value in values] for key, values in member.items()}
         for name, member in members.items()
     }
+    if read["allowed_sources"]:
+        plan["allowed_sources"] = _allowed_sources(read, members)
     if vxlan:
         _add_tunnels(plan, vxlan, members, read["node_cidrs"])
     return plan, problems
+
+
+def _allowed_sources(read: dict[str, list[Any]], members: Members) -> list[str]:
+    """Return, as few networks as can be, who may open connections to pods: pods, nodes, and who is named."""
+    nodes = [address for member in members.values() for address in member["node_ips"]]
+    return [str(network) for network in netaddr.cidr_merge(read["cluster_cidrs"] + nodes + read["allowed_sources"])]
 
 
 def _add_tunnels(plan: dict[str, Any], vxlan: dict[str, Any], members: Members, node_cidrs: list[Any]) -> None:
@@ -132,8 +142,9 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
 
     ``{"pod_cidrs": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr, "via": ip}],
-    "non_masquerade_cidrs": [cidr], "vxlan": None}``, where routes lead to every other node's pods, and
-    non_masquerade_cidrs are all destinations that see the pods' own addresses. Routes to pods behind a router also have
+    "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``, where routes lead to every other node's
+    pods, non_masquerade_cidrs are all destinations that see the pods' own addresses, and allowed_sources are all that
+    may open connections to pods, or none if anybody may. Routes to pods behind a router also have
     "dev", the VXLAN interface, which "vxlan" then describes, see ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
@@ -150,6 +161,7 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
         "cluster_cidrs": plan["cluster_cidrs"],
         "routes": routes,
         "non_masquerade_cidrs": list(dict.fromkeys(unmasqueraded)),
+        "allowed_sources": plan["allowed_sources"],
         "vxlan": vxlan,
     }
 

@@ -25,12 +25,16 @@ COMMIT
 :OUTPUT ACCEPT [0:0]
 :POSTROUTING ACCEPT [0:0]
 COMMIT
+*raw
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+COMMIT
 """
 
 
 @pytest.fixture(params=["nft", "legacy"])
 def firewall(request: pytest.FixtureRequest, node: Node) -> Firewall:
-    """The rules of one node, which has the tables filter and nat but no rule."""
+    """The rules of one node, which has the tables filter, nat and raw but no rule."""
     rules = Firewall(node, request.param)
     rules.load(EMPTY)
     return rules

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from typing import NamedTuple
@@ -33,23 +34,52 @@ except OSError:
 """
 
 
+# What arrives by any interface, or at a socket of the host itself, until what is known to arrive does.
 RECEIVE = """
-import socket, sys
-with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as stream:
-    stream.bind((sys.argv[1], int(sys.argv[2])))
-    print("ready", flush=True)
-    stream.settimeout(1)
-    try:
-        print(stream.recvfrom(16)[1][0])
-    except OSError:
-        pass
+import ipaddress, json, socket, sys
+known, where, port = sys.argv[1:3] + [int(sys.argv[3])]
+seen = []
+if where == "wire":
+    stream = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+else:
+    stream = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    stream.bind(("::", port))
+stream.settimeout(5)
+print("ready", flush=True)
+try:
+    while known not in seen:
+        packet, address = stream.recvfrom(64)
+        if where != "wire":
+            seen.append(address[0].replace("::ffff:", "").partition("%")[0])
+        elif address[2] != socket.PACKET_OUTGOING and packet[0] >> 4 == 4 and packet[22:24] == port.to_bytes(2, "big"):
+            seen.append(str(ipaddress.ip_address(packet[12:16])))
+        elif address[2] != socket.PACKET_OUTGOING and packet[0] >> 4 == 6 and packet[42:44] == port.to_bytes(2, "big"):
+            seen.append(str(ipaddress.ip_address(packet[8:24])))
+except OSError:
+    pass
+print(json.dumps(seen))
 """
 
 SEND = """
-import socket, sys
-with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as stream:
-    stream.bind((sys.argv[1], 0))
-    stream.sendto(b"x", (sys.argv[2], int(sys.argv[3])))
+import ipaddress, socket, struct, sys
+destination, port = sys.argv[1], int(sys.argv[2])
+ipv6 = ":" in destination
+for source in sys.argv[3:]:
+    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+    words = struct.unpack("!%dH" % (len(ends) // 2), ends)
+    total = sum(words) + 17 + 2 * 10 + 2 * port + int.from_bytes(b"xx", "big")
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    datagram = struct.pack("!HHHH2s", port, port, 10, ~total & 0xFFFF, b"xx")
+    if ipv6:
+        packet = struct.pack("!IHBB", 6 << 28, 10, 17, 64) + ends + datagram
+    else:
+        packet = struct.pack("!BBHHHBBH", 0x45, 0, 30, 0, 0, 64, 17, 0) + ends + datagram
+    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as stream:
+        try:
+            stream.sendto(packet, (destination, 0))
+        except OSError:
+            pass
 """
 
 
@@ -146,14 +176,22 @@ def source_seen(client: Node, server: Node, address: str, timeout: float = 1) ->
         listening.communicate()
 
 
-def forged_source_seen(client: Node, source: str, server: Node, address: str) -> str:
-    """Return the source of a datagram that *client* sends as *source* to *address* of *server*; empty if it is lost."""
-    # Without a search for duplicates, an IPv6 address can be used at once.
-    client.run("ip", "address", "replace", source, "dev", "lo", *(["nodad"] if ":" in source else []))
-    receiving = subprocess.Popen(
-        enter(server, "python3", "-IS", "-c", RECEIVE, address, PORT), stdout=subprocess.PIPE, text=True
-    )
+def sources_arrived(
+    senders: list[tuple[Node, list[str]]], server: Node, address: str, known: str, where: str = "wire"
+) -> list[str]:
+    """Return the sources, in their order, that *server* sees of datagrams to its *address*.
+
+    Each of *senders* sends one from each of its sources, which need not be its own. The last one is to arrive, as
+    *known*, and is left out.
+
+    :param where: wire, or socket for what the server itself takes.
+    """
+    listening = enter(server, "python3", "-IS", "-c", RECEIVE, known, where, PORT)
+    receiving = subprocess.Popen(listening, stdout=subprocess.PIPE, text=True)
     assert receiving.stdout is not None
     assert receiving.stdout.readline() == "ready\n"
-    client.run("python3", "-IS", "-c", SEND, source, address, PORT)
-    return receiving.communicate()[0].strip()
+    for client, sources in senders:
+        client.run("python3", "-IS", "-c", SEND, address, PORT, *sources)
+    seen = json.loads(receiving.communicate()[0])
+    assert seen[-1:] == [known], seen
+    return list(seen[:-1])

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lan import IPV4, IPV6, forged_source_seen
+from lan import IPV4, IPV6, sources_arrived
 from packages import firewalld, install
 from site_under_test import Site, page_blocks, through
 
@@ -116,14 +116,15 @@ def test_firewalld(site: Site) -> None:
         assert 'rule family="ipv6" source address="fd00:100::/64" accept' in policy
         assert "Nat from pods to outside" in table
         # The policy knows addresses alone.
+        lan = site.lan
         forged = [
-            (site.lan.outside, source, site.lan.peer, peer)
-            for source, peer in (("100.100.0.77", IPV4.peer), ("fd00:100::77", IPV6.peer))
+            ([(lan.outside, [forged]), (lan.pod, [address.pod])], lan.peer, address.peer, address.pod)
+            for address, forged in ((IPV4, "100.100.0.77"), (IPV6, "fd00:100::77"))
         ]
-        assert [forged_source_seen(*each) for each in forged] == ["", ""]
+        assert [sources_arrived(*each) for each in forged] == [[], []]
         site.node.run("nft", "delete", "table", "inet", "humanz-cni")
         # IPv6 is looked after by firewalld's IPv6_rpfilter too.
-        assert [forged_source_seen(*each) for each in forged] == ["100.100.0.77", ""]
+        assert [sources_arrived(*each) for each in forged] == [["100.100.0.77"], []]
 
         assert site.remove()["changed"]
         assert site.is_cut_off()
@@ -153,7 +154,7 @@ def test_firewalld_that_does_not_run_is_told_before_it_starts(site: Site) -> Non
 def test_a_firewalld_that_is_uninstalled_leaves_nothing_behind(site: Site) -> None:
     install(site.node)
     site.converge()
-    assert "chain forward" in site.node.run("nft", "list", "table", "inet", "humanz-cni").stdout
+    assert "chain prerouting" in site.node.run("nft", "list", "table", "inet", "humanz-cni").stdout
     site.node.run("umount", "--lazy", "/usr")
     assert site.converge()["changed"]
     site.node.run("test", "!", "-e", POLICY_FILE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STATE_FILE = "/etc/humanz-cni/rules.v4"
 JUMP = '-A FORWARD -m comment --comment "humanz-cni pod network" -j HUMANZ-FORWARD'
-OURS = ("HUMANZ-FORWARD", "HUMANZ-POSTROUTING")
+OURS = ("HUMANZ-PREROUTING", "HUMANZ-FORWARD", "HUMANZ-POSTROUTING")
 
 # What Docker, kube-proxy and an administrator leave on a node.
 FOREIGN = """\
