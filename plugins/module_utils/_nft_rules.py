@@ -76,24 +76,26 @@ def guard_chain(pods: list[str], bridge: str) -> list[str]:
         lines.append('iifname != "%s" %s drop comment "DROP src pods network from elsewhere"' % (bridge, match))
     lines.append('iifname "%s" fib saddr type local drop comment "DROP src this node"' % bridge)
     lines += ['iifname "%s" %s saddr %s return' % (bridge, _protocol(cidr), _address(cidr)) for cidr in pods]
-    if any(":" in cidr for cidr in pods):
-        for cidr in _pod_rules.DISCOVERY_SOURCES:
-            lines.append('iifname "%s" ip6 saddr %s meta l4proto ipv6-icmp return' % (bridge, _address(cidr)))
+    lines += _discovery_rules(pods, bridge)
     lines.append('iifname "%s" drop comment "DROP src not pods network"' % bridge)
     return ["chain prerouting {", "type filter hook prerouting priority raw; policy accept;"] + lines + ["}"]
+
+
+def _discovery_rules(pods: list[str], bridge: str) -> list[str]:
+    if not any(":" in cidr for cidr in pods):
+        return []
+    match = 'iifname "%s" ip6 saddr %s meta l4proto ipv6-icmp return'
+    return [match % (bridge, _address(cidr)) for cidr in _pod_rules.DISCOVERY_SOURCES]
 
 
 def sources_chain(pods: list[str], bridge: str, sources: Iterable[str]) -> list[str]:
     """Return the chain of our own table that lets nobody but *sources* open connections to pods. No pods, no chain."""
     if not pods:
         return []
-    lines = ['oifname != "%s" return' % bridge]
-    if any(":" in cidr for cidr in pods):
-        for cidr in _pod_rules.DISCOVERY_SOURCES:
-            lines.append('iifname "%s" ip6 saddr %s meta l4proto ipv6-icmp return' % (bridge, _address(cidr)))
-    lines.append("ct state established,related return")
+    lines = ["ct state established,related return"]
     lines += ["%s saddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in sources]
-    lines.append('drop comment "DROP dst pods network"')
+    lines += _discovery_rules(pods, bridge)
+    lines.append('oifname "%s" drop comment "DROP dst pods network"' % bridge)
     return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
 
 

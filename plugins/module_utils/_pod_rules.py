@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that let pods' traffic pass, drop forged sources, and give what leaves the cluster the node's address. Pure.
+"""The rules that let pods' traffic pass, drop forged sources, and masquerade what leaves the cluster. Pure.
 
 This module_util is private to the collection; its interface may change in any release.
 """

@@ -234,7 +234,8 @@ def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
     shown = operator.run(preview, "--limit", NODES[0]).splitlines()
     assert [line for line in shown if re.match(r"[+-][^+# -]|\+-A ", line)] == [
         "+100.100.2.0/24 via 200.0.0.30",
-        '+-A HUMANZ-FORWARD -s 100.100.0.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
+        "+-A HUMANZ-FORWARD -s 100.100.0.0/24 ! -i humanz-cni0 "
+        '-m comment --comment "DROP src pods network from elsewhere" -j DROP',
     ][::-1]
     operator.lab.node(NODES[0], "systemctl", "start", "humanz-cni-heal.service", "humanz-cni-heal.timer")
     on_node = [*commands("operations/troubleshoot.md", "#"), *commands("operations/change-addresses.md", "#")]

@@ -36,6 +36,8 @@ RULE_DAMAGE = {
     ],
     "jump in FORWARD gone": ["-D FORWARD 2"],
     "jump in POSTROUTING gone": ["-t nat -D POSTROUTING 2"],
+    "forged sources pass": ["-t raw -F HUMANZ-PREROUTING"],
+    "jump in PREROUTING gone": ["-t raw -D PREROUTING 1"],
     "jump twice": ["-A FORWARD -j HUMANZ-FORWARD"],
     "somebody got ahead": ["-D FORWARD -s 203.0.113.7/32 -j DROP", "-I FORWARD 2 -s 203.0.113.7/32 -j DROP"],
     "ahead of Kubernetes": ["-D FORWARD -j KUBE-FORWARD", "-I FORWARD 2 -j KUBE-FORWARD"],
@@ -81,12 +83,13 @@ def test_rules_of_ipv6_are_put_back(make_healed: Callable[..., HealedNode], back
     healed = make_healed(backend)
     args = {"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"], "backend": backend}
     assert healed.node.module("pod_firewall", args)["changed"]
-    for words in ("-F", "-X", "-t nat -F HUMANZ-POSTROUTING"):
+    for words in ("-F", "-X", "-t nat -F HUMANZ-POSTROUTING", "-t raw -F", "-t raw -X"):
         healed.node.run(f"ip6tables-{backend}", *words.split())
     done = healed.heal()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"put back in table nat of ip6tables-{backend}: chain HUMANZ-POSTROUTING",
+        f"put back in table raw of ip6tables-{backend}: chain HUMANZ-PREROUTING, the jump in PREROUTING",
         f"put back in table filter of ip6tables-{backend}: chain HUMANZ-FORWARD, the jump in FORWARD",
     ]
     assert not healed.node.module("pod_firewall", args)["changed"]
@@ -96,7 +99,7 @@ def test_rules_of_ipv6_are_put_back(make_healed: Callable[..., HealedNode], back
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)
-    for table in ("filter", "nat"):
+    for table in ("filter", "nat", "raw"):
         healed.iptables(f"-t {table} -F")
         healed.iptables(f"-t {table} -X")
     if backend == "nft":

@@ -92,6 +92,17 @@ BREAKS = {
         {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check},
         "node-2 drops it by the rule -A GUARD -p tcp -j REJECT --reject-with icmp-port-unreachable (iptables)",
     ),
+    "a forged source is dropped ahead of all else": (
+        "node-2",
+        "iptables -t raw -A PREROUTING -s 100.100.0.0/24 ! -i humanz-cni0 -j DROP",
+        "iptables -t raw -F",
+        {
+            "pod on node-1 -> pod on node-2",
+            "pod on node-2 -> pod on node-1",
+            "node node-2 -> pod on node-1",
+        },
+        "node-2 drops it by the rule -A PREROUTING -s 100.100.0.0/24 ! -i humanz-cni0 -j DROP (iptables)",
+    ),
     "a native nftables chain drops": (
         "node-2",
         "nft 'add table inet guard; add chain inet guard fw { type filter hook forward priority 10; policy drop; }'",

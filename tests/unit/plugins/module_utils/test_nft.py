@@ -130,8 +130,16 @@ def test_own_table() -> None:
     ]
     guard = _nft_rules.guard_chain(PODS, "humanz-cni0")
     assert guard[2:-1] == [
-        'iifname != "humanz-cni0" ip saddr 100.100.0.0/24 drop',
-        'iifname != "humanz-cni0" ip6 saddr fd00:100::/64 drop',
+        'iifname "lo" return',
+        'iifname != "humanz-cni0" ip saddr 100.100.0.0/24 drop comment "DROP src pods network from elsewhere"',
+        'iifname != "humanz-cni0" ip6 saddr fd00:100::/64 drop comment "DROP src pods network from elsewhere"',
+        'iifname "humanz-cni0" fib saddr type local drop comment "DROP src this node"',
+        'iifname "humanz-cni0" ip saddr 100.100.0.0/24 return',
+        'iifname "humanz-cni0" ip6 saddr fd00:100::/64 return',
+        'iifname "humanz-cni0" ip6 saddr fe80::/10 meta l4proto ipv6-icmp return',
+        'iifname "humanz-cni0" ip6 saddr :: meta l4proto ipv6-icmp return',
+        'iifname "humanz-cni0" drop comment "DROP src not pods network"',
     ]
+    assert [line for line in _nft_rules.guard_chain(PODS[:1], "humanz-cni0") if "ip6" in line or "ipv6" in line] == []
     assert _nft_rules.own_table([chain, guard]) == ["table inet humanz-cni {", *chain, *guard, "}"]
     assert _nft_rules.own_table([_nft_rules.masquerade_chain([], ["192.0.2.1/32"], "", True)]) == []

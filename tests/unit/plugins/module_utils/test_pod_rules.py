@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.humanz.cni.plugins.module_utils import _pod_rules
-from ansible_collections.humanz.cni.plugins.module_utils._pod_rules import FILTER_HOOK, NAT_HOOK, Hook
+from ansible_collections.humanz.cni.plugins.module_utils._pod_rules import FILTER_HOOK, NAT_HOOK, RAW_HOOK, Hook
 
 JUMP = _pod_rules.jump(FILTER_HOOK)
 NAT_JUMP = _pod_rules.jump(NAT_HOOK)
@@ -25,6 +25,7 @@ DROP = "-A FORWARD -j DROP"
         (FILTER_HOOK, [], (0, 0)),
         (FILTER_HOOK, [DROP, KUBE], (0, 0)),
         (FILTER_HOOK, [KUBE, CALICO, "-A FORWARD -j CILIUM_FORWARD", DROP], (3, 3)),
+        (RAW_HOOK, ["-A PREROUTING -j cali-PREROUTING", "-A PREROUTING -j ACCEPT"], (1, 1)),
         (NAT_HOOK, [], (0, 0)),
         (NAT_HOOK, ["-A POSTROUTING -s 10.0.0.0/8 -j ACCEPT", "-A POSTROUTING -j X"], (0, 2)),
         (NAT_HOOK, ["-A POSTROUTING -j X", "-A POSTROUTING -m comment --comment all -j MASQUERADE"], (0, 1)),
@@ -93,6 +94,40 @@ def test_masquerade_comes_after_every_exception() -> None:
     plain = _pod_rules.masquerade_rules(["100.100.0.0/24"], [], "", False)
     assert plain == [
         '-A HUMANZ-POSTROUTING -s 100.100.0.0/24 -m comment --comment "Nat from pods to outside" -j MASQUERADE'
+    ]
+
+
+PODS = ["100.100.0.0/24", "100.100.8.0/24"]
+
+
+def test_of_several_networks_each_may_be_the_source() -> None:
+    """As iptables -S shows them."""
+    assert _pod_rules.forward_rules(PODS, "humanz-cni0") == [
+        '-A HUMANZ-FORWARD -s 100.100.0.0/24 ! -i humanz-cni0 -m comment --comment "DROP src pods network from elsewhere"'
+        " -j DROP",
+        '-A HUMANZ-FORWARD -s 100.100.8.0/24 ! -i humanz-cni0 -m comment --comment "DROP src pods network from elsewhere"'
+        " -j DROP",
+        '-A HUMANZ-FORWARD -s 100.100.0.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
+        '-A HUMANZ-FORWARD -s 100.100.8.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
+        '-A HUMANZ-FORWARD -i humanz-cni0 -m comment --comment "DROP src not pods network" -j DROP',
+        '-A HUMANZ-FORWARD -d 100.100.0.0/24 -o humanz-cni0 -m comment --comment "ACCEPT dst pods network" -j ACCEPT',
+        '-A HUMANZ-FORWARD -d 100.100.8.0/24 -o humanz-cni0 -m comment --comment "ACCEPT dst pods network" -j ACCEPT',
+    ]
+    guard = _pod_rules.guard_rules(PODS, "humanz-cni0")
+    targets = [rule.split(" -j ")[1] for rule in guard]
+    assert targets == ["RETURN", "DROP", "DROP", "DROP", "RETURN", "RETURN", "DROP"]
+
+
+def test_those_who_may_open_connections_are_asked_after_answers() -> None:
+    rules = _pod_rules.forward_rules(PODS[:1], "humanz-cni0", ["100.100.0.0/16", "192.168.122.0/24"])
+    assert rules[3:] == [
+        "-A HUMANZ-FORWARD -d 100.100.0.0/24 -o humanz-cni0 -m conntrack --ctstate RELATED,ESTABLISHED "
+        '-m comment --comment "ACCEPT answers to pods" -j ACCEPT',
+        "-A HUMANZ-FORWARD -s 100.100.0.0/16 -d 100.100.0.0/24 -o humanz-cni0 "
+        '-m comment --comment "ACCEPT dst pods network" -j ACCEPT',
+        "-A HUMANZ-FORWARD -s 192.168.122.0/24 -d 100.100.0.0/24 -o humanz-cni0 "
+        '-m comment --comment "ACCEPT dst pods network" -j ACCEPT',
+        '-A HUMANZ-FORWARD -o humanz-cni0 -m comment --comment "DROP dst pods network" -j DROP',
     ]
 
 

@@ -47,8 +47,17 @@ def test_every_node_gets_routes_to_all_others() -> None:
         "cluster_cidrs": ["100.100.0.0/16"],
         "routes": [{"dst": "100.100.0.0/24", "via": "200.0.0.10"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],
         "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24", "192.168.0.0/16"],
+        "allowed_sources": [],
         "vxlan": None,
     }
+
+
+def test_pods_and_nodes_are_among_those_who_may_open_connections() -> None:
+    settings = dict(CLUSTER, pod_network_allowed_sources=["192.168.122.0/24", "fd00:1::/64"])
+    plan, problems = make_plan(settings, nested(n1={"node_ip": "200.0.0.21"}))
+    assert problems == []
+    allowed = ["100.100.0.0/16", "192.168.122.0/24", "200.0.0.20/31", "200.0.0.30/32", "fd00:1::/64"]
+    assert node_part(plan, "n2")["allowed_sources"] == allowed
 
 
 def test_the_plan_is_json_and_holds_each_node_once() -> None:
@@ -187,6 +196,11 @@ def test_a_pod_cidr_apart_from_nothing() -> None:
             {"non_masquerade_cidrs": ["somewhere"]},
             "cluster: pod_network_non_masquerade_cidrs somewhere: must be in CIDR notation, such as 100.100.0.0/24",
             id="no network",
+        ),
+        pytest.param(
+            {"allowed_sources": ["192.168.122.1/24"]},
+            "cluster: pod_network_allowed_sources 192.168.122.1/24: has host bits set: must be 192.168.122.0/24",
+            id="allowed sources with host bits",
         ),
     ],
 )
