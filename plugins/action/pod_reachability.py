@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _controller_files,
     _host_results,
@@ -81,12 +82,11 @@ def _node(result: dict[str, Any]) -> dict[str, Any]:
     pod = result.get("pod")
     if not pod:
         return {"error": _host_results.why_not(result)}
-    return {
-        "pod": pod["addresses"],
-        "port": pod["port"],
-        "own": result["node_addresses"],
-        "gateways": result["gateways"],
-    }
+    addresses = {"pod": pod["addresses"], "own": result["node_addresses"], "gateways": result["gateways"]}
+    wrong = [one for several in addresses.values() for one in several if not _addresses.is_address(one)]
+    if wrong:
+        return {"error": "it says that %s is an address" % _addresses.shown(wrong[0])}
+    return {**addresses, "port": pod["port"]}
 
 
 def _failures(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:

@@ -119,13 +119,22 @@ cache_timeout: 600
 import os
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
 from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_nodes
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
 
 SHOWN = 20  # nodes that a warning names
+_TAKEN = "is the name of a host or of a group that no label must choose: give this entry a prefix"
+
+
+class _TakenError(AnsibleParserError):
+    """A label would choose a group that is not for labels to choose; holds its name."""
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -151,10 +160,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _parse(self, path: str, cache: bool) -> None:
         given = self._read_config_data(path)
         group = self.inventory.add_group(self._checked_group(given))
-        nodes = self._nodes(given, path, cache)
+        items = self._items(given, path, cache)
+        addresses = self.get_option("node_ip_from_internal_ip") or self.get_option("ansible_host_from_internal_ip")
+        nodes, faults = _kubernetes_nodes.read(items, self._taken_names(), addresses)
+        if faults:
+            # Without these nodes, others would lose their routes to them: the plan refuses.
+            self.inventory.set_variable(group, "kubernetes_nodes_left_out", wrap_var(faults))
         for node in nodes:
             self._add(node, group)
-        self._warn(nodes, path)
+        # All names of hosts must be known before a label names a group.
+        for node in nodes:
+            self._construct(node)
+        self._warn(nodes, faults, path)
+
+    def _taken_names(self) -> set[str]:
+        """Return the names that are those of groups, which a host's variables would be set on, and the controller's."""
+        groups = set(self.inventory.groups) | set(self.get_option("groups") or {})
+        return groups | {self.get_option("control_plane_group")} | set(constants.LOCALHOST)
 
     def _checked_group(self, given: dict[str, Any]) -> str:
         """Return the option group, after a look at which options are *given*."""
@@ -169,28 +191,28 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError("group is empty: must be the group that gets all nodes, such as k8s_cluster")
         return str(self.get_option("group"))
 
-    def _nodes(self, given: dict[str, Any], path: str, cache: bool) -> list[_kubernetes_nodes.Node]:
-        """Return the Nodes, from the file, from the cache or from the API."""
+    def _items(self, given: dict[str, Any], path: str, cache: bool) -> list[dict[str, Any]]:
+        """Return what is needed of the Node objects, from the file, from the cache or from the API."""
         directory = os.path.dirname(os.path.abspath(path))
         if self.get_option("nodes_file"):
             name = os.path.join(directory, os.path.expanduser(self.get_option("nodes_file")))
             return _kubernetes_nodes.read_file(name)
         key = self.get_cache_key(path)
         cached = self.get_option("cache")
-        if cached and cache and key in self._cache:
-            return [_kubernetes_nodes.Node(**node) for node in self._cache[key]]
-        nodes = self._from_api(given, directory)
-        if cached:
-            self._cache[key] = [node._asdict() for node in nodes]
-        return nodes
+        if not (cached and cache and key in self._cache):
+            items = self._from_api(given, directory)
+            if not cached:
+                return items
+            self._cache[key] = items
+        return [_kubernetes_nodes.needed(item) for item in self._cache[key]]
 
-    def _from_api(self, given: dict[str, Any], directory: str) -> list[_kubernetes_nodes.Node]:
+    def _from_api(self, given: dict[str, Any], directory: str) -> list[dict[str, Any]]:
         paths = self.get_option("kubeconfig")
         if given.get("kubeconfig"):
             parts = [os.path.expanduser(part) for part in paths.split(os.pathsep)]
             paths = os.pathsep.join(os.path.join(directory, part) for part in parts)
         connection = _kubeconfig.read(_kubeconfig.find(paths), self.get_option("context"))
-        return list_nodes(connection, self.get_option("timeout"), _kubernetes_nodes.read_node)
+        return list_nodes(connection, self.get_option("timeout"), _kubernetes_nodes.needed)
 
     def _add(self, node: _kubernetes_nodes.Node, group: str) -> None:
         host = self.inventory.add_host(node.name, group)
@@ -199,20 +221,47 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if self.get_option("ansible_host_from_internal_ip") and node.internal_ips:
             variables["ansible_host"] = node.internal_ips[0]
         for name, value in variables.items():
-            self.inventory.set_variable(host, name, value)
+            self.inventory.set_variable(host, name, wrap_var(value))
         control_plane = self.get_option("control_plane_group")
         if control_plane and _kubernetes_nodes.is_control_plane(node):
             self.inventory.add_child(self.inventory.add_group(control_plane), host)
-        self._construct(host)
 
-    def _construct(self, host: str) -> None:
-        strict = self.get_option("strict")
+    def _construct(self, node: _kubernetes_nodes.Node) -> None:
+        host, strict = node.name, self.get_option("strict")
         known = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), known, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict)
-        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict)
+        try:
+            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict)
+        except _TakenError as exc:
+            node.faults.append({"value": "keyed_groups: %s" % shown(exc), "remedy": _TAKEN})
+            self.inventory.set_variable(host, "kubernetes_faults", wrap_var(node.faults))
 
-    def _warn(self, nodes: list[_kubernetes_nodes.Node], path: str) -> None:
+    def _compose(self, *args: Any, **options: Any) -> Any:
+        """Return what an expression makes of a node's values; ansible-core before 2.19 would take it for a template."""
+        return wrap_var(super()._compose(*args, **options))
+
+    def _sanitize_group_name(self, name: str) -> str:
+        """Return the name of a group, unless a label would choose one that is not for labels to choose.
+
+        Those that the source itself names are the operator's choice.
+        """
+        safe = str(to_safe_group_name(name))
+        named = {keyed.get("parent_group") for keyed in self.get_option("keyed_groups") or []}
+        if not {name, safe} & (named | set(self.get_option("groups") or {})):
+            own = {"all", "ungrouped", self.get_option("group"), self.get_option("control_plane_group")}
+            if {name, safe} & (own | set(self.inventory.hosts)):
+                raise _TakenError(name)
+        return safe
+
+    def _warn(self, nodes: list[_kubernetes_nodes.Node], faults: list[_kubernetes_nodes.Fault], path: str) -> None:
+        found = [("", fault) for fault in faults]
+        found += [("%s: " % node.name, fault) for node in nodes for fault in node.faults]
+        lines = ["%s%s: %s" % (name, fault["value"], fault["remedy"]) for name, fault in found]
+        if lines:
+            self.display.warning(
+                "%s: not used of what the cluster says, and a problem of the plan: %s" % (path, _names(lines, "; "))
+            )
         if not nodes:
             self.display.warning("%s: the cluster has no nodes" % path)
         without = [node.name for node in nodes if not node.pod_cidrs]
@@ -229,6 +278,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             )
 
 
-def _names(nodes: list[str]) -> str:
+def _names(nodes: list[str], separator: str = ", ") -> str:
     more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
-    return ", ".join(nodes[:SHOWN]) + more
+    return separator.join(nodes[:SHOWN]) + more

@@ -8,18 +8,15 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
-    from typing import Union
-
-    Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-    Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+    from ansible_collections.humanz.cni.plugins.module_utils._addresses import Network
 
 IPV6_MTU = 1280  # bytes that every link must carry, RFC 8200
 
@@ -29,7 +26,7 @@ def networks(option: str, cidrs: Iterable[str], families: Collection[int] = (4, 
     found = []
     for text in cidrs:
         try:
-            network = ipaddress.ip_network(text)
+            network = _addresses.network(text)
         except ValueError as exc:
             raise ConvergeError("%s: %s: it must be a network such as 100.100.0.0/24" % (option, exc)) from exc
         if network.version not in families:
@@ -39,6 +36,14 @@ def networks(option: str, cidrs: Iterable[str], families: Collection[int] = (4, 
             raise ConvergeError("%s: %s is every address there is: it must be a part of them" % (option, text))
         found.append(str(network))
     return found
+
+
+def addresses(option: str, texts: Iterable[str]) -> list[str]:
+    """Return the addresses *texts*, each in the notation that the kernel has. Raises ConvergeError."""
+    try:
+        return [str(_addresses.address(text)) for text in texts]
+    except ValueError as exc:
+        raise ConvergeError("%s: %s: it must be an address such as 200.0.0.10" % (option, exc)) from exc
 
 
 def is_within(network: Network, others: Iterable[Network]) -> bool:
@@ -52,6 +57,13 @@ def device(option: str, name: str) -> str:
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
     return name
+
+
+def mac(option: str, text: str) -> str:
+    """Return *text* if it is a MAC address as the kernel writes it. Raises ConvergeError."""
+    if not re.match(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z", text):
+        raise ConvergeError("%s: %r must be a MAC address such as 02:d9:c8:00:00:0a" % (option, text))
+    return text
 
 
 def network_name(option: str, name: str) -> str:

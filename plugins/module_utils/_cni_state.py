@@ -8,12 +8,11 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _runtime
 from ansible_collections.humanz.cni.plugins.module_utils._cni_conf import TYPE
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
@@ -39,7 +38,7 @@ def networks(data_dir: str, conf_dir: str) -> list[str]:
 
 def reservations(paths: list[str]) -> list[str]:
     """Return the reserved addresses of the networks whose directories are *paths*."""
-    return sorted(name for path in paths for name in os.listdir(path) if _is_address(name))
+    return sorted(name for path in paths for name in os.listdir(path) if _addresses.is_address(name))
 
 
 def _noted(data_dir: str) -> Iterator[str]:
@@ -73,11 +72,3 @@ def _is_ours(path: str) -> bool:
     except ValueError:
         return False
     return isinstance(state, dict) and "boot" in state and "last" in state
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -22,7 +22,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from ansible_collections.humanz.cni.plugins.module_utils._checks import Address, Network
+    from ansible_collections.humanz.cni.plugins.module_utils._addresses import Address, Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
     class State(TypedDict):

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
+    _addresses,
     _checks,
     _cni_install,
     _executable,
@@ -28,7 +29,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.humanz.cni.plugins.module_utils._checks import Address, Network
+    from ansible_collections.humanz.cni.plugins.module_utils._addresses import Address, Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 DATA_DIRS = {"humanz-cni": "/run/humanz-cni"}
@@ -253,7 +254,7 @@ def _size(of_range: dict[str, Any]) -> int:
 
 def _address(text: str) -> Address | None:
     try:
-        return ipaddress.ip_address(text)
+        return _addresses.address(text)
     except ValueError:
         return None
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Optional
 
-    from ansible_collections.humanz.cni.plugins.module_utils._checks import Network
+    from ansible_collections.humanz.cni.plugins.module_utils._addresses import Network
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
     from ansible_collections.humanz.cni.plugins.module_utils._kernel import Address, Link, Route
     from ansible_collections.humanz.cni.plugins.module_utils._routes import ByKey

@@ -20,7 +20,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _kept_ways, _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _kept_ways, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
 
@@ -80,7 +80,7 @@ def parse_route(dst: str, via: str, protocol: int, table: int, device: str | Non
 
     By a *device* that is given, the next hop need not be on a network of this node.
     """
-    network, hop = ipaddress.ip_network(dst), ipaddress.ip_address(via)
+    network, hop = _addresses.network(dst), _addresses.address(via)
     if network.version != hop.version:
         raise ValueError("the prefix is IPv%d, its next hop IPv%d" % (network.version, hop.version))
     metric = 0 if network.version == 4 else 1024  # what the kernel makes of no metric

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 if TYPE_CHECKING:
@@ -146,24 +146,28 @@ class Vxlan(Resource):
         params = self._module.params
         if params["state"] == "absent":
             return State([], [], dict.fromkeys(FILES.values()))
-        device = params["device"]
+        device = _checks.device("device", params["device"])
         there = any(line.startswith("link add %s " % device) for line in actual.ip)
         if not there and os.path.exists("/sys/class/net/%s" % device):
             raise ConvergeError(
                 "pod_network_vxlan_device %s: is an interface of somebody else: remove that one, or name another"
                 % device
             )
-        ip = link_lines(device, params["mac"], params["vni"], params["node_ip"], params["port"], self._mtu())
-        ip += [address_line(device, address) for address in params["addresses"]]
-        hops = [(hop, peer["mac"]) for peer in params["peers"] for hop in peer["neighbours"]]
+        node_ip, mac = _checks.addresses("node_ip", [params["node_ip"]])[0], _checks.mac("mac", params["mac"])
+        ip = link_lines(device, mac, params["vni"], node_ip, params["port"], self._mtu(node_ip))
+        ip += [address_line(device, address) for address in _checks.addresses("addresses", params["addresses"])]
+        hops, bridge = [], []
+        for peer in params["peers"]:
+            mac = _checks.mac("peers: mac", peer["mac"])
+            hops += [(hop, mac) for hop in _checks.addresses("peers: neighbours", peer["neighbours"])]
+            bridge.append(fdb_line(device, mac, _checks.addresses("peers: node_ip", [peer["node_ip"]])[0]))
         ip += sorted(neighbour_line(device, *hop) for hop in hops)
-        bridge = sorted(fdb_line(device, peer["mac"], peer["node_ip"]) for peer in params["peers"])
+        bridge.sort()
         texts = {FILES["ip"]: ip, FILES["bridge"]: bridge}
         return State(ip, bridge, {path: _owned.compose("node_vxlan", lines) for path, lines in texts.items()})
 
-    def _mtu(self) -> int:
+    def _mtu(self, node_ip: str) -> int:
         """Return what is left of the MTU of the interface that holds the node IP."""
-        node_ip = self._module.params["node_ip"]
         for found in self._json(self._ip, "address", "show", "to", node_ip):
             if found.get("addr_info"):
                 return int(found["mtu"] - self._module.params["overhead"])

@@ -267,7 +267,7 @@ def _mtu(module: AnsibleModule, pod_cidrs: list[str]) -> int:
     mtu, node_ips = _checks.mtu("mtu", module.params["mtu"], pod_cidrs), module.params["node_ip"]
     if mtu or not node_ips:
         return mtu
-    wanted = [_address(text) for text in node_ips]
+    wanted = [ipaddress.ip_address(text) for text in _checks.addresses("node_ip", node_ips)]
     _kernel.require_pyroute2(module)
     with _kernel.Kernel() as kernel:
         mtus = {link.name: link.mtu for link in kernel.links()}
@@ -284,13 +284,6 @@ def _mtu(module: AnsibleModule, pod_cidrs: list[str]) -> int:
             )
     overhead: int = module.params["mtu_overhead"]
     return min(held[address] for address in wanted) - overhead
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError as exc:
-        raise ConvergeError("node_ip: %s must be an address such as 200.0.0.10" % text) from exc
 
 
 def _resource(module: AnsibleModule) -> _cni_conf.CniConf:

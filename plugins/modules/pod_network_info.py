@@ -236,7 +236,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _paths, _pod_network, _probe
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _paths, _pod_network, _probe
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
@@ -265,6 +266,8 @@ OPTIONS = {
 
 def paths(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return what the node's tables say about each path."""
+    for end in ("source", "destination"):
+        _checks.addresses("paths: %s" % end, [path[end] for path in params["paths"]])
     tables = _paths.Tables(run)
     return {"paths": [tables.examine(path["source"], path["destination"], path["port"]) for path in params["paths"]]}
 
@@ -298,7 +301,10 @@ def main() -> None:
         argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True
     )
     run = _pod_network.runner(module)
-    result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)
+    try:
+        result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)
+    except ConvergeError as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **result)
 
 

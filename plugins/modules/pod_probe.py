@@ -220,7 +220,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _connect, _netns, _probe, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _connect, _netns, _probe, _runtime
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 NAME = re.compile(re.escape(_probe.PREFIX) + r"[A-Za-z0-9-]{1,40}")
@@ -294,6 +294,7 @@ def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     record = _probe.records().get(name)
     if record is None or not _probe.is_running(record):
         raise ConvergeError("the probe pod %s is not there: it was not started, or its lifetime is over" % name)
+    _checks.addresses("targets: address", [target["address"] for target in module.params["targets"]])
     netns = {"pod": _netns.path_of(name), "node": None}
     attempts = [
         (source, _connect.Attempt(target["address"], target["port"], netns[source], not target["may_be_silent"]))

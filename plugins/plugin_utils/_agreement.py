@@ -21,6 +21,8 @@ KUBERNETES_VARIABLES = (
     "kubernetes_internal_ips",
     "kubernetes_nodes_group",
     "kubernetes_nodes_unread",
+    "kubernetes_nodes_left_out",
+    "kubernetes_faults",
 )
 
 SHOWN = 20  # nodes that a line names
@@ -40,7 +42,10 @@ def disagreements(plan: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> lis
         )
         for source in _texts(nodes, "kubernetes_nodes_unread")
     ]
+    left_out = (problem for node in nodes.values() for problem in _faults("cluster", node, "kubernetes_nodes_left_out"))
+    problems += dict.fromkeys(left_out)
     for name, member in plan["nodes"].items():
+        problems += _faults(name, nodes[name], "kubernetes_faults")
         problems += _pod_cidr_problems(name, member["pod_cidrs"], _items(nodes[name], "kubernetes_pod_cidrs"))
         problems += _node_ip_problems(name, member["node_ips"], _items(nodes[name], "kubernetes_internal_ips"))
     return problems
@@ -76,6 +81,14 @@ def _texts(nodes: dict[str, dict[str, Any]], variable: str) -> list[str]:
     """Return the texts that *variable* has on any of *nodes*, each once."""
     values = (variables.get(variable) for variables in nodes.values())
     return sorted({value for value in values if isinstance(value, str)})
+
+
+def _faults(name: str, variables: dict[str, Any], variable: str) -> Iterator[Problem]:
+    """Find what the inventory source does not use of what the cluster says."""
+    found = variables.get(variable)
+    for fault in found if isinstance(found, list) else []:
+        if isinstance(fault, dict):
+            yield Problem(name, str(fault.get("value")), str(fault.get("remedy")))
 
 
 def _items(variables: dict[str, Any], name: str) -> list[str]:

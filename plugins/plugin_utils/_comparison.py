@@ -8,9 +8,10 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
+
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 
 SHOWN = 10  # of the differences of one kind
 
@@ -102,7 +103,7 @@ def _vxlan(planned: dict[str, Any] | None, found: dict[str, Any] | None) -> list
 def _same(value: Any) -> str:
     """Return *value* so that two notations of one address are alike."""
     try:
-        return str(ipaddress.ip_address(value))
+        return str(_addresses.address(value))
     except ValueError:
         return str(value)
 

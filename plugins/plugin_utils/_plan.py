@@ -19,6 +19,8 @@ try:
 except ImportError:
     HAS_NETADDR = False
 
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses
+from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
 from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
 
 CLUSTER_VARIABLES = (
@@ -88,7 +90,7 @@ def make_plan(
     members = {
         name: {
             "pod_cidrs": _networks(name, "pod_network_pod_cidr", variables, problems, required=True),
-            "node_ips": _addresses(name, "pod_network_node_ip", variables, problems),
+            "node_ips": _next_hops(name, "pod_network_node_ip", variables, problems),
         }
         for name, variables in nodes.items()
     }
@@ -205,19 +207,22 @@ def _networks(
     networks = []
     remedy = "must be in CIDR notation, such as 100.100.0.0/24"
     for text in _given(owner, variable, variables, problems, remedy if required else None):
-        try:
-            network = netaddr.IPNetwork(text) if "/" in text else None
-        except (netaddr.AddrFormatError, ValueError):
-            network = None
-        if network is None:
-            problems.append(Problem(owner, "%s %s" % (variable, text), remedy))
-            continue
-        wrong = _wrong_network(network)
+        network = _network(text)
+        wrong = remedy if network is None else _wrong_network(network)
         if wrong:
-            problems.append(Problem(owner, "%s %s" % (variable, text), wrong))
+            problems.append(Problem(owner, "%s %s" % (variable, shown(text)), wrong))
         else:
             networks.append(network)
     return networks
+
+
+def _network(text: str) -> Any:
+    """Return *text* as a network of netaddr, which may have host bits set, or None if it is none."""
+    try:
+        _addresses.network(text, strict=False)
+    except ValueError:
+        return None
+    return netaddr.IPNetwork(text) if "/" in text else None
 
 
 def _wrong_network(network: Any) -> str | None:
@@ -236,18 +241,19 @@ def _unmapped(network: Any) -> str:
     return "%s/%d" % (network.network.ipv4(), max(0, network.prefixlen - 96))
 
 
-def _addresses(node: str, variable: str, variables: dict[str, Any], problems: list[Problem]) -> list[Any]:
+def _next_hops(node: str, variable: str, variables: dict[str, Any], problems: list[Problem]) -> list[Any]:
     addresses = []
     remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
     for text in _given(node, variable, variables, problems, remedy):
         try:
-            address = netaddr.IPAddress(text, flags=netaddr.INET_PTON)
-        except (netaddr.AddrFormatError, ValueError):
-            problems.append(Problem(node, "%s %s" % (variable, text), "must be an IP address, such as 200.0.0.10"))
+            address = netaddr.IPAddress(str(_addresses.address(text)))
+        except ValueError:
+            remedy = "must be an IP address, such as 200.0.0.10"
+            problems.append(Problem(node, "%s %s" % (variable, shown(text)), remedy))
             continue
         wrong = _wrong_next_hop(address)
         if wrong:
-            problems.append(Problem(node, "%s %s" % (variable, text), wrong))
+            problems.append(Problem(node, "%s %s" % (variable, shown(text)), wrong))
         else:
             addresses.append(address)
     return addresses

@@ -26,6 +26,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses
+
 KINDS = ("pod", "node", "outside")
 MAX_PATHS = 64  # of one node's tables; a node that fails all checks says why in fewer
 
@@ -117,10 +119,12 @@ def parse_outside(text: str, resolve: Callable[[str], list[str]], families: list
     if text.startswith("[") or text.count(":") == 1:
         host, _colon, port = text.rpartition(":")
         host = host.strip("[]")
+    if "%" in host:
+        return [{"name": text, "error": "%s has a zone, which no other node knows: give an address without" % text}]
     if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
         return [{"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
     try:
-        found = [host] if is_address(host) else _one_of_each(resolve(host), families)
+        found = [host] if _addresses.is_address(host) else _one_of_each(resolve(host), families)
     except OSError as exc:
         error = "the controller finds no address of %s: %s" % (host, exc.strerror or exc)
         return [{"name": text, "error": error}]
@@ -199,7 +203,7 @@ def _wrong_source(cluster: dict[str, Any], check: dict[str, Any], seen_as: str) 
     """Return what is wrong with the source address that the far side saw, or None."""
     found = cluster["nodes"][check["from"]]
     if check["kind"] == "outside":
-        if not is_address(seen_as):
+        if not _addresses.is_address(seen_as):
             return None
         own = seen_as in found["pod"]
         masquerade = check["family"] in cluster["masquerade"]
@@ -213,15 +217,6 @@ def _wrong_source(cluster: dict[str, Any], check: dict[str, Any], seen_as: str) 
         return None
     wanted = "the pod's own address" if check["kind"] == "pod" else "an address of the node"
     return "seen as %s instead of %s" % (seen_as, wanted)
-
-
-def is_address(text: str | None) -> bool:
-    """Return whether *text* is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(text or "")
-    except ValueError:
-        return False
-    return True
 
 
 def family_of(address: str) -> int:
@@ -238,7 +233,7 @@ def paths_to_examine(failures: list[dict[str, Any]]) -> dict[str, list[dict[str,
     """Return which paths each node's tables are to be asked about: ``{NODE: [{"source", "destination", "port"}]}``."""
     paths: dict[str, list[dict[str, Any]]] = {}
     for failure in failures:
-        if "reason" in failure or not failure["local"]:
+        if "reason" in failure or not _addresses.is_address(failure["local"]):
             continue
         path = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
         ends = [failure["from"]] if failure["kind"] == "outside" else [failure["from"], failure["to"]]

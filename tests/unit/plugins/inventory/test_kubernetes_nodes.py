@@ -173,6 +173,55 @@ def test_nodes_without_pod_cidr_and_internal_ip_are_named(controller: Controller
     assert controller.server.requests == []
 
 
+CODE = "{{ lookup('pipe', 'touch $RAN') }}"
+ZONE = node("zone", ["100.100.3.0/24"], ["2001:db8::1%" + CODE])
+FURTHER = [  # what the API itself refuses, and a saved file may hold
+    node("address", ["100.100.4.0/24"], ["fe80::1%" + CODE, CODE]),
+    node("cidr", ["fd00::%" + CODE + "/64", CODE], ["200.0.0.50"]),
+    node("label", ["100.100.5.0/24"], ["200.0.0.60"], {"key": CODE, CODE: "value"}),
+    node(CODE, ["100.100.6.0/24"], ["200.0.0.70"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("hostile", "saved"),
+    [
+        pytest.param([ZONE], False, id="zone-by-the-API"),
+        pytest.param([ZONE], True, id="zone-in-a-file"),
+        pytest.param([ZONE, *FURTHER], True, id="anything-in-a-file"),
+    ],
+)
+def test_nothing_that_a_node_says_of_itself_runs_on_the_controller(
+    controller: Controller, hostile: list[dict[str, Any]], saved: bool
+) -> None:
+    controller.server.nodes += hostile
+    controller.write("nodes.json", {"kind": "NodeList", "items": controller.server.nodes})
+    controller.source(
+        ansible_host_from_internal_ip=True,
+        compose={"said": "kubernetes_labels ~ kubernetes_internal_ips"},
+        keyed_groups=[{"key": "kubernetes_labels", "prefix": "label"}, {"key": "kubernetes_internal_ips"}],
+        **({"nodes_file": "../nodes.json"} if saved else {}),
+    )
+    again = [
+        {"ansible.builtin.debug": {"var": "hostvars"}},
+        {"ansible.builtin.set_fact": {"said": "{{ hostvars | string }} {{ groups | string }}"}},
+        {"humanz.cni.cluster_plan": {**NETWORKS, "defer_problems": True}, "register": "plan"},
+        {"ansible.builtin.set_fact": {"problems": "{{ plan.problems | join(' ') }}"}},
+        {"ansible.builtin.debug": {"msg": "{{ said ~ problems }}"}},
+        {"ansible.builtin.assert": {"that": "not plan.problems", "fail_msg": "{{ problems }} {{ said }}"}},
+    ]
+    controller.write("again.yml", [{"hosts": "k8s_cluster", "gather_facts": False, "tasks": again}])
+    networks = json.dumps({"pod_network_" + name: value for name, value in NETWORKS.items()})
+    ran = controller.directory / "ran"
+    controller.run("ansible-inventory", "-i", "inventory", "--graph", "--vars", RAN=str(ran))
+    play = ("ansible-playbook", "-i", "inventory", "--limit=ubuntu-nested-1", "--connection=local")
+    controller.run(*play, "again.yml", code=2, RAN=str(ran))
+    site = ("humanz.cni.site", "--check", "--extra-vars=" + networks, "--extra-vars=ansible_become=false")
+    said = controller.run(*play, *site, code=2, RAN=str(ran)).stdout
+    assert not ran.exists()
+    assert says(said, "zone: InternalIP", r"2001:db8::1%\\x7b\\x7b lookup(", ": must be an IP address of that machine")
+
+
 def test_what_is_wrong_with_a_source_is_said(controller: Controller) -> None:
     user = {"exec": {"command": "aws"}}
     controller.write("exec", {**controller.server.kubeconfig(), "users": [{"name": "admin", "user": user}]})

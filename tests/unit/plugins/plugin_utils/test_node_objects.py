@@ -14,11 +14,19 @@ from ansible.errors import AnsibleParserError
 from kubernetes_api_server import node
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_nodes import (
+    Node,
     is_control_plane,
+    needed,
+    read,
     read_file,
-    read_node,
     variables,
 )
+
+
+def read_node(item: dict[str, Any]) -> Node:
+    (found,), faults = read([needed(item)])
+    assert faults == []
+    return found
 
 
 def told(cidrs: list[str], addresses: list[str]) -> dict[str, Any]:
@@ -69,25 +77,105 @@ def test_a_node_of_the_control_plane(role: str) -> None:
     assert not is_control_plane(read_node(node("n1", [], [], {"node-role.kubernetes.io/worker": ""})))
 
 
+CODE = "{{ lookup('pipe', 'id') }}"
+NO_ADDRESS = "must be an IP address of that machine, without a zone, such as 200.0.0.10"
+NO_NETWORK = "must be a network in CIDR notation without host bits, such as 100.100.0.0/24"
+NO_LABEL = "must be one that Kubernetes allows: letters, digits and . _ -"
+
+
 @pytest.mark.parametrize(
-    ("item", "expected"),
+    "address",
     [
-        pytest.param(node("{{ 1 }}", [], []), r"node '{{ 1 }}': a node's name must be a lower-case DNS name"),
-        pytest.param(node("n1", ["100.100.0.1/24"], []), r"node n1: podCIDR 100.100.0.1/24: .* has host bits set"),
-        pytest.param(node("n1", [], ["{{ 1 }}"]), r"node n1: InternalIP {{ 1 }}: .* not appear to be an IPv4 or IPv6"),
-        pytest.param(node("n1", [], [], {"a": "{{ 1 }}"}), r"node n1: label 'a': '{{ 1 }}' is none that Kubernetes"),
+        *("", "not-an-ip", "200.0.0.10/24", "200.0.0.10\n", " 200.0.0.10", "200.0.0.010", CODE),
+        *("2001:db8::1%" + CODE, "2001:db8::1%eth0", "fe80::1", "::ffff:200.0.0.10"),
+        *("127.0.0.1", "::1", "0.0.0.0", "224.0.0.1", 7, None, ["200.0.0.10"]),
     ],
 )
-def test_what_kubernetes_never_says_is_refused(item: dict[str, Any], expected: str) -> None:
-    with pytest.raises(AnsibleParserError, match=expected):
-        read_node(item)
+def test_what_is_not_exactly_a_machines_address_is_that_nodes_fault(address: Any) -> None:
+    found = read_node(node("n1", ["100.100.0.0/24"], [address, "200.0.0.11"]))
+    assert found.internal_ips == ["200.0.0.11"]
+    (fault,) = found.faults
+    assert fault["value"].startswith("InternalIP ")
+    assert fault["remedy"] == NO_ADDRESS
+    assert variables(found)["kubernetes_faults"] == [fault]
+
+
+@pytest.mark.parametrize(
+    "cidr",
+    [
+        *("100.100.0.1/24", "100.100.0.0", "100.100.0.0/255.255.255.0", "100.100.0.0/33", "100.100.0.0/+24", CODE),
+        *("fd00::%" + CODE + "/64", "fd00::/64%eth0", "fd00::/64\n", 7, {"a": 1}),
+    ],
+)
+def test_what_is_not_exactly_a_network_is_that_nodes_fault(cidr: Any) -> None:
+    found = read_node(node("n1", [cidr, "100.100.5.0/24"], []))
+    assert found.pod_cidrs == ["100.100.5.0/24"]
+    assert [(fault["value"].split()[0], fault["remedy"]) for fault in found.faults] == [("podCIDR", NO_NETWORK)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("a", CODE), (CODE, "a"), ("a", "-oProxyCommand"), ("a", "b/c"), ("a", "b\n"), ("a", "x" * 64), ("a", 1)),
+        *(("-a", "b"), ("A.b/c", "d"), ("/a", "b"), ("a/b/c", "d"), ("", "a")),
+    ],
+)
+def test_a_label_that_kubernetes_would_not_allow_is_that_nodes_fault(key: str, value: Any) -> None:
+    found = read_node(node("n1", [], [], {key: value, "kept": "", "example.com/Kept_too": "a.b_c-d"}))
+    assert found.labels == {"kept": "", "example.com/Kept_too": "a.b_c-d"}
+    assert [(fault["value"].split()[0], fault["remedy"]) for fault in found.faults] == [("label", NO_LABEL)]
+
+
+def test_a_refused_value_is_shown_without_template_and_escape_sequence_and_never_long() -> None:
+    (fault,) = read_node(node("n1", [], ["{{ a }}{% b %}{# c #}\x1b[2J\u202e" + "x" * 10**6, *["bad"] * 9999])).faults
+    assert fault["value"] == (
+        r"InternalIP '\x7b\x7b a \x7d\x7d\x7b% b %\x7d\x7b# c #\x7d\x1b[2J\u202e" + "x" * 34 + "'... and 9999 more"
+    )
+
+
+@pytest.mark.parametrize("name", [CODE, "Upper", "a..b", "a.-b", "-a", "a_b", "a\n", "", "x" * 254, None, 7])
+def test_a_node_without_a_nodes_name_is_left_out_and_named(name: Any) -> None:
+    nodes, (fault,) = read([needed(node(name, [], [])), needed(node("n1", [], []))])
+    assert [found.name for found in nodes] == ["n1"]
+    assert fault["value"].startswith("node ")
+    assert not set("{}\n") & set(fault["value"])
+    assert fault["remedy"] == "a node's name must be a lower-case DNS name"
+
+
+def test_a_name_that_means_something_else_in_an_inventory_or_is_there_twice_is_left_out() -> None:
+    names = ("all", "localhost", "n1", "n1")
+    nodes, faults = read([needed(node(name, [], [])) for name in names], {"all", "localhost"})
+    assert [found.name for found in nodes] == ["n1"]
+    taken = "is the name of a group or of the controller itself in Ansible: the node must have another one"
+    assert faults == [
+        {"value": "node all", "remedy": taken},
+        {"value": "node localhost", "remedy": taken},
+        {"value": "node n1", "remedy": "is there twice: must be the name of one node"},
+    ]
+
+
+def test_an_address_that_two_nodes_claim_is_neithers() -> None:
+    items = [node("n1", [], ["200.0.0.10", "fd00:200::10"]), node("n2", [], ["FD00:200:0::10"]), node("n3", [], [])]
+    nodes, _faults = read([needed(item) for item in items])
+    assert [found.internal_ips for found in nodes] == [["200.0.0.10"], [], []]
+    shared = "is that of %s too: every node must have its own"
+    assert [found.faults for found in nodes] == [
+        [{"value": "InternalIP fd00:200::10", "remedy": shared % "n2"}],
+        [{"value": "InternalIP fd00:200::10", "remedy": shared % "n1"}],
+        [],
+    ]
+
+
+def test_addresses_that_nobody_uses_are_no_fault() -> None:
+    nodes, _faults = read([needed(node(name, [], ["10.0.0.1", "bad"])) for name in ("n1", "n2")], addresses=False)
+    assert [(found.internal_ips, found.faults) for found in nodes] == [([], [])] * 2
 
 
 @pytest.mark.parametrize("kind", ["List", "NodeList"])
 def test_a_saved_list(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "nodes.json"
     path.write_text(json.dumps({"kind": kind, "items": [node("n1", [], []), {"kind": "Node", **node("n2", [], [])}]}))
-    assert [item.name for item in read_file(str(path))] == ["n1", "n2"]
+    assert [item["metadata"]["name"] for item in read_file(str(path))] == ["n1", "n2"]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +186,7 @@ def test_a_saved_list(tmp_path: Path, kind: str) -> None:
         ),
         pytest.param('{"kind": "Node"}', r"nodes.json is not a list of nodes: must be written by"),
         pytest.param('{"kind": "List", "items": [{"kind": "Pod"}]}', r"nodes.json holds more than nodes: must be"),
+        pytest.param('{"kind": "List", "items": ["Node"]}', r"nodes.json holds more than nodes: must be"),
         pytest.param(None, r"nodes_file .*/nodes.json cannot be read: No such file or directory: must be"),
     ],
 )
