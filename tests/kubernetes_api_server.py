@@ -66,12 +66,25 @@ class Certificates:
 
 
 class ApiServer(ThreadingHTTPServer):
-    """Lists *nodes*; *requests* are the queries so far, and *expired* makes it refuse each further page."""
+    """Lists *nodes*; *requests* are the queries so far, and *expired* makes it refuse each further page.
+
+    Without *certificates* it speaks HTTP.
+    """
 
     daemon_threads = True
 
-    def __init__(self, certificates: Certificates) -> None:
+    def __init__(self, certificates: Certificates | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        if certificates:
+            self._encrypt(certificates)
+        self.nodes: list[dict[str, Any]] = []
+        self.requests: list[dict[str, str]] = []
+        self.allowed = True
+        self.expired = False
+        self.moved_to = ""
+
+    def _encrypt(self, certificates: Certificates) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.path("server.crt"), certificates.path("server.key"))
         context.load_verify_locations(certificates.path("authority.crt"))
@@ -79,11 +92,6 @@ class ApiServer(ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self.server_port}"
         self.certificates = certificates
-        self.nodes: list[dict[str, Any]] = []
-        self.requests: list[dict[str, str]] = []
-        self.allowed = True
-        self.expired = False
-        self.moved_to = ""
 
     def kubeconfig(self, **user: str) -> dict[str, Any]:
         """Return a kubeconfig's content for a *user*, by default the one with the client certificate."""
@@ -107,7 +115,7 @@ class ApiServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(certificates: Certificates) -> Iterator[ApiServer]:
+def serving(certificates: Certificates | None) -> Iterator[ApiServer]:
     with ApiServer(certificates) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

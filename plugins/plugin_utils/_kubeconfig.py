@@ -14,6 +14,7 @@ import base64
 import os
 from collections import namedtuple
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.common.yaml import yaml_load
@@ -95,19 +96,34 @@ def _connection(cluster: dict[str, Any], user: dict[str, Any], cluster_name: str
         raise AnsibleParserError(
             "%s: server %r: must be the API server's URL, such as https://200.0.0.10:6443" % (cluster_name, server)
         )
+    if "@" in urlsplit(server).netloc:
+        raise AnsibleParserError("%s: server: must be a URL without user and password" % cluster_name)
     certificate = _pem(user, "client-certificate", user_name)
     key = _pem(user, "client-key", user_name)
     if (certificate is None) != (key is None):
         given, missing = ("client-key", "client-certificate") if key else ("client-certificate", "client-key")
         raise AnsibleParserError("%s: has a %s, and so must have a %s" % (user_name, given, missing))
-    return Connection(
-        server=server.rstrip("/"),
-        verify=not cluster.get("insecure-skip-tls-verify"),
-        authority=_pem(cluster, "certificate-authority", cluster_name),
-        certificate=certificate,
-        key=key,
-        token=_token(user, user_name),
-    )
+    token = _token(user, user_name)
+    if not server.startswith("https://") and (certificate or token):
+        raise AnsibleParserError(
+            "%s: server %s: has no TLS, and the credentials of %s must not be sent without: must be https://, or the "
+            "context must have a user without credentials" % (cluster_name, server, user_name)
+        )
+    authority = _pem(cluster, "certificate-authority", cluster_name)
+    return Connection(server.rstrip("/"), _verify(cluster, authority, cluster_name), authority, certificate, key, token)
+
+
+def _verify(cluster: dict[str, Any], authority: Pem | None, owner: str) -> bool:
+    """Return whether the server's certificate must be right. As with kubectl, what is unclear is an error."""
+    insecure = cluster.get("insecure-skip-tls-verify") or False
+    if not isinstance(insecure, bool):
+        raise AnsibleParserError("%s: insecure-skip-tls-verify %r: must be true or false" % (owner, insecure))
+    if insecure and authority:
+        raise AnsibleParserError(
+            "%s: has insecure-skip-tls-verify and a certificate-authority, which would not be looked at: must have one "
+            "of them" % owner
+        )
+    return not insecure
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -222,6 +222,51 @@ def test_nothing_that_a_node_says_of_itself_runs_on_the_controller(
     assert says(said, "zone: InternalIP", r"2001:db8::1%\\x7b\\x7b lookup(", ": must be an IP address of that machine")
 
 
+def test_a_broken_node_is_its_own_problem_which_stops_a_run_for_others_too(controller: Controller) -> None:
+    controller.server.nodes.append(node("broken", ["100.100.3.0/24"], ["not-an-ip"]))
+    controller.source()
+    found = controller.inventory()
+    assert found["k8s_cluster"]["hosts"] == ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3", "broken"]
+    assert found["_meta"]["hostvars"]["ubuntu-nested-1"]["pod_network_node_ip"] == "200.0.0.10"
+    assert found["_meta"]["hostvars"]["broken"]["pod_network_pod_cidr"] == "100.100.3.0/24"
+    problem = "broken: InternalIP not-an-ip: must be an IP address of that machine, without a zone, such as 200.0.0.10"
+    own = {"pod_network_node_ip": "200.0.0.40"}
+    said = controller.plan("--limit=ubuntu-nested-1", code=2, broken=own)
+    assert says(said, "not used of what the cluster says, and a problem of the plan: " + problem)
+    assert says(said, "the cluster cannot be planned:", problem)
+    controller.source(node_ip_from_internal_ip=False)
+    others = {"ubuntu-nested-%d" % number: {"pod_network_node_ip": "200.0.0.%d0" % number} for number in (1, 2, 3)}
+    assert "not-an-ip" not in controller.plan(broken=own, **others)
+
+
+def test_a_node_can_take_no_group_and_no_host_over(controller: Controller) -> None:
+    """Variables of a host that is named like a group would be the group's, and a group named like a host its alias."""
+    control_plane = {"node-role.kubernetes.io/control-plane": ""}
+    controller.server.nodes += [
+        *(node(name, ["100.100.4.0/24"], ["200.0.0.66"], control_plane) for name in ("all", "localhost", "zone-a")),
+        node("thief", ["100.100.5.0/24"], ["200.0.0.10"]),
+        *(
+            node("label-%d" % number, ["100.100.%d.0/24" % number], ["200.0.0.%d" % number], {"team": value})
+            for number, value in enumerate(("all", "k8s_control_plane", "ubuntu-nested-1", "mine"), 71)
+        ),
+    ]
+    controller.write("inventory/a.json", {"zone-a": {"hosts": {"ubuntu-nested-2": {}}}})
+    team = {"key": "kubernetes_labels.team", "separator": "", "parent_group": "teams"}
+    controller.source(ansible_host_from_internal_ip=True, keyed_groups=[team])
+    found = controller.inventory()
+    hosts = found["_meta"]["hostvars"]
+    assert not {"all", "localhost", "zone-a"} & set(hosts)
+    assert not any("ansible_host" in hosts[name] for name in ("ubuntu-nested-1", "thief"))
+    assert [hosts["ubuntu-nested-%d" % number]["ansible_host"] for number in (2, 3)] == ["200.0.0.20", "200.0.0.30"]
+    assert found["k8s_control_plane"] == {"hosts": ["ubuntu-nested-1"]}
+    assert (found["teams"], found["mine"]) == ({"children": ["mine"]}, {"hosts": ["label-74"]})
+    said = controller.plan("--limit=ubuntu-nested-2", code=2)
+    assert says(said, "cluster: node all: is the name of a group or of the controller itself")
+    assert says(said, "cluster: node localhost: is", "cluster: node zone-a: is")
+    assert says(said, "ubuntu-nested-1: InternalIP 200.0.0.10: is that of thief too: every node must have its own")
+    assert says(said, "label-73: keyed_groups: ubuntu-nested-1: is the name of a host or of a group that no label must")
+
+
 def test_what_is_wrong_with_a_source_is_said(controller: Controller) -> None:
     user = {"exec": {"command": "aws"}}
     controller.write("exec", {**controller.server.kubeconfig(), "users": [{"name": "admin", "user": user}]})

@@ -78,6 +78,11 @@ def test_another_context_may_be_chosen(tmp_path: Path) -> None:
     assert read([config(tmp_path, contexts=contexts)], "b").token is None
 
 
+def test_without_credentials_a_server_may_be_that_of_kubectl_proxy(tmp_path: Path) -> None:
+    proxy = clusters(server="http://127.0.0.1:8001")
+    assert read([config(tmp_path, clusters=proxy, users=users(token=""))]).token is None
+
+
 def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".kube").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -103,6 +108,33 @@ def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: py
         pytest.param({"users": [{"name": "x", "user": {}}]}, "has no user admin: must be one of: x"),
         pytest.param({"users": ["x"]}, "each of users must have a name and a user with keys", id="a text as user"),
         pytest.param({"clusters": clusters(server="h:6443")}, "cluster lab: server 'h:6443': must be the API server's"),
+        pytest.param(
+            {"clusters": clusters(server="http://h")},
+            "cluster lab: server http://h: has no TLS, and the credentials of user admin must not be sent without: must "
+            "be https://, or the context must have a user without credentials",
+        ),
+        pytest.param(
+            {
+                "clusters": clusters(server="http://h"),
+                "users": users(client_certificate_data=PEM, client_key_data=PEM),
+            },
+            "has no TLS, and the credentials of user admin must not",
+            id="a client certificate by http",
+        ),
+        pytest.param(
+            {"clusters": clusters(server="https://me:secret@h")},
+            "cluster lab: server: must be a URL without user and password$",
+            id="a password in the URL",
+        ),
+        pytest.param(
+            {"clusters": clusters(insecure_skip_tls_verify="false")},
+            "cluster lab: insecure-skip-tls-verify 'false': must be true or false",
+        ),
+        pytest.param(
+            {"clusters": clusters(insecure_skip_tls_verify=True, certificate_authority_data=PEM)},
+            "cluster lab: has insecure-skip-tls-verify and a certificate-authority, which would not be looked at",
+        ),
+        pytest.param({"users": users(username="a", password="b")}, "user admin in .*: username is not supported"),
         pytest.param({"clusters": clusters(proxy_url="http://p")}, "cluster lab in .*: proxy-url is not supported"),
         pytest.param(
             {"users": users(exec={"command": "aws"})},

@@ -88,8 +88,11 @@ def test_who_may_not_list_nodes_is_told_what_the_server_says(server: ApiServer, 
         listed(server.kubeconfig(), tmp_path)
 
 
-def test_the_token_is_sent_nowhere_else(server: ApiServer, certificates: Certificates, tmp_path: Path) -> None:
-    with serving(certificates) as other:
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_the_token_is_sent_nowhere_else(
+    server: ApiServer, certificates: Certificates, tmp_path: Path, scheme: str
+) -> None:
+    with serving(certificates if scheme == "https" else None) as other:
         server.moved_to = other.url
         with pytest.raises(AnsibleParserError, match=r"answers 302 "):
             listed(server.kubeconfig(token=TOKEN), tmp_path)
