@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
 def _targets(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
     """Write the cluster of probe pods to a file."""
     hosts = results.hosts if args["nodes"] is None else args["nodes"]
-    nodes = {host: _node(results.of(host)) for host in hosts}
+    nodes = {host: node(results.of(host)) for host in hosts}
     families = _reachability.families_of(nodes)
     cluster = {
         "nodes": nodes,
@@ -78,7 +78,8 @@ def _resolve(name: str) -> list[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
-def _node(result: dict[str, Any]) -> dict[str, Any]:
+def node(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a cluster has of a node, see ``_reachability``, from what its probe returned."""
     pod = result.get("pod")
     if not pod:
         return {"error": _host_results.why_not(result)}

@@ -291,10 +291,10 @@ def _ip_json(module: AnsibleModule, arguments: list[str]) -> Any:
 
 def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Connect to all targets; return what the module returns."""
+    _checks.addresses("targets: address", [target["address"] for target in module.params["targets"]])
     record = _probe.records().get(name)
     if record is None or not _probe.is_running(record):
         raise ConvergeError("the probe pod %s is not there: it was not started, or its lifetime is over" % name)
-    _checks.addresses("targets: address", [target["address"] for target in module.params["targets"]])
     netns = {"pod": _netns.path_of(name), "node": None}
     attempts = [
         (source, _connect.Attempt(target["address"], target["port"], netns[source], not target["may_be_silent"]))

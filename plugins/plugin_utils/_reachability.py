@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _addresses
+from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
 
 KINDS = ("pod", "node", "outside")
 MAX_PATHS = 64  # of one node's tables; a node that fails all checks says why in fewer
@@ -120,7 +121,9 @@ def parse_outside(text: str, resolve: Callable[[str], list[str]], families: list
         host, _colon, port = text.rpartition(":")
         host = host.strip("[]")
     if "%" in host:
-        return [{"name": text, "error": "%s has a zone, which no other node knows: give an address without" % text}]
+        return [
+            {"name": text, "error": "%s has a zone, which no other node knows: give an address without" % shown(host)}
+        ]
     if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
         return [{"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
     try:
@@ -208,15 +211,15 @@ def _wrong_source(cluster: dict[str, Any], check: dict[str, Any], seen_as: str) 
         own = seen_as in found["pod"]
         masquerade = check["family"] in cluster["masquerade"]
         if own and masquerade:
-            return "seen as %s, the pod's own address, instead of one of the node's" % seen_as
+            return "seen as %s, the pod's own address, instead of one of the node's" % shown(seen_as)
         if not own and not masquerade:
-            return "seen as %s instead of the pod's own address" % seen_as
+            return "seen as %s instead of the pod's own address" % shown(seen_as)
         return None
     allowed = found["pod"] if check["kind"] == "pod" else found["own"]
     if seen_as in allowed:
         return None
     wanted = "the pod's own address" if check["kind"] == "pod" else "an address of the node"
-    return "seen as %s instead of %s" % (seen_as, wanted)
+    return "seen as %s instead of %s" % (shown(seen_as), wanted)
 
 
 def family_of(address: str) -> int:

@@ -66,7 +66,7 @@ def render(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]
         lines += [""] + _reasons(number, group)
     if len(groups) > SHOWN_REASONS:
         lines += ["", "... and %d more reasons" % (len(groups) - SHOWN_REASONS)]
-    return lines
+    return [_printable(line) for line in lines]
 
 
 def summary(failures: list[dict[str, Any]], total: int) -> str:
@@ -76,7 +76,12 @@ def summary(failures: list[dict[str, Any]], total: int) -> str:
     groups = group_by_reasons(failures)
     reasons = "; ".join(group["reasons"][0] for group in groups[:3])
     more = "; and %d more reasons" % (len(groups) - 3) if len(groups) > 3 else ""
-    return "%d of %d checks failed: %s%s" % (len(failures), total, reasons, more)
+    return _printable("%d of %d checks failed: %s%s" % (len(failures), total, reasons, more))
+
+
+def _printable(line: str) -> str:
+    """Return *line* without what a terminal would obey: reasons have words of nodes in them."""
+    return line if line.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def notes(cluster: dict[str, Any]) -> list[str]:

@@ -282,7 +282,8 @@ def test_other_files_are_in_nobodys_way(conf: Conf) -> None:
         ({"pod_cidrs": ["100.100.0.1/24"]}, "pod_cidrs: 100.100.0.1/24 has host bits set"),
         ({"format": "conf", "cluster_cidr": None}, "cluster_cidr: the network of all nodes' pods is needed"),
         ({"node_ip": "200.0.0.11"}, "no interface of this node has the address 200.0.0.11"),
-        ({"node_ip": "ubuntu-nested-1"}, "node_ip: ubuntu-nested-1 must be an address"),
+        ({"node_ip": "ubuntu-nested-1"}, "node_ip: ubuntu-nested-1 is not an IP address: it must be an address"),
+        ({"pod_cidrs": ["fd00::%x/64"]}, "pod_cidrs: 'fd00::%x/64' is not a network in CIDR notation: it must be"),
         (
             {"format": "conf", "pod_cidrs": ["100.100.0.0/24", "fd00::/64"]},
             "pod_cidrs: 100.100.0.0/24, fd00::/64 are 2 networks, and the format conf has room for one",

@@ -73,6 +73,8 @@ def test_paths(fleet: Fleet) -> None:
     }
     assert found["back"]["dev"] == "humanz-cni0"
     assert (found["forwarding"], found["drop"], found["nat"]) == (True, None, None)
+    refused = node.module("pod_network_info", {"paths": [{"source": "fe80::1%lo", "destination": "100.100.1.2"}]})
+    assert refused["msg"].startswith("paths: source: 'fe80::1%lo' is not an IP address: it must be")
 
 
 def test_a_firewall_of_the_older_kind_is_seen_beside_the_newer(fleet: Fleet) -> None:

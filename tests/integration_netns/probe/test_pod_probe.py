@@ -277,5 +277,11 @@ def test_a_name_that_is_none_of_ours_is_refused(node_1: Node) -> None:
     assert "must match" in node_1.module("pod_probe", {"name": "../eth0"})["msg"]
 
 
+@pytest.mark.parametrize("address", ["fe80::1%lo", "localhost"])
+def test_a_target_that_is_no_address_is_refused(node_1: Node, address: str) -> None:
+    result = node_1.module("pod_probe", {"state": "probed", "targets": [{"address": address}]})
+    assert "is not an IP address: it must be an address such as 200.0.0.10" in result["msg"]
+
+
 def test_check_mode_starts_nothing(node_1: Node) -> None:
     assert node_1.module("pod_probe", {}, check=True)["skipped"] is True

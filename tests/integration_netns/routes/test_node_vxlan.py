@@ -195,6 +195,14 @@ def test_vxlan_interfaces_of_others_stay(nested: Node) -> None:
             "pod_network_vxlan_device humanz-vxlan0: is an interface of somebody",
         ),
         ("link set lo up", {"node_ip": "200.0.0.11"}, "node_ip: no interface of this node has the address 200.0.0.11"),
+        ("link set lo up", {"node_ip": "200.0.0.10 dev lo"}, "node_ip: 200.0.0.10 dev lo is not an IP address"),
+        ("link set lo up", {"mac": "02:d9:c8:00:00:0a\nlink add more type dummy"}, "must be a MAC address such as"),
+        ("link set lo up", {"addresses": ["fe80::%x\nlink add more type dummy"]}, "is not an IP address: it must be"),
+        (
+            "link set lo up",
+            {"peers": [{**PEERS[0], "neighbours": ["fe80::1%lo"]}]},
+            "peers: neighbours: 'fe80::1%lo' is not an IP address: it must be an address such as 200.0.0.10",
+        ),
         ("link add vxlan9 type vxlan id 217 dstport 4789 local 200.0.0.10", {}, "everything is as it was before"),
     ],
 )
@@ -227,7 +235,7 @@ def test_routes_by_the_interface_are_made_told_apart_and_removed(nested: Node) -
     [
         {"vni": 300},
         {"vni": 300, "device": "other0"},
-        {"peers": [*PEERS, {"node_ip": "nowhere", "mac": "02:d9:c8:00:01:1e", "neighbours": ["200.0.1.30"]}]},
+        {"peers": [*PEERS, {"node_ip": "fd00:200::30", "mac": "02:d9:c8:00:01:1e", "neighbours": ["200.0.1.30"]}]},
     ],
     ids=["made anew", "of another name", "that stays"],
 )

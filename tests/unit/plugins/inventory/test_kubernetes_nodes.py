@@ -236,7 +236,7 @@ def test_a_broken_node_is_its_own_problem_which_stops_a_run_for_others_too(contr
     assert says(said, "the cluster cannot be planned:", problem)
     controller.source(node_ip_from_internal_ip=False)
     others = {"ubuntu-nested-%d" % number: {"pod_network_node_ip": "200.0.0.%d0" % number} for number in (1, 2, 3)}
-    assert "not-an-ip" not in controller.plan(broken=own, **others)
+    assert "not-an-ip" not in controller.plan(code=0, broken=own, **others)
 
 
 def test_a_node_can_take_no_group_and_no_host_over(controller: Controller) -> None:

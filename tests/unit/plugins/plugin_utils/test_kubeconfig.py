@@ -110,8 +110,8 @@ def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: py
         pytest.param({"clusters": clusters(server="h:6443")}, "cluster lab: server 'h:6443': must be the API server's"),
         pytest.param(
             {"clusters": clusters(server="http://h")},
-            "cluster lab: server http://h: has no TLS, and the credentials of user admin must not be sent without: must "
-            "be https://, or the context must have a user without credentials",
+            "cluster lab: server http://h: has no TLS, and the credentials of user admin must not be sent without: must"
+            " be https://, or the context must have a user without credentials",
         ),
         pytest.param(
             {

@@ -103,6 +103,21 @@ def test_the_plan_is_json_and_holds_each_node_once() -> None:
             id="impossible prefix length",
         ),
         pytest.param(
+            {"pod_cidr": "100.100.1.0/255.255.255.0"},
+            "n2: pod_network_pod_cidr 100.100.1.0/255.255.255.0: must be in CIDR notation, such as 100.100.0.0/24",
+            id="a netmask",
+        ),
+        pytest.param(
+            {"pod_cidr": "fd::%{{ a }}/64"},
+            r"n2: pod_network_pod_cidr 'fd::%\x7b\x7b a \x7d\x7d/64': must be in CIDR notation, such as 100.100.0.0/24",
+            id="a network with a zone",
+        ),
+        pytest.param(
+            {"node_ip": "2001:db8::1%{{ a }}"},
+            r"n2: pod_network_node_ip '2001:db8::1%\x7b\x7b a \x7d\x7d': must be an IP address, such as 200.0.0.10",
+            id="an address with a zone",
+        ),
+        pytest.param(
             {"pod_cidr": "100.100.1.7/24"},
             "n2: pod_network_pod_cidr 100.100.1.7/24: has host bits set: must be 100.100.1.0/24",
             id="host bits",

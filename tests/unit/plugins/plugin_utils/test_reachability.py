@@ -123,6 +123,7 @@ def test_a_node_may_be_seen_by_any_of_its_own_addresses_only() -> None:
         (True, "200.0.0.1", None),
         (True, "203.0.113.9", None),
         (True, "SSH-2.0", None),
+        (False, "2001:db8::1%{{ lookup('pipe', 'id') }}", None),
         (True, None, None),
         (True, "100.0.1.2", "seen as 100.0.1.2, the pod's own address, instead of one of the node's"),
         (False, "100.0.1.2", None),
@@ -172,6 +173,11 @@ def test_both_ends_are_examined_once_for_each_path() -> None:
     }
 
 
+def test_no_table_is_asked_about_what_is_no_address() -> None:
+    failure = {"kind": "pod", "from": "node-1", "to": "node-2", "address": "100.0.2.2", "port": 7217}
+    assert _reachability.paths_to_examine([{**failure, "local": local} for local in (None, "", "-h", "::1%x")]) == {}
+
+
 def test_a_node_is_asked_for_a_limited_number_of_paths() -> None:
     failure = {"kind": "pod", "from": "a", "to": "b", "port": 7217, "local": "100.0.1.2"}
     failures = [{**failure, "address": f"100.0.2.{number}"} for number in range(200)]
@@ -206,6 +212,7 @@ def test_outside_targets(text: str, address: str, port: int | None) -> None:
     [
         ("192.0.2.1:0", "'192.0.2.1:0' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
         ("192.0.2.1:http", "'192.0.2.1:http' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        ("[fe80::1%eth0]:80", "'fe80::1%eth0' has a zone, which no other node knows: give an address without"),
         (":80", "':80' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
         ("nowhere.example:80", "the controller finds no address of nowhere.example: Name or service not known"),
     ],

@@ -81,6 +81,14 @@ def test_reasons_of_a_check_belong_together() -> None:
     assert [(group["reasons"], len(group["checks"])) for group in groups] == [(["x"], 2), (["x", "y"], 1)]
 
 
+def test_no_word_of_a_node_is_an_escape_sequence() -> None:
+    made = cluster(3)
+    failures = failures_to(made, "n2", "\x1b[2J\x9b2J\u202e{{ a }}\nis gone")
+    said = [*_reachability_table.render(made, failures), _reachability_table.summary(failures, 9)]
+    assert all(line.isprintable() for line in said)
+    assert said[-1].endswith("checks failed: ?[2J?2J?{{ a }}?is gone")
+
+
 def test_no_outside_is_said() -> None:
     made = cluster(2)
     made["nodes"]["n2"]["gateways"] = []
