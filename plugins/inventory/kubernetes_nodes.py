@@ -18,6 +18,9 @@ description:
     cluster says stays in C(kubernetes_pod_cidrs) and C(kubernetes_internal_ips), and
     M(humanz.cni.cluster_plan) reports where they disagree.
   - Sets C(kubernetes_labels), and C(kubernetes_nodes_group) to O(group).
+  - Uses of a node only what has exactly the form that Kubernetes gives it, marked unsafe. What has not is in
+    C(kubernetes_faults) of that host, and a problem of M(humanz.cni.cluster_plan). So is a node whose name is that of a
+    group or of the controller, which is no host, in C(kubernetes_nodes_left_out) of O(group).
 extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
@@ -32,8 +35,8 @@ options:
       - The path of a kubeconfig file, or several with colons between them. A path that is not absolute is
         relative to the inventory source.
       - By default C(~/.kube/config), or else C(/etc/kubernetes/admin.conf).
-      - Client certificates and bearer tokens are supported. For a user of another kind, such as one with C(exec), save
-        the nodes and use O(nodes_file).
+      - Client certificates and bearer tokens are supported, and sent by TLS only. For a user of another kind, such as
+        one with C(exec), save the nodes and use O(nodes_file).
     type: str
     env:
       - name: KUBECONFIG

@@ -16,7 +16,8 @@ description:
     controller.
   - Compares them with what the inventory plugin P(humanz.cni.kubernetes_nodes#inventory) read from the cluster, where
     it was used. Other values than the cluster's are problems; hosts that are in the group but no nodes of the cluster,
-    or the other way round, are warnings, as nodes may have yet to join.
+    or the other way round, are warnings, as nodes may have yet to join. What that plugin does not use of a node,
+    because it is no address, network or label, is a problem too.
   - The other modules of this collection take their node's part from that file.
   - Every problem is reported at once, naming node, value and remedy.
   - Runs on the controller only. No node is connected to, so use it with C(run_once).
