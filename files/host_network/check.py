@@ -84,7 +84,7 @@ def interfaces() -> list[str]:
         routes = [heal.parse_route(line) for line in stream.read().splitlines() if line and not line.startswith("#")]
         for family, table, protocol in {(route.family, route.table, route.protocol) for route in routes}:
             words = heal.output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).split()
-            found |= {after for word, after in zip(words, words[1:]) if word == "dev"}
+            found |= {after for word, after in zip(words, words[1:]) if word == "dev" and after != "lo"}  # unreachable
     return sorted(found)
 
 

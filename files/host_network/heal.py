@@ -50,7 +50,10 @@ SHOWN = 5  # routes of a kind that are named in one line
 
 
 class Route(NamedTuple):
-    """A line of the file of routes: *family* is -4 or -6, *protocol* and *table* are numbers as texts."""
+    """A line of the file of routes: *family* is -4 or -6, *protocol* and *table* are numbers as texts.
+
+    *via* is empty for a network that is to be unreachable.
+    """
 
     dst: str
     via: str
@@ -150,15 +153,20 @@ def put_back_routes(lines: list[str], outcome: Outcome) -> None:
 
 
 def parse_route(line: str) -> Route:
-    """Return the Route of a line such as ``route add 100.100.1.0/24 via 200.0.0.20 proto 217 table 254``."""
+    """Return the Route of a line such as ``route add 100.100.1.0/24 via 200.0.0.20 proto 217 table 254``.
+
+    Another is ``route add unreachable fd00:100::/64 proto 217 table 254``.
+    """
     words = line.split()
-    options = dict(zip(words[3::2], words[4::2]))
-    if words[:2] != ["route", "add"] or not {"via", "proto", "table"} <= set(options):
+    unreachable = words[2:3] == ["unreachable"]
+    options = dict(zip(words[3 + unreachable :: 2], words[4 + unreachable :: 2]))
+    needed = {"proto", "table"} if unreachable else {"via", "proto", "table"}
+    if words[:2] != ["route", "add"] or not needed <= set(options):
         raise ValueError("cannot be understood: %s" % line)
-    dst = words[2]
+    dst = words[2 + unreachable]
     host = "/128" if ":" in dst else "/32"  # ip leaves it out
     dst = dst[: -len(host)] if dst.endswith(host) else dst
-    return Route(dst, options["via"], "-6" if ":" in dst else "-4", options["proto"], options["table"], line)
+    return Route(dst, options.get("via", ""), "-6" if ":" in dst else "-4", options["proto"], options["table"], line)
 
 
 def own_routes(family: str, table: str, protocol: str) -> dict[str, str]:
@@ -195,7 +203,7 @@ def apply_routes(routes: list[Route], own: dict[str, str], outcome: Outcome) -> 
         return
     lines = [route.line.replace("add", "replace", 1) if route.dst in own else route.line for route in routes]
     refused = refusals(run(["ip", "-force", "-batch", "-"], "\n".join(lines) + "\n"))
-    texts = ["%s via %s" % (route.dst, route.via) for route in routes]
+    texts = [("%s via %s" % (route.dst, route.via)) if route.via else "unreachable " + route.dst for route in routes]
     summarise("put back", [text for number, text in enumerate(texts, 1) if number not in refused], outcome.done)
     for reason in sorted(set(refused.values())):
         named = [text for number, text in enumerate(texts, 1) if refused.get(number) == reason]

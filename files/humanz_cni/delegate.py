@@ -161,8 +161,7 @@ def _forward(said: bytes) -> None:
 
 
 def _read(stream: int) -> bytes:
-    posix.lseek(stream, 0, 0)
-    return disk.read_all(stream)
+    return posix.pread(stream, disk.LARGEST, 0)
 
 
 def _wait(child: int) -> int:

@@ -22,6 +22,8 @@ PLUGIN_UNAVAILABLE = 50
 PLUGIN_UNAVAILABLE_LIMITED = 51
 INTERNAL = 999  # containernetworking's library, not the specification
 
+_LONGEST = 4096  # characters of a text; it may hold what somebody else wrote, and a runtime repeats it in events
+
 
 class CNIError(Exception):
     """An operation that failed, as the container runtime gets to read it.
@@ -34,8 +36,8 @@ class CNIError(Exception):
     def __init__(self, code: int, message: str, details: str = "") -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.details = details
+        self.message = message if len(message) <= _LONGEST else message[:_LONGEST] + "..."
+        self.details = details if len(details) <= _LONGEST else details[:_LONGEST] + "..."
 
     def document(self, cni_version: str) -> dict[str, Any]:
         """Return the error object for a configuration of *cni_version*."""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 JOURNAL = "/run/systemd/journal/socket"
 _ERROR, _WARNING, _INFO, _DEBUG = 3, 4, 6, 7  # priorities of syslog(3)
-_LONGEST = 65536  # of a line, in characters; what is beyond is cut off
+_LONGEST = (
+    65536  # bytes of a line; of another field a quarter. What is beyond is cut off, or a datagram would not hold it
+)
 _FLAGS = (
     posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     | posix.O_NOCTTY
@@ -99,7 +101,12 @@ def _to_journal(lines: list[Fields]) -> None:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         for fields in lines:
-            text = "".join("%s=%s\n" % (name, _one_line(value)) for name, value in fields.items() if value != "")
+            longest = {"MESSAGE": _LONGEST}
+            text = "".join(
+                "%s=%s\n" % (name, _one_line(value, longest.get(name, _LONGEST // 4)))
+                for name, value in fields.items()
+                if value != ""
+            )
             sock.sendto(("SYSLOG_IDENTIFIER=humanz-cni\n" + text).encode("utf-8", "replace"), JOURNAL)
     finally:
         sock.close()
@@ -115,7 +122,9 @@ def _to_file(path: str, lines: list[Fields]) -> None:
         posix.close(descriptor)
 
 
-def _one_line(value: object) -> str:
-    """Return *value* as text of one line that no terminal takes for commands."""
-    text = str(value)[:_LONGEST]
-    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+def _one_line(value: object, longest: int = _LONGEST) -> str:
+    """Return *value* as text of one line that no terminal takes for commands, with at most *longest* bytes."""
+    text = str(value)[:longest]
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else " " for one in text)
+    return text if text.isascii() else text.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore")

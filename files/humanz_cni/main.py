@@ -113,7 +113,7 @@ def _read_what_comes() -> bytes:
     poll = select.poll()
     poll.register(_STDIN, select.POLLIN)
     data = b""
-    while poll.poll(100):
+    while poll.poll(100) and len(data) <= disk.LARGEST:
         piece = posix.read(_STDIN, 65536)
         if not piece:
             break

@@ -84,6 +84,8 @@ class Request:
             self.data = read_input()
         except OSError as exc:
             raise CNIError(IO_FAILURE, "error reading from stdin: %s" % exc.strerror) from exc
+        except ValueError as exc:
+            raise CNIError(DECODING_FAILURE, "error unmarshall network config: %s" % exc) from exc
         self.conf = as_spelled(decode_conf(self.data))
         check_conf(self.conf)
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from . import disk
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
@@ -84,6 +86,6 @@ def _of_file(conf: NetConf) -> dict[str, Any]:
         return {}
     path = conf.ipam.resolv_conf
     try:
-        return parse(disk.read(path).decode("utf-8", "replace"))
-    except OSError as exc:
-        raise CNIError(INVALID_CONFIG, "ipam.resolvConf: %s: %s" % (path, exc.strerror)) from exc
+        return parse(disk.read(path, posix.O_NONBLOCK).decode("utf-8", "replace"))
+    except (OSError, ValueError) as exc:
+        raise CNIError(INVALID_CONFIG, "ipam.resolvConf: %s: %s" % (path, getattr(exc, "strerror", exc))) from exc

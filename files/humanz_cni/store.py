@@ -42,6 +42,7 @@ DATA_DIR = "/run/humanz-cni"
 OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
+_LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
 _ENOTDIR, _ELOOP = 20, 40
 
 
@@ -151,15 +152,22 @@ class Store:
     def read(self, name: str) -> Record | None:
         """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
         try:
-            record = jsontext.decode(disk.read(self.path_of(name), posix.O_NOFOLLOW | posix.O_NONBLOCK))
+            data = disk.read(self.path_of(name), posix.O_NOFOLLOW | posix.O_NONBLOCK, _LARGEST)
         except FileNotFoundError:
             return None
-        except (ValueError, IsADirectoryError):
+        except IsADirectoryError:
+            return {}
+        except ValueError as exc:
+            disk.complain("the record %s is damaged: %s" % (self.path_of(name), exc))
             return {}
         except OSError as exc:
             if exc.errno == _ELOOP:  # it is a symbolic link
                 return {}
             raise
+        try:
+            record = jsontext.decode(data)
+        except ValueError:
+            return {}
         return record if isinstance(record, dict) else {}
 
     def sync(self) -> None:
@@ -177,7 +185,11 @@ class State:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._text = disk.read_all(descriptor)
+        try:
+            self._text = disk.read_all(descriptor, _LARGEST)
+        except ValueError:  # it is damaged, and written anew
+            posix.ftruncate(descriptor, 0)
+            self._text = b""
         try:
             state = jsontext.decode(self._text)
             self.boot: str | None = state["boot"]

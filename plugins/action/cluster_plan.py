@@ -28,6 +28,7 @@ ARGUMENTS = {
     "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
     "vxlan_id": {"type": "int", "default": 217},
     "vxlan_port": {"type": "int", "default": 4789},
+    "ipv6_prefix_length": {"type": "int", "default": 120},
     "defer_problems": {"type": "bool", "default": False},
 }
 
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in _plan.CLUSTER_VARIABLES}
         nodes = self._nodes(arguments["group"], task_vars)
-        plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments))
+        plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
         problems += _agreement.disagreements(plan, nodes)
         result["warnings"] = _agreement.absences(nodes, task_vars["groups"])
         lines = [str(problem) for problem in problems]

@@ -17,7 +17,7 @@ class ActionModule(NodeAction):
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         return {
-            "pod_cidrs": part["pod_cidrs"],
+            "pod_cidrs": part["pod_ranges"],
             "node_ip": part["node_ips"],
             "cluster_cidr": part["cluster_cidrs"][0],
             "mtu_overhead": part["vxlan"]["overhead"] if part["vxlan"] else 0,

@@ -18,4 +18,4 @@ class ActionModule(NodeAction):
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         next_hops = {route["via"] for route in part["routes"]}
         of_ipv6 = sum(":" in address for address in next_hops)
-        return {"pod_cidrs": part["pod_cidrs"], "neighbours": max(of_ipv6, len(next_hops) - of_ipv6)}
+        return {"pod_cidrs": part["pod_ranges"], "neighbours": max(of_ipv6, len(next_hops) - of_ipv6)}

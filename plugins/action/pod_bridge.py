@@ -16,4 +16,4 @@ class ActionModule(NodeAction):
     module = "humanz.cni.pod_bridge"
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        return {name: part[name] for name in ("pod_cidrs", "cluster_cidrs")}
+        return {name: part[name] for name in ("pod_cidrs", "pod_ranges", "cluster_cidrs")}

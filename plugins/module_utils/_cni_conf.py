@@ -111,7 +111,7 @@ def is_ours(text: str) -> bool:
         conf = json.loads(text)
         first = conf["plugins"][0] if "plugins" in conf else conf
         return bool(first["type"] == TYPE)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

@@ -69,6 +69,6 @@ def _is_ours(path: str) -> bool:
     """Say whether the directory *path* is the plugin's: the reference's host-local keeps nothing in its lock."""
     try:
         state = json.loads(read_text(os.path.join(path, _LOCK)) or "")
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(state, dict) and "boot" in state and "last" in state

@@ -16,6 +16,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
@@ -192,8 +193,7 @@ def _strings(value: str) -> list[str]:
 def _values(path: str) -> Iterator[tuple[str, str, str]]:
     """Yield (table, key, value as it is written) of the settings in the file *path* that matter here."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
+        text = _files.require_text(path)
     except (OSError, ValueError) as exc:
         raise ConvergeError("%s: cannot be read: %s" % (path, exc)) from exc
     table = ""

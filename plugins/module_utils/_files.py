@@ -9,10 +9,14 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import tempfile
 from collections.abc import Iterator
+
+LARGEST = 16 << 20  # bytes
+PIECE = 1 << 16
 
 
 @contextlib.contextmanager
@@ -27,12 +31,31 @@ def naming(path: str) -> Iterator[None]:
 
 
 def read_text(path: str) -> str | None:
-    """Return the text of *path*, or None if there is no such file."""
+    """Return the text of *path*, or None if there is no such file; see :func:`require_text`."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
+        return require_text(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def require_text(path: str) -> str:
+    """Return the text of *path*. Raises OSError, and UnicodeDecodeError.
+
+    What somebody else has put there, a pipe, a device or a huge file, takes neither time nor memory: one that is larger
+    than LARGEST is an OSError.
+    """
+    data = bytearray()
+    with open(path, "rb", buffering=0, opener=_open_without_waiting) as stream:
+        # In pieces, as the kernel has no such buffer for a file of its own. A pipe that nobody writes to gives None.
+        for piece in iter(lambda: stream.read(PIECE) or b"", b""):
+            data += piece
+            if len(data) > LARGEST:
+                raise OSError(errno.EFBIG, "it has more than %d bytes" % LARGEST, path)
+    return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def write_text(path: str, text: str, mode: int = 0o644) -> None:

@@ -27,6 +27,7 @@ NEIGHBOURS = {4: "net.ipv4.neigh.default.gc_thresh%d", 6: "net.ipv6.neigh.defaul
 SHARES = {3: 1, 2: 2, 1: 8}
 USUAL = 1024  # neighbours
 OTHERS = 256  # neighbours that are no nodes: pods, gateways
+MOST = 65536  # addresses of a pod CIDR that room is made for
 IPV6_ROUTES = "/proc/net/ipv6_route"
 RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
 
@@ -48,18 +49,23 @@ def sysctls(families: Collection[int], sysctl_file: str | None) -> dict[str, str
     return wanted
 
 
-def neighbour_tables(families: Collection[int], nodes: int, sysctl_file: str | None) -> dict[str, str]:
-    """Return the parameters for a kernel that has room for so many other *nodes* twice over, both texts.
+def neighbour_tables(pod_cidrs: Iterable[str], nodes: int, sysctl_file: str | None) -> dict[str, str]:
+    """Return the parameters for a kernel that has room for its pods and so many other *nodes* twice over, both texts.
+
+    What anybody sends to addresses of *pod_cidrs* that no pod has takes as much room as pods would.
 
     What the kernel has room for already is left alone, and so is what it has by default if that is enough. A table that
     somebody made larger since stays so: which part of it is ours is not known.
     """
+    addresses = [ipaddress.ip_network(cidr).num_addresses for cidr in pod_cidrs]
     size = USUAL
-    while size < 2 * (nodes + OTHERS):
+    while size < 2 * (nodes + min(MOST, max([OTHERS, *addresses]))):
         size *= 2
     ours = dict(_sysctl.parse(sysctl_file or ""))
     wanted = {}
-    for key, value in ((NEIGHBOURS[of] % number, size // SHARES[number]) for of in families for number in SHARES):
+    for key, value in (
+        (NEIGHBOURS[of] % number, size // SHARES[number]) for of in families_of(pod_cidrs) for number in SHARES
+    ):
         running = _sysctl.read(key)
         if size > USUAL and running is not None and (key in ours or int(running) < value):
             # What our file holds stays among the values, or the kernel would get back what it had before.

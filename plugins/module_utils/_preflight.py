@@ -52,6 +52,7 @@ class Part(NamedTuple):
     """A node's part of the plan."""
 
     pod_cidrs: list[str]
+    pod_ranges: list[str]
     node_ips: list[str]
     routes: list[dict[str, Any]]  # as of node_routes
     problems: list[str]
@@ -76,6 +77,8 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     :param find_command: a function that returns the path of a command, or None.
     """
     wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
+    rest = [cidr for cidr in part.pod_cidrs if part.pod_ranges and cidr not in part.pod_ranges]
+    wanted.update(_routes.parse_unreachable(rest, part.protocol, part.table))
     own = _forwarding.families_of(part.pod_cidrs)
     found += _python() + _commands(find_command, own, part)
     found += _without_ipv6(part) if 6 in own else []
@@ -108,7 +111,8 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
         for route in renamed
     ]
     return found + _overlaps(
-        [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs] + [("route", dst) for dst in sorted(prefixes)],
+        [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs]
+        + [("route", dst) for dst in sorted(prefixes.difference(rest))],
         [route for route in foreign if route.dst not in prefixes],
     )
 
@@ -133,7 +137,7 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
     conf = _cni_conf.CniConf(options["conf_dir"], options["format"], "", options["foreign"] == "keep")
     found.append(_refusal(lambda: conf.desired(conf.read())))
     if pod_cidrs:
-        names = ("bridge", "pod_cidrs", "cluster_cidrs", "name", "conf_dir")
+        names = ("bridge", "pod_cidrs", "pod_ranges", "cluster_cidrs", "name", "conf_dir")
         old = OldNetwork(None, **{name: options[name] for name in names})
         found.append(_refusal(lambda: old.desired(old.read())))
     firewalld = find_command("firewall-cmd")
@@ -244,7 +248,8 @@ def _taken(part: Part, links: list[Link]) -> list[str]:
 def _renamed(part: Part, links: list[Link], foreign: list[Route]) -> list[Route]:
     """Return the routes to this node's own pods by a bridge of ours that has another name than there is to be."""
     bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
-    return [route for route in foreign if route.dst in part.pod_cidrs and route.device in bridges]
+    own = {*part.pod_cidrs, *part.pod_ranges}
+    return [route for route in foreign if route.dst in own and route.device in bridges]
 
 
 def _unreachable(kernel: Kernel, peers: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _kept_ways, _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _checks, _kept_ways, _owned
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
 
@@ -85,6 +85,15 @@ def parse_route(dst: str, via: str, protocol: int, table: int, device: str | Non
         raise ValueError("the prefix is IPv%d, its next hop IPv%d" % (network.version, hop.version))
     metric = 0 if network.version == 4 else 1024  # what the kernel makes of no metric
     return Route(str(network), str(hop), device or "", protocol, "unicast", table, metric, 0, bool(device))
+
+
+def parse_unreachable(cidrs: Iterable[str], protocol: int, table: int) -> ByKey:
+    """Return ``{key: Route}`` of routes by which the node says that what is in *cidrs* is unreachable."""
+    networks = [ipaddress.ip_network(cidr) for cidr in _checks.networks("unreachable", cidrs)]
+    routes = [
+        Route(str(one), "", "", protocol, "unreachable", table, 0 if one.version == 4 else 1024, 0) for one in networks
+    ]
+    return {key(route): route for route in routes}
 
 
 def key(route: Route) -> Key:
@@ -170,7 +179,7 @@ def next_hop_problem(kernel: Kernel, via: str) -> str | None:
 
 def next_hop_problems(kernel: Kernel, routes: Iterable[Route]) -> list[str]:
     """Return a line for each next hop of *routes* that cannot be one; those on a given device are no matter of ours."""
-    hops = sorted({route.via for route in routes if not route.onlink})
+    hops = sorted({route.via for route in routes if route.via and not route.onlink})
     lines = (next_hop_problem(kernel, via) for via in hops)
     return [text for text in lines if text]
 
@@ -267,6 +276,8 @@ class Routes(Resource):
         absent = self.module.params["state"] == "absent"
         given = [] if absent else self.module.params["routes"]
         routes, problems = parse_routes(given, self.protocol, self.table)
+        if not absent:
+            routes.update(parse_unreachable(self.module.params["unreachable"], self.protocol, self.table))
         problems += conflicts(self.foreign, routes)
         with Kernel() as kernel:
             new = [route for name, route in routes.items() if actual.routes.get(name) != route]

@@ -15,6 +15,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any, cast
 
+from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
@@ -67,9 +68,8 @@ def read_network(path: str) -> Network:
     ``{"path", "name", "cniVersion", "plugins": [configuration, ...]}``. Raises CniError if the file is no such thing.
     """
     try:
-        with open(path, encoding="utf-8") as stream:
-            conf = json.load(stream)
-    except (OSError, ValueError) as exc:
+        conf = json.loads(_files.require_text(path))
+    except (OSError, ValueError, RecursionError) as exc:
         raise CniError("%s is no CNI configuration: %s" % (path, exc), reason="conf_broken") from exc
     problem = _conf_problem(conf)
     if problem:

@@ -73,6 +73,17 @@ options:
     description: The UDP port that the nodes send VXLAN packets to.
     type: int
     default: 4789
+  ipv6_prefix_length:
+    description:
+      - The prefix length of the network that a node's pods get IPv6 addresses of, the first one of this length in the
+        node's pod CIDR. What is sent to the rest of the pod CIDR the node answers as unreachable.
+      - Each address of that network can take a place in the kernel's table of neighbours, which all network namespaces
+        of a node share, and which has room for 1024 by default. With a network such as a V(64) anybody who reaches the
+        node can fill it, and IPv6 stops on the whole node.
+      - A node whose IPv4 pod CIDR has more addresses gives its pods as many of IPv6. A pod CIDR that is smaller is used
+        as a whole.
+    type: int
+    default: 120
   defer_problems:
     description:
       - Whether to succeed with RV(problems), for M(humanz.cni.node_preflight) to report them with those of the nodes.
@@ -156,6 +167,7 @@ ARGUMENTS = {
     "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
     "vxlan_id": {"type": "int", "default": 217},
     "vxlan_port": {"type": "int", "default": 4789},
+    "ipv6_prefix_length": {"type": "int", "default": 120},
     "defer_problems": {"type": "bool", "default": False},
 }
 

@@ -27,7 +27,9 @@ options:
     default: present
   pod_cidrs:
     description:
-      - The networks of this node's own pods, in CIDR notation. What is forwarded is their families.
+      - The networks that this node's own pods get addresses of, in CIDR notation. What is forwarded is their families.
+      - Where they have more than 256 addresses, the kernel's tables of neighbours are made larger if they are smaller
+        than twice of what those and O(neighbours) need, up to 65536 addresses.
       - Without any, IPv4 is forwarded.
     type: list
     elements: str
@@ -46,7 +48,8 @@ options:
         of O(pod_cidrs) C(net.ipv4.ip_forward) and C(net.ipv6.conf.all.forwarding), all 1. With IPv6 also
         C(net.ipv6.conf.INTERFACE.accept_ra), 2 for each interface on which the kernel has learned a route from a router
         advertisement, as one that forwards takes them only then.
-      - With many O(neighbours) also C(net.ipv4.neigh.default.gc_thresh1) to C(gc_thresh3), and those of IPv6.
+      - With many O(neighbours), or large O(pod_cidrs), also C(net.ipv4.neigh.default.gc_thresh1) to C(gc_thresh3), and
+        those of IPv6.
     type: dict
   modules:
     description: The modules that provide them. One that is built into the kernel counts as loaded.
@@ -135,10 +138,10 @@ def _sysctls(params: dict[str, Any]) -> dict[str, str]:
     """Return the parameters wanted, with texts as values. Raises ConvergeError that names key and value."""
     values = params["sysctls"]
     if values is None:
-        families = _forwarding.families_of(_checks.networks("pod_cidrs", params["pod_cidrs"]))
+        pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
         ours = _owned.read(params["sysctl_file"])
-        found = _forwarding.sysctls(families, ours)
-        return dict(found, **_forwarding.neighbour_tables(families, params["neighbours"], ours))
+        found = _forwarding.sysctls(_forwarding.families_of(pod_cidrs), ours)
+        return dict(found, **_forwarding.neighbour_tables(pod_cidrs, params["neighbours"], ours))
     for key, value in values.items():
         if not _sysctl.KEY.match(key):
             raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)

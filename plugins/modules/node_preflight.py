@@ -34,6 +34,11 @@ options:
     type: list
     elements: str
     default: []
+  pod_ranges:
+    description: The parts of O(pod_cidrs) that pods get addresses of, as in M(humanz.cni.pod_bridge).
+    type: list
+    elements: str
+    default: []
   cluster_cidrs:
     description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
     type: list
@@ -181,6 +186,7 @@ def main() -> None:
         argument_spec={
             "node": {"type": "str"},
             "pod_cidrs": texts,
+            "pod_ranges": texts,
             "cluster_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,

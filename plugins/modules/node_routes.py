@@ -11,7 +11,8 @@ module: node_routes
 short_description: Converge a node's static routes to the other nodes' pods
 version_added: 0.1.0
 description:
-  - Makes the routes that carry the protocol number O(protocol) in O(table) exactly those of O(routes), all in one call.
+  - Makes the routes that carry the protocol number O(protocol) in O(table) exactly those of O(routes) and
+    O(unreachable), all in one call.
   - No other route is ever changed or removed. A prefix that another route holds is an error, as is a next hop that the
     kernel does not find on a network of this node. All such errors are reported at once, before the first change.
   - Nor is a change made that would send packets another way which go to the default gateway, or to the address that the
@@ -21,6 +22,14 @@ description:
   - Writes the routes to O(state_file), as lines for C(ip -force -batch), and the protocol's name to
     C(/etc/iproute2/rt_protos.d/humanz-cni.conf), so that C(ip route show proto humanz-cni) lists them.
 options:
+  unreachable:
+    description:
+      - Networks that the node answers for as unreachable, in CIDR notation, where no narrower route leads.
+      - With O(plan) the node's own pod CIDR, if its pods get addresses of a part of it only. What is sent to the rest
+        would otherwise follow the default route, and come back from there.
+    type: list
+    elements: str
+    default: []
   protocol:
     description: The routing protocol number that marks these routes. No other program of the node may use it.
     type: int
@@ -137,6 +146,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "routes": ROUTES,
+            "unreachable": {"type": "list", "elements": "str", "default": []},
             "plan": {"type": "str"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},

@@ -21,6 +21,14 @@ options:
     description: The networks of this node's own pods, in CIDR notation. Needed, unless O(plan) is given.
     type: list
     elements: str
+  pod_ranges:
+    description:
+      - The parts of O(pod_cidrs) that pods get addresses of, in CIDR notation. By default all of them.
+      - If that was another part of the same pod CIDR until now, the bridge's address stays and gets the new prefix
+        length. That needs no pod to end, unless it has an address outside of the new part.
+    type: list
+    elements: str
+    default: []
   cluster_cidrs:
     description:
       - The networks that the cluster's pod CIDRs are parts of, in CIDR notation.
@@ -93,7 +101,8 @@ def _old_network(module: AnsibleModule) -> OldNetwork:
     bridge = _checks.device("bridge", params["bridge"])
     name = _checks.network_name("name", params["name"])
     cluster_cidrs = _checks.networks("cluster_cidrs", params["cluster_cidrs"])
-    return OldNetwork(module.run_command, bridge, pod_cidrs, cluster_cidrs, name, params["conf_dir"])
+    pod_ranges = _checks.networks("pod_ranges", params["pod_ranges"])
+    return OldNetwork(module.run_command, bridge, pod_cidrs, cluster_cidrs, name, params["conf_dir"], pod_ranges)
 
 
 def main() -> None:
@@ -101,6 +110,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "pod_cidrs": {"type": "list", "elements": "str"},
+            "pod_ranges": {"type": "list", "elements": "str", "default": []},
             "cluster_cidrs": {"type": "list", "elements": "str", "default": []},
             "plan": {"type": "str"},
             "bridge": {"type": "str", "default": "humanz-cni0"},

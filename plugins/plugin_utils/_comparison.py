@@ -24,7 +24,8 @@ def compare(part: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     :returns: ``{"routes": {"planned", "present", "missing", "unplanned", "foreign"}: numbers,
         "differences": [text]}``; of many of one kind, the first SHOWN and how many more there are.
     """
-    routes, differences = _routes(part["routes"], info["routes"], info["foreign_routes"])
+    rest = [{"dst": cidr, "via": None} for cidr in part["pod_cidrs"] if cidr not in part["pod_ranges"]]
+    routes, differences = _routes(part["routes"] + rest, info["routes"], info["foreign_routes"])
     differences = _configuration(part, info) + differences + _vxlan(part["vxlan"], info["vxlan"])
     return {"routes": routes, "differences": differences + _sysctls(part["pod_cidrs"], info["sysctls"])}
 
@@ -79,9 +80,9 @@ def _configuration(part: dict[str, Any], info: dict[str, Any]) -> list[str]:
     if info["pool"] is None:
         return lines
     subnets = [subnet for one_set in info["pool"]["sets"] for subnet in one_set["subnets"]]
-    if sorted(subnets) != sorted(part["pod_cidrs"]):
+    if sorted(subnets) != sorted(part["pod_ranges"]):
         text = "pods get addresses of %s, and the plan says %s"
-        lines.append(text % (", ".join(subnets) or "no subnet", ", ".join(part["pod_cidrs"])))
+        lines.append(text % (", ".join(subnets) or "no subnet", ", ".join(part["pod_ranges"])))
     return lines
 
 

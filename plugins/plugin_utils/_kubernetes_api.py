@@ -26,6 +26,10 @@ from ansible_collections.humanz.cni.plugins.plugin_utils._kubeconfig import WAY_
 
 Kept = TypeVar("Kept")
 PAGE = 500  # nodes in an answer, as kubectl asks for
+# Bytes of an answer: a node has 1.5 MB at most, as the server stores no larger object, and most have less than 0.05 MB.
+LARGEST = 1 << 29
+LARGEST_ERROR = 1 << 16
+SHOWN = 500  # characters of what a server says
 
 _GONE = 410  # the list that the page is of is no longer kept
 _REMEDIES = {
@@ -75,7 +79,10 @@ def _pages(
 def _get(url: str, options: dict[str, Any]) -> Any:
     try:
         with urls.open_url(url, **options) as response:
-            return json.load(response)
+            text = response.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise AnsibleParserError("%s answers with more than %d bytes: %s" % (url, LARGEST, _REMEDIES[404]))
+        return json.loads(text)
     except HTTPError as exc:
         if exc.code == _GONE and "continue=" in url:
             raise _Gone from None
@@ -93,7 +100,7 @@ def _get(url: str, options: dict[str, Any]) -> Any:
 def _message(error: HTTPError) -> Any:
     """Return what the API server says about an HTTPError, or else its reason."""
     try:
-        return json.load(error)["message"]
+        return str(json.loads(error.read(LARGEST_ERROR))["message"])[:SHOWN]
     except (ValueError, KeyError, TypeError, OSError):
         return error.reason
 

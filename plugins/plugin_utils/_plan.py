@@ -8,6 +8,7 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import ipaddress
 from collections import namedtuple
 from collections.abc import Iterator
 from typing import Any, Dict, List
@@ -38,6 +39,10 @@ Members = Dict[str, Dict[str, List[Any]]]
 # A network, an IPv4 gateway and one pod need two bits; the broadcast address is never a pod's.
 _MIN_HOST_BITS = 2
 
+# How many addresses of a pod CIDR pods get is how many neighbours anybody can make a node look for. All namespaces of a
+# machine share one table of them, which has room for 1024 by default: a /64 would let one sender fill it.
+IPV6_PREFIX_LENGTH = 120
+
 
 class Problem(namedtuple("Problem", "node value remedy")):
     """What is wrong.
@@ -58,7 +63,10 @@ class Unreadable(namedtuple("Unreadable", "reason")):
 
 
 def make_plan(
-    cluster: dict[str, Any], nodes: dict[str, dict[str, Any]], vxlan: dict[str, Any] | None = None
+    cluster: dict[str, Any],
+    nodes: dict[str, dict[str, Any]],
+    vxlan: dict[str, Any] | None = None,
+    ipv6_prefix_length: int = IPV6_PREFIX_LENGTH,
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return (plan, problems) of a whole cluster.
 
@@ -67,8 +75,9 @@ def make_plan(
         Unreadable if it has no value.
     :param vxlan: ``{"device": name, "vni": number, "port": number}`` if nodes that are not on one network reach each
         other by VXLAN; None if every node IP is to be a next hop.
+    :param ipv6_prefix_length: that of the part of its IPv6 pod CIDR that a node gives pods addresses of.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
-        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr],
+        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "ipv6_prefix_length": number,
         "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; with *vxlan* also that, with the "family" of the
         addresses that carry it, and for each node "segments", the network of each of its node_ips;
         problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
@@ -95,6 +104,7 @@ def make_plan(
         for name, variables in nodes.items()
     }
     unread = {problem.node for problem in problems}
+    problems += _prefix_length_problems(ipv6_prefix_length)
     problems += _cluster_problems(read)
     for name, member in members.items():
         problems += _node_problems(name, member, read)
@@ -107,6 +117,7 @@ def make_plan(
     rank = {name: number for number, name in enumerate(["cluster", *nodes])}
     problems.sort(key=lambda problem: rank[problem.node])
     plan: dict[str, Any] = {key: [str(network) for network in networks] for key, networks in read.items()}
+    plan["ipv6_prefix_length"] = ipv6_prefix_length
     plan["nodes"] = {
         name: {key: [str(value) for value in values] for key, values in member.items()}
         for name, member in members.items()
@@ -143,11 +154,12 @@ def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Proble
 def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
 
-    ``{"pod_cidrs": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr, "via": ip}],
-    "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``, where routes lead to every other node's
-    pods, non_masquerade_cidrs are all destinations that see the pods' own addresses, and allowed_sources are all that
-    may open connections to pods, or none if anybody may. Routes to pods behind a router also have
-    "dev", the VXLAN interface, which "vxlan" then describes, see ``_tunnels.interface``.
+    ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr,
+    "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``, where pod_ranges are what
+    pods get addresses of, each a part of one of pod_cidrs, routes lead to every other node's pods, non_masquerade_cidrs
+    are all destinations that see the pods' own addresses, and allowed_sources are all that may open connections to pods,
+    or none if anybody may. Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan" then
+    describes, see ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
     if "vxlan" in plan:
@@ -159,6 +171,7 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     unmasqueraded = plan["cluster_cidrs"] + node_cidrs + plan["non_masquerade_cidrs"]
     return {
         "pod_cidrs": own["pod_cidrs"],
+        "pod_ranges": _pod_ranges(own["pod_cidrs"], plan["ipv6_prefix_length"]),
         "node_ips": own["node_ips"],
         "cluster_cidrs": plan["cluster_cidrs"],
         "routes": routes,
@@ -166,6 +179,28 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
         "allowed_sources": plan["allowed_sources"],
         "vxlan": vxlan,
     }
+
+
+def _pod_ranges(pod_cidrs: list[str], ipv6_prefix_length: int) -> list[str]:
+    """Return the part of each of *pod_cidrs* that pods get addresses of: of IPv6 no more than are of use.
+
+    That is the first network of the prefix length, or of as many addresses as there are of IPv4.
+    """
+    networks = [ipaddress.ip_network(cidr) for cidr in pod_cidrs]
+    lengths = [128 - (32 - network.prefixlen) for network in networks if network.version == 4]
+    length = min([ipv6_prefix_length, *lengths])
+    return [
+        "%s/%d" % (network.network_address, max(length, network.prefixlen)) if network.version == 6 else str(network)
+        for network in networks
+    ]
+
+
+def _prefix_length_problems(length: int) -> list[Problem]:
+    longest = 128 - _MIN_HOST_BITS
+    if 1 <= length <= longest:
+        return []
+    value = "pod_network_ipv6_prefix_length %d" % length
+    return [Problem("cluster", value, "must be from 1 to %d, such as %d" % (longest, IPV6_PREFIX_LENGTH))]
 
 
 def _direct_routes(plan: dict[str, Any], name: str) -> list[dict[str, str]]:

@@ -68,6 +68,10 @@ class Node:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command on the node, and return its process."""
+        return subprocess.Popen(["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *command])
+
     def ip(self, *arguments: str) -> str:
         """Run ``ip``, given as words or one string of words, and return what it prints."""
         return self.run("ip", *" ".join(arguments).split()).stdout

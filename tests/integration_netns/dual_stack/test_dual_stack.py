@@ -66,7 +66,7 @@ def test_every_pair_and_the_outside_in_every_family(cluster: Cluster) -> None:
 
 
 def test_a_lost_route_of_one_family_fails_that_family(cluster: Cluster) -> None:
-    lost = cluster.nodes["n1"].ip("-6 route show proto 217").strip()
+    lost = cluster.nodes["n1"].ip("-6 route show proto 217 type unicast").strip()
     cluster.nodes["n1"].ip(f"-6 route del {lost.split()[0]}")
     shown = cluster.playbook("verify", status=2, verify_timeout=1)
     cluster.nodes["n1"].ip(f"-6 route add {lost.partition(' metric')[0]} proto 217")
@@ -82,13 +82,16 @@ def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
 def test_routes_lie_in_their_file_and_come_back_from_it(cluster: Cluster) -> None:
     node = cluster.nodes["n1"]
     routes = node.ip("-4 route show proto 217") + node.ip("-6 route show proto 217")
-    assert [line.split()[0] for line in routes.splitlines()] == cluster.pod_cidrs(2)
+    unreachable = [f"unreachable {cidr}" for cidr in cluster.pod_cidrs(1) if ":" in cidr]
+    own = [line.partition(" dev")[0] for line in routes.splitlines() if line.startswith("unreachable")]
+    assert own == unreachable
+    assert [line.split()[0] for line in routes.splitlines() if " via " in line] == cluster.pod_cidrs(2)
     node.ip("-4 route flush proto 217")
     node.ip("-6 route flush proto 217")
     heal = Path(__file__).resolve().parents[3] / "files" / "host_network" / "heal.py"
     said = node.run(sys.executable, "-I", str(heal)).stdout
-    for cidr in cluster.pod_cidrs(2):
-        assert f"{cidr} via " in said
+    for text in [f"{cidr} via " for cidr in cluster.pod_cidrs(2)] + unreachable:
+        assert text in said
     assert node.ip("-4 route show proto 217") + node.ip("-6 route show proto 217") == routes
 
 
@@ -102,8 +105,10 @@ def test_what_a_node_has_is_told_for_each_family(cluster: Cluster) -> None:
     node.module("pod_probe", {})
     info = node.module("pod_network_info")
     node.module("pod_probe", {"state": "stopped"})
-    assert [route["dst"] for route in info["routes"]] == cluster.pod_cidrs(2)
-    assert [one["subnets"] for one in info["pool"]["sets"]] == [[cidr] for cidr in cluster.pod_cidrs(1)]
+    unreachable = [cidr for cidr in cluster.pod_cidrs(1) if ":" in cidr]
+    assert sorted(route["dst"] for route in info["routes"]) == sorted(cluster.pod_cidrs(2) + unreachable)
+    ranges = [cidr.replace("/64", "/120") for cidr in cluster.pod_cidrs(1)]
+    assert [one["subnets"] for one in info["pool"]["sets"]] == [[cidr] for cidr in ranges]
     # This pod, the one that was attached before, and one that was attached with IPv4 alone.
     assert [one["reserved"] for one in info["pool"]["sets"]] == [{4: 3, 6: 2}[family] for family in cluster.families]
     tools = {4: "iptables-save", 6: "ip6tables-save"}

@@ -10,12 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from healed_node import PROGRAM
+from healed_node import PEERS, PROGRAM, PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from healed_node import HealedNode
+    from node import Node
 
 MONITORS = [["ip", "monitor", "route", "rule", "link", "address"], ["nft", "monitor"]]
 
@@ -57,6 +58,19 @@ def test_routes_are_put_back(healed: HealedNode, damage: str) -> None:
     assert "put back " in done.stdout
     assert healed.routes() == before
     assert healed.converge() == [False, False]
+
+
+def test_what_is_to_be_unreachable_is_put_back(nested: Node) -> None:
+    networks = ["100.100.0.0/24", "fd00:100::/64"]
+    nested.module("node_routes", {"routes": PEERS, "unreachable": networks})
+    before = [nested.ip(family, "route show proto 217") for family in ("-4", "-6")]
+    for family in ("-4", "-6"):
+        nested.ip(f"{family} route flush proto 217")
+    done = nested.run(PYTHON, "-I", str(PROGRAM))
+    assert all(f"unreachable {network}" in done.stdout for network in networks)
+    assert [nested.ip(family, "route show proto 217") for family in ("-4", "-6")] == before
+    assert nested.run(PYTHON, "-I", str(PROGRAM)).stdout == ""
+    assert nested.module("node_routes", {"routes": PEERS, "unreachable": networks})["changed"] is False
 
 
 @pytest.mark.parametrize("backend", ["nft", "legacy"])

@@ -225,11 +225,21 @@ def test_a_thousand_nodes_find_room_among_the_neighbours(node: Node, run_module:
     assert thresholds(node, "ipv6") == list(THRESHOLDS.values())
     assert "net.ipv4.neigh.default.gc_thresh3 = 4096\n" in node.run("cat", SYSCTL_FILE).stdout
     assert run_module("node_kernel", {"neighbours": 999})["changed"] is False
-    run_module("node_kernel", {"neighbours": 300, "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]})
+    run_module("node_kernel", {"neighbours": 300, "pod_cidrs": ["100.100.0.0/24", "fd00:100::/120"]})
     assert thresholds(node) == [4096, 2048, 512]
     assert thresholds(node, "ipv6") == [2048, 1024, 256]
     run_module("node_kernel", {"neighbours": 9})
     assert thresholds(node) == thresholds(node, "ipv6") == list(THRESHOLDS.values())
+
+
+def test_addresses_that_anybody_can_send_to_find_room_among_the_neighbours(node: Node, run_module: Module) -> None:
+    node.run("sh", "-ec", TABLES.format(family="ipv4"))
+    for number, value in THRESHOLDS.items():
+        node.run("tee", f"/proc/sys/net/ipv4/neigh/default/gc_thresh{number}", input=f"{value}\n")
+    run_module("node_kernel", {"pod_cidrs": ["100.100.0.0/20"]})
+    assert thresholds(node) == [8192, 4096, 1024]
+    run_module("node_kernel", {"pod_cidrs": ["100.64.0.0/10"]})
+    assert thresholds(node) == [131072, 65536, 16384]
 
 
 def test_room_that_an_administrator_made_stays(node: Node, run_module: Module) -> None:

@@ -33,9 +33,9 @@ class Streams:
         self.left = data
         self.printed = {1: b"", 2: b""}
 
-    def read(self, descriptor: int) -> bytes:
+    def read(self, descriptor: int, limit: int = disk.LARGEST) -> bytes:
         if descriptor != 0:
-            return READ_ALL(descriptor)
+            return READ_ALL(descriptor, limit)
         data, self.left = self.left, b""
         return data
 

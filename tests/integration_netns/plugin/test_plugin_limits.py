@@ -5,12 +5,24 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 
 ROUTES = 10_000
+LIMIT = 16 << 20  # bytes that the plugin reads of anything
+# The least that Python runs the plugin in, and a part of what it is to refuse; in KiB.
+MEMORY = 256 << 10
+CONF_LIST = "/etc/cni/net.d/10-net1.conflist"
+
+
+def limited(command: str) -> list[str]:
+    """Return the words that run a command which may take no more memory than MEMORY."""
+    return ["sh", "-c", f'ulimit -v {MEMORY}; exec {command}"$@"', "sh"]
 
 
 def refused(runtime: Runtime, conf: dict[str, Any], ifname: str = "eth0") -> dict[str, Any]:
@@ -129,3 +141,131 @@ def test_null_is_as_good_as_absent_everywhere(runtime: Runtime) -> None:
     runtime.add({**conf, "runtimeConfig": {"dns": {"servers": None}}, "args": {"cni": {"ips": None}}}, "pod3")
     for pod in ("pod1", "pod2", "pod3"):
         runtime.delete(conf, pod)
+
+
+def test_a_configuration_beyond_the_limit_is_refused_and_takes_no_memory(runtime: Runtime) -> None:
+    runtime.pod("pod1")
+    largest = json.dumps(nested()).encode()
+    assert runtime.call("ADD", largest + b" " * (LIMIT - len(largest))).status == 0
+    for command in ("ADD", "DEL", "CHECK", "STATUS", "GC"):
+        outcome = runtime.call(command, largest + b" " * (100 << 20), through=limited(""))
+        assert outcome.status == 1, outcome
+        error = outcome.document
+        assert (error["code"], error["msg"]) == (
+            6, f"error unmarshall network config: it has more than {LIMIT} bytes",
+        )  # fmt: skip
+    version = runtime.call("VERSION", b" " * (100 << 20), through=limited(""))
+    assert version.document["cniVersion"] == "1.1.0"
+    runtime.delete(nested())
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("key", ["prevResult", "args", "runtimeConfig", "unheard"])
+def test_a_configuration_that_is_nested_deeply_is_an_error_and_no_crash(runtime: Runtime, key: str) -> None:
+    text = json.dumps({**nested(), key: "DEEP"}).encode().replace(b'"DEEP"', DEEP)
+    runtime.pod("pod1")
+    error = runtime.fail("ADD", text)
+    assert (error["code"], error["msg"]) == (6, "error unmarshall network config: nested too deeply")
+
+
+@pytest.mark.parametrize("further", [{"name": "x" * 1_000_000 + "/"}, {"cniVersion": "9" * 1_000_000}])
+def test_an_error_does_not_repeat_a_megabyte(runtime: Runtime, further: dict[str, str]) -> None:
+    runtime.pod("pod1")
+    outcome = runtime.call("ADD", {**nested(), **further})
+    assert outcome.status == 1
+    assert outcome.document["msg"]
+    assert len(outcome.document["msg"]) + len(outcome.document.get("details", "")) < 9000
+
+
+def test_a_result_of_ten_thousand_addresses_and_routes_is_checked_and_taken_away(runtime: Runtime) -> None:
+    result = runtime.add(nested())
+    many = {"ips": result["ips"] * 10_000, "routes": [{"dst": "0.0.0.0/0"}] * 10_000}
+    error = runtime.fail("CHECK", nested(prevResult={**result, **many}))
+    assert error["msg"] == "the pod has no route to 0.0.0.0/0"
+    runtime.delete(nested(prevResult={**result, **many}))
+    assert runtime.records() == {}
+
+
+def test_the_largest_pod_name_that_a_runtime_can_pass_is_no_obstacle(runtime: Runtime) -> None:
+    name = "\u00e9" * 60_000  # nearly the longest environment variable there can be
+    runtime.add(nested(), ARGS=f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={name}")
+    assert runtime.fail("ADD", nested())["msg"].endswith("duplicate allocation is not allowed")
+    runtime.delete(nested())
+    assert runtime.records() == {}
+
+
+GIGABYTE = "truncate --size=1G"
+
+
+@pytest.mark.parametrize("make", [GIGABYTE, "ln -sf /dev/zero", "mkfifo"])
+def test_what_is_no_record_costs_neither_memory_nor_time(runtime: Runtime, make: str) -> None:
+    """Of the pod itself, of an address, and of a pod that nobody knows."""
+    host = runtime.add(nested())["interfaces"][1]["name"]
+    places = [f"/run/humanz-cni/net1/{name}" for name in (host, "10.9.0.3", "veth0123456789a")]
+    for place in places:
+        runtime.node.run("sh", "-ec", f"rm -f {place}; {make} {place}")
+    runtime.pod("pod2")
+    conf = nested(cniVersion="1.1.0")
+
+    said = runtime.call("ADD", conf, "pod1", through=limited(""))
+    assert "duplicate allocation" in said.document["msg"]
+    if make == GIGABYTE:
+        assert said.error == f"humanz-cni: the record {places[0]} is damaged: it has more than 1048576 bytes\n"
+    added = runtime.call("ADD", conf, "pod2", through=limited(""))
+    assert added.document["ips"][0]["address"] == "10.9.0.4/24"
+    check = {**conf, "prevResult": added.document}
+    assert runtime.call("CHECK", check, "pod2", through=limited("")).status == 0
+    assert runtime.call("STATUS", conf, through=limited(""), **NO_POD).status == 0
+    assert runtime.call("DEL", conf, "pod1", through=limited("")).status == 0
+    keep = {**conf, "cni.dev/valid-attachments": [{"containerID": "pod2", "ifname": "eth0"}]}
+    assert runtime.call("GC", keep, through=limited(""), **NO_POD).status == 0
+    names = [Path(path).name for path in runtime.records()]
+    assert names == ["10.9.0.4", added.document["interfaces"][1]["name"]]
+
+
+def test_a_lock_of_a_gigabyte_is_written_anew(runtime: Runtime) -> None:
+    runtime.add(nested())
+    lock = "/run/humanz-cni/net1/lock"
+    runtime.node.run(*shlex.split(f"{GIGABYTE} {lock}"))
+    assert runtime.call("STATUS", nested(cniVersion="1.1.0"), through=limited(""), **NO_POD).status == 0
+    runtime.pod("pod2")
+    assert runtime.call("ADD", nested(), "pod2", through=limited("")).document["ips"][0]["address"] == "10.9.0.3/24"
+    assert runtime.node.run("cat", lock).stdout.startswith('{"boot": ')
+    runtime.delete(nested(), "pod2")
+
+
+@pytest.mark.parametrize("make", [GIGABYTE, "ln -sf /dev/zero", "mkfifo"])
+def test_a_resolver_file_without_end_is_refused(runtime: Runtime, make: str) -> None:
+    runtime.node.run("sh", "-ec", f"{make} /run/resolv.conf")
+    conf = nested()
+    conf["ipam"]["resolvConf"] = "/run/resolv.conf"
+    runtime.pod("pod1")
+    outcome = runtime.call("ADD", conf, through=limited(""))
+    if make == "mkfifo":
+        assert outcome.status == 0  # nobody writes into it
+    else:
+        assert outcome.document["code"] == 7
+        assert outcome.document["msg"] == f"ipam.resolvConf: /run/resolv.conf: it has more than {LIMIT} bytes"
+        assert runtime.records() == {}
+
+
+@pytest.mark.parametrize("make", [GIGABYTE, "ln -sf /dev/zero"])
+def test_a_configuration_file_without_end_is_named_and_takes_no_memory(runtime: Runtime, make: str) -> None:
+    text = json.dumps({"name": "net1", "cniVersion": "1.0.0", "plugins": [nested()]})
+    runtime.node.run("sh", "-ec", "mkdir -p /etc/cni/net.d; cat > " + CONF_LIST, input=text)
+    runtime.add(nested())
+    endless = "/etc/cni/net.d/00-endless.conf"
+    runtime.node.run("sh", "-ec", f"{make} {endless}")
+    ctl = str(runtime.executable.parent.parent / "sbin" / "humanz-cni-ctl")
+    done = runtime.node.run(*limited(ctl + " "), "list", check=False)
+    assert f"{endless}: it is no JSON: it has more than {LIMIT} bytes" in done.stderr
+    assert "10.9.0.2" in done.stdout
+    info = runtime.node.module("pod_network_info")
+    if make == GIGABYTE:
+        assert f"{endless} is no CNI configuration: " in info["conf"]["error"]
+        assert f"it has more than {LIMIT} bytes" in info["conf"]["error"]
+    runtime.node.run("sh", "-ec", f"rm -f {endless}; {make} /etc/cni/net.d/10-humanz-cni-plugin.conflist")
+    failed = runtime.node.module("cni_conf", {"pod_cidrs": ["10.9.0.0/24"]})
+    assert f"it has more than {LIMIT} bytes" in failed["msg"]

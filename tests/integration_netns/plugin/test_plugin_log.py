@@ -183,6 +183,16 @@ def test_a_request_larger_than_a_datagram_fails_nothing(runtime: Runtime) -> Non
     assert len(entries[1]["MESSAGE"]) == 65536
 
 
+def test_names_of_the_largest_size_are_cut_and_not_lost(runtime: Runtime) -> None:
+    with Journal(runtime.node) as journal:
+        arguments = "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + "\u20ac" * 40_000
+        runtime.add(CONF, ARGS=arguments)
+        (entry,) = journal.entries()
+
+    assert len(entry["CNI_POD"].encode()) > 16_000
+    assert 65_000 < len(entry["MESSAGE"].encode()) <= 65_536
+
+
 @pytest.mark.parametrize("place", ["/nonexistent/log", "/dev/full", "/run", "/run/pipe", "/run/link"])
 def test_a_file_that_cannot_be_written_fails_nothing(runtime: Runtime, place: str) -> None:
     runtime.node.run("sh", "-c", "mkfifo /run/pipe; touch /run/theirs; ln -s theirs /run/link")

@@ -43,6 +43,25 @@ def test_the_node_gets_the_routes_of_part_three(nested: Node) -> None:
     assert "100.100.1.0/24 via 200.0.0.20 dev enp8s0 proto humanz-cni" in nested.ip("route")
 
 
+def test_the_rest_of_a_pod_cidr_is_made_unreachable_and_follows_the_list(nested: Node) -> None:
+    before = everything(nested)
+    rest = ["fd00:100::/64", "100.100.0.0/24"]
+    predicted = routes(nested, PEERS, unreachable=rest, check=True, diff=True)
+    assert everything(nested) == before
+    result = routes(nested, PEERS, unreachable=rest, diff=True)
+    assert result["diff"] == predicted["diff"]
+    named = [line.partition(" metric")[0] for line in result["added"] if "unreachable" in line]
+    assert named == [f"unreachable {one}" for one in rest[::-1]]
+    assert "unreachable fd00:100::/64 dev lo proto humanz-cni" in nested.ip("-6 route")
+    assert "unreachable 100.100.0.0/24 proto humanz-cni" in nested.ip("route")
+    assert routes(nested, PEERS, unreachable=rest)["changed"] is False
+    assert routes(nested, PEERS, unreachable=rest[1:])["removed"] == ["unreachable fd00:100::/64 metric 1024"]
+    nested.module("node_routes", {"state": "absent"})
+    assert everything(nested) == before
+    wrong = routes(nested, PEERS, unreachable=["fd00:100::1/64"])
+    assert wrong["msg"].startswith("unreachable: fd00:100::1/64 has host bits set")
+
+
 def test_a_second_run_changes_nothing(nested: Node) -> None:
     routes(nested, PEERS)
     before = everything(nested)

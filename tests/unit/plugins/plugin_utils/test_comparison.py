@@ -14,6 +14,7 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison
 VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789, "node_ip": "200.0.0.10"}
 PART = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
+    "pod_ranges": ["100.100.0.0/24", "fd00:100::/120"],
     "routes": [
         {"dst": "100.100.1.0/24", "via": "200.0.0.20"},
         {"dst": "100.100.2.4/32", "via": "200.0.1.30", "dev": "humanz-vxlan0"},
@@ -27,10 +28,11 @@ def node(**other: Any) -> dict[str, Any]:
     return {
         "plugin": {"error": None},
         "conf": {"error": None},
-        "pool": {"sets": [{"subnets": ["fd00:100::/64"]}, {"subnets": ["100.100.0.0/24"]}]},
+        "pool": {"sets": [{"subnets": ["fd00:100::/120"]}, {"subnets": ["100.100.0.0/24"]}]},
         "routes": [
             {"dst": "100.100.1.0/24", "gateway": "200.0.0.20", "dev": "enp8s0"},
             {"dst": "100.100.2.4", "gateway": "200.0.1.30", "dev": "humanz-vxlan0"},
+            {"dst": "fd00:100::/64", "gateway": None, "dev": "lo"},
         ],
         "foreign_routes": [],
         "vxlan": {"up": True, "vni": 217, "port": 4789, "node_ip": "200.0.0.10", "peers": ["200.0.1.30"]},
@@ -45,7 +47,7 @@ def differences(**other: Any) -> list[str]:
 
 
 def test_nothing_differs() -> None:
-    counts = {"planned": 2, "present": 2, "missing": 0, "unplanned": 0, "foreign": 0}
+    counts = {"planned": 3, "present": 3, "missing": 0, "unplanned": 0, "foreign": 0}
     assert _comparison.compare(PART, node()) == {"routes": counts, "differences": []}
 
 
@@ -56,9 +58,10 @@ def test_routes() -> None:
     ]
     blackhole = {"dst": "100.100.9.0/24", "gateway": None, "dev": None, "protocol": "static", "type": "blackhole"}
     found = _comparison.compare(PART, node(routes=wrong, foreign_routes=[blackhole]))
-    assert found["routes"] == {"planned": 2, "present": 1, "missing": 1, "unplanned": 1, "foreign": 1}
+    assert found["routes"] == {"planned": 3, "present": 1, "missing": 2, "unplanned": 1, "foreign": 1}
     assert found["differences"] == [
         "no route to 100.100.1.0/24 via 200.0.0.20",
+        "no route to fd00:100::/64",
         "a route that is not planned: 100.100.1.0/24 via 200.0.0.99 dev enp8s0",
         "a route that is not ours: blackhole 100.100.9.0/24, of protocol static",
     ]
@@ -76,7 +79,7 @@ def test_of_many_differences_the_first_are_said() -> None:
     [
         (
             {"pool": {"sets": [{"subnets": ["100.100.7.0/24"]}]}},
-            "pods get addresses of 100.100.7.0/24, and the plan says 100.100.0.0/24, fd00:100::/64",
+            "pods get addresses of 100.100.7.0/24, and the plan says 100.100.0.0/24, fd00:100::/120",
         ),
         ({"pool": None, "conf": {"error": "no CNI configuration"}}, "no CNI configuration"),
         ({"plugin": {"error": "the CNI plugin is not there"}}, "the CNI plugin is not there"),

@@ -15,7 +15,7 @@ from ansible import constants
 from ansible.errors import AnsibleParserError
 from kubernetes_api_server import TOKEN, ApiServer, Certificates, node, serving
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig
+from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_api
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
 
 
@@ -53,6 +53,13 @@ def test_certificates_may_be_files_beside_the_kubeconfig(server: ApiServer, tmp_
     authority = {"certificate-authority": "authority.crt"}
     content["clusters"][0]["cluster"] = {"server": server.url + "/", **authority}
     assert len(listed(content, server.certificates.directory)) == 1200
+
+
+def test_an_answer_without_end_is_refused(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(listed(server.kubeconfig(), tmp_path)) == 1200
+    monkeypatch.setattr(_kubernetes_api, "LARGEST", 10_000)
+    with pytest.raises(AnsibleParserError, match=r"/api/v1/nodes\?limit=500 answers with more than 10000 bytes: "):
+        listed(server.kubeconfig(), tmp_path)
 
 
 def test_a_token_lists_nodes_and_that_of_a_file_comes_first(server: ApiServer, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_ipv6_alone() -> None:
     assert problems == []
     assert node_part(plan, "n1") == {
         "pod_cidrs": ["fd00:100:0:1::/64"],
+        "pod_ranges": ["fd00:100:0:1::/120"],
         "node_ips": ["fd00:200::10"],
         "cluster_cidrs": ["fd00:100::/48"],
         "routes": [{"dst": "fd00:100:0:2::/64", "via": "fd00:200::20"}],
@@ -78,6 +79,29 @@ def test_ipv6_alone() -> None:
         "allowed_sources": [],
         "vxlan": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("pod_cidrs", "length", "ranges"),
+    [
+        ("100.100.1.0/24,fd00:100:0:1::/64", 120, ["100.100.1.0/24", "fd00:100:0:1::/120"]),
+        ("fd00:100:0:1::/64,100.100.4.0/22", 120, ["fd00:100:0:1::/118", "100.100.4.0/22"]),
+        ("100.100.1.0/24,fd00:100:0:1::/124", 120, ["100.100.1.0/24", "fd00:100:0:1::/124"]),
+        ("100.100.1.0/24,fd00:100:0:1::/64", 112, ["100.100.1.0/24", "fd00:100:0:1::/112"]),
+        ("100.100.1.0/24,fd00:100:0:1::/64", 48, ["100.100.1.0/24", "fd00:100:0:1::/64"]),
+    ],
+)
+def test_pods_get_ipv6_addresses_of_no_more_than_is_of_use(pod_cidrs: str, length: int, ranges: list[str]) -> None:
+    plan, problems = make_plan(CLUSTER, dual(pod_cidr=pod_cidrs), ipv6_prefix_length=length)
+    assert problems == []
+    assert node_part(plan, "n2")["pod_ranges"] == ranges
+
+
+@pytest.mark.parametrize("length", [-1, 0, 127])
+def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None:
+    _plan, problems = make_plan(CLUSTER, dual(), ipv6_prefix_length=length)
+    text = f"cluster: pod_network_ipv6_prefix_length {length}: must be from 1 to 126, such as 120"
+    assert [str(problem) for problem in problems] == [text]
 
 
 @pytest.mark.parametrize(
