@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 SUFFIXES = (".conf", ".conflist", ".json")
+LONGEST = 4096  # characters of a plugin's message and of its details, which may hold what somebody else wrote
 PLUGIN_TIMEOUT = 60  # seconds; a plugin may wait for its lock, and for duplicate address detection
 
 
@@ -214,6 +215,7 @@ def _text(output: bytes) -> str:
 def _plugin_failed(
     plugin: str, command: str, message: str, code: int | None = None, details: str | None = None
 ) -> CniError:
+    message, details = (str(said or "")[:LONGEST] for said in (message, details))
     text = "%s of the CNI plugin %s failed%s: %s" % (
         command,
         plugin,
@@ -222,5 +224,5 @@ def _plugin_failed(
     )
     if details:
         text += " (%s)" % details
-    error = {"plugin": plugin, "command": command, "code": code, "msg": message, "details": details or ""}
+    error = {"plugin": plugin, "command": command, "code": code, "msg": message, "details": details}
     return CniError(text, reason="plugin_failed", plugin_error=error)

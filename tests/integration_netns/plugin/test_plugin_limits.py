@@ -269,3 +269,12 @@ def test_a_configuration_file_without_end_is_named_and_takes_no_memory(runtime: 
     runtime.node.run("sh", "-ec", f"rm -f {endless}; {make} /etc/cni/net.d/10-humanz-cni-plugin.conflist")
     failed = runtime.node.module("cni_conf", {"pod_cidrs": ["10.9.0.0/24"]})
     assert f"it has more than {LIMIT} bytes" in failed["msg"]
+
+
+def test_a_pipe_among_the_configurations_is_not_waited_for(runtime: Runtime) -> None:
+    ours = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
+    runtime.node.run("sh", "-ec", f"mkdir -p /etc/cni/net.d; rm -f /etc/cni/net.d/*; mkfifo {ours}")
+    ctl = str(runtime.executable.parent.parent / "sbin" / "humanz-cni-ctl")
+    done = runtime.node.run(ctl, "list", check=False)
+    assert f"{ours}: it is no JSON" in done.stderr
+    assert f"{ours} is not ours" in runtime.node.module("cni_conf", {"pod_cidrs": ["10.9.0.0/24"]})["msg"]

@@ -50,6 +50,9 @@ class Cluster:
                 "pod_network_pod_cidr": f"100.100.{number - 1}.0/24,fd00:100:0:{number}::/64",
                 "pod_network_node_ip": f"200.0.0.{number}0,fd00:200::{number}0",
             }
+        # A router looks for neighbours by its link-local addresses.
+        self.node.run("sysctl", "-qw", "net.ipv6.conf.default.addr_gen_mode=0")
+        self.node.ip("addr add fe80::10/64 dev enp8s0 nodad")
         lan.ip("addr add fd00:200::99/64 dev lan nodad")
         lan.ip("route add fd00:100::/48 via fd00:200::10")
 

@@ -130,6 +130,15 @@ def test_del_goes_on_after_a_failure(bin_dir: Path) -> None:
     assert (bin_dir / "first-DEL-stdin").exists()
 
 
+def test_a_plugins_error_of_a_megabyte_is_cut(bin_dir: Path) -> None:
+    huge = "head -c 1000000 /dev/zero | tr '\\0' x"
+    (bin_dir / "first-DEL").write_text(f'printf \'{{"code": 7, "msg": "\'; {huge}; printf \'"}}\'; exit 1')
+    with pytest.raises(CniError) as raised:
+        runtime(bin_dir, "first").detach()
+    assert 4000 < len(str(raised.value)) < 9000
+    assert 4000 < len(raised.value.facts["plugin_error"]["msg"]) < 9000
+
+
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
