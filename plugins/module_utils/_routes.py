@@ -66,7 +66,7 @@ def parse_routes(routes: Iterable[dict[str, Any]], protocol: int, table: int) ->
     for given in routes:
         try:
             route = parse_route(given["dst"], given["via"], protocol, table, given.get("dev"))
-        except ValueError as exc:
+        except (ValueError, ConvergeError) as exc:
             problems.append("route %s via %s: %s" % (given["dst"], given["via"], exc))
             continue
         if parsed.setdefault(key(route), route) != route:
@@ -76,11 +76,14 @@ def parse_routes(routes: Iterable[dict[str, Any]], protocol: int, table: int) ->
 
 
 def parse_route(dst: str, via: str, protocol: int, table: int, device: str | None = None) -> Route:
-    """Return the Route, its addresses written as the kernel writes them; raise ValueError that says what is wrong.
+    """Return the Route, its addresses written as the kernel writes them.
 
-    By a *device* that is given, the next hop need not be on a network of this node.
+    By a *device* that is given, the next hop need not be on a network of this node. Raises ValueError or ConvergeError
+    that says what is wrong.
     """
     network, hop = _addresses.network(dst), _addresses.address(via)
+    if device:
+        _checks.device("dev", device)
     if network.version != hop.version:
         raise ValueError("the prefix is IPv%d, its next hop IPv%d" % (network.version, hop.version))
     metric = 0 if network.version == 4 else 1024  # what the kernel makes of no metric

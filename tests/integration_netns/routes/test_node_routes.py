@@ -208,14 +208,18 @@ def test_absent_leaves_no_trace(nested: Node) -> None:
         (("100.100.5.0/24", "fd00:200::20"), "the prefix is IPv4, its next hop IPv6"),
         (("100.100.5.0/24", "n2"), "route 100.100.5.0/24 via n2: 'n2' does not appear to be an IPv4 or IPv6 address"),
         (("100.100.1.0/24", "200.0.0.33"), "route 100.100.1.0/24: has two next hops, 200.0.0.20 and 200.0.0.33"),
+        (("fd01::/64", "fd00:200::20%enp8s0"), "'fd00:200::20%enp8s0' has a zone"),
+        (("fd01::/64", "fd00:200::20%\nnetns exec x touch /run/x"), "has a zone"),
+        (("fd01::%\nnetns exec x touch /run/x/64", "fd00:200::20"), "has a zone"),
+        (("fd01::/64", "fe80::1", "enp8s0\nnetns"), "dev: 'enp8s0\\nnetns' must be an interface name"),
     ],
 )
 @pytest.mark.parametrize("check", [False, True])
 def test_a_wrong_route_is_refused_before_any_change(
-    nested: Node, route: tuple[str, str], expected: str, check: bool
+    nested: Node, route: tuple[str, ...], expected: str, check: bool
 ) -> None:
     before = everything(nested)
-    result = routes(nested, [*PEERS, {"dst": route[0], "via": route[1]}], check=check)
+    result = routes(nested, [*PEERS, dict(zip(("dst", "via", "dev"), route))], check=check)
     assert result["failed"]
     assert expected in result["msg"]
     assert everything(nested) == before

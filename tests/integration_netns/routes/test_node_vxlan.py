@@ -186,9 +186,19 @@ def test_vxlan_interfaces_of_others_stay(nested: Node) -> None:
     assert everything(nested) == before
 
 
+FURTHER_LINE = "\nnetns exec x touch /run/x"
+
+
 @pytest.mark.parametrize(
     ("command", "options", "expected"),
     [
+        ("link set lo up", {"device": "vx0" + FURTHER_LINE}, "device: 'vx0\\nnetns exec x touch /run/x' must be"),
+        ("link set lo up", {"mac": "02:d9:c8:00:00:0a up"}, "mac: '02:d9:c8:00:00:0a up' must be a hardware address"),
+        ("link set lo up", {"node_ip": "fd00:200::10%" + FURTHER_LINE}, "node_ip: "),
+        ("link set lo up", {"addresses": ["fd01::%" + FURTHER_LINE]}, "addresses: "),
+        ("link set lo up", {"peers": [{**PEERS[0], "mac": "x" + FURTHER_LINE}]}, "peers: mac: "),
+        ("link set lo up", {"peers": [{**PEERS[0], "node_ip": "fd00::1%" + FURTHER_LINE}]}, "peers: node_ip: "),
+        ("link set lo up", {"peers": [{**PEERS[0], "neighbours": ["::1%" + FURTHER_LINE]}]}, "peers: neighbours: "),
         (
             "link add humanz-vxlan0 type bridge",
             {},
