@@ -66,8 +66,12 @@ def replace(path: str, temporary: str, data: bytes, durable: bool) -> None:
 
     Raises OSError; *path* is then as it was and *temporary* gone.
     """
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    descriptor = posix.open(temporary, flags, 0o600)
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+    try:
+        descriptor = posix.open(temporary, flags, 0o600)
+    except FileExistsError:  # a killed call has left it, or somebody a pipe or a link: nothing goes through those
+        posix.unlink(temporary)
+        descriptor = posix.open(temporary, flags, 0o600)
     try:
         try:
             write_all(descriptor, data)

@@ -117,7 +117,8 @@ def _to_file(path: str, lines: list[Fields]) -> None:
     text = "".join("%s %s\n" % (stamp, _one_line(fields["MESSAGE"])) for fields in lines)
     descriptor = posix.open(path, _FLAGS, 0o644)
     try:
-        disk.write_all(descriptor, text.encode("utf-8", "replace"))
+        if posix.fstat(descriptor).st_nlink == 1:  # by another name it may be a file of somebody else
+            disk.write_all(descriptor, text.encode("utf-8", "replace"))
     finally:
         posix.close(descriptor)
 

@@ -43,7 +43,7 @@ OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
 _LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
-_ENOTDIR, _ELOOP = 20, 40
+_ENOTDIR, _EMLINK, _ELOOP = 20, 31, 40
 
 
 def boot_id() -> str:
@@ -227,6 +227,8 @@ class _Lock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 _wait_for_lock(self._descriptor, self._path, self._seconds)
+            if posix.fstat(self._descriptor).st_nlink > 1:  # whatever else it is would be written over
+                raise OSError(_EMLINK, "it must have no other name (hard link)", self._path)
             return State(self._descriptor)
         except BaseException:
             posix.close(self._descriptor)

@@ -193,9 +193,9 @@ def test_names_of_the_largest_size_are_cut_and_not_lost(runtime: Runtime) -> Non
     assert 65_000 < len(entry["MESSAGE"].encode()) <= 65_536
 
 
-@pytest.mark.parametrize("place", ["/nonexistent/log", "/dev/full", "/run", "/run/pipe", "/run/link"])
+@pytest.mark.parametrize("place", ["/nonexistent/log", "/dev/full", "/run", "/run/pipe", "/run/link", "/run/hard"])
 def test_a_file_that_cannot_be_written_fails_nothing(runtime: Runtime, place: str) -> None:
-    runtime.node.run("sh", "-c", "mkfifo /run/pipe; touch /run/theirs; ln -s theirs /run/link")
+    runtime.node.run("sh", "-c", "cd /run; mkfifo pipe; touch theirs; ln -s theirs link; ln theirs hard")
 
     attach_and_detach(runtime, {**CONF, "logFile": place})
 

@@ -76,10 +76,24 @@ PLANTED = {
     "the network's directory, to nowhere": ("ln -s /run/victim/nowhere /run/data/net1", 5),
     "the lock": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/lock", 5),
     "the record": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/RECORD", 0),
-    "the record on its way": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/.RECORD", 5),
+    "another name of a file as the lock": ("mkdir /run/data/net1; ln /run/victim/file /run/data/net1/lock", 5),
+    "the record on its way": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/.RECORD", 0),
+    "another name of a file as the record on its way": (
+        "mkdir /run/data/net1; ln /run/victim/file /run/data/net1/.RECORD",
+        0,
+    ),
     "an address": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/10.9.0.2", 0),
     "a pipe as the record": ("mkdir /run/data/net1; mkfifo /run/data/net1/RECORD", 0),
+    "a pipe as the record on its way": ("mkdir /run/data/net1; mkfifo /run/data/net1/.RECORD", 0),
     "a pipe as the lock": ("mkdir /run/data/net1; mkfifo /run/data/net1/lock", 5),
+    "a pipe as an address": ("mkdir /run/data/net1; mkfifo /run/data/net1/10.9.0.2", 0),
+    "directories": ("mkdir -p /run/data/net1/RECORD /run/data/net1/10.9.0.2", 5),
+    "a directory as the record on its way": ("mkdir -p /run/data/net1/.RECORD", 5),
+    "a directory as the lock": ("mkdir -p /run/data/net1/lock", 5),
+    "a socket as the record": (
+        "mkdir /run/data/net1; python3 -c 'import socket; socket.socket(1).bind(\"/run/data/net1/RECORD\")'",
+        5,
+    ),
 }
 
 
