@@ -30,7 +30,12 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
-from ansible_collections.humanz.cni.plugins.module_utils._files import naming, read_text, sync_directory
+from ansible_collections.humanz.cni.plugins.module_utils._files import (
+    make_directories,
+    naming,
+    read_text,
+    sync_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -198,7 +203,7 @@ class Library:
 
     def install(self) -> None:
         """Build the library beside its place and rename it into it; repair it file by file if it is there, damaged."""
-        os.makedirs(self._directory, mode=0o755, exist_ok=True)
+        make_directories(self._directory)
         _remove_leftovers(self._directory)
         building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
         try:
@@ -259,7 +264,7 @@ class Library:
     def _repair(self, building: str) -> None:
         for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
             target = os.path.join(self.path, name)
-            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            make_directories(os.path.dirname(target))
             os.replace(os.path.join(building, name), target)
 
 

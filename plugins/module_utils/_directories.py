@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text, write_text
+from ansible_collections.humanz.cni.plugins.module_utils._files import make_directories, read_text, write_text
 
 
 def make(paths: Collection[str], record: str) -> None:
@@ -23,7 +23,7 @@ def make(paths: Collection[str], record: str) -> None:
     if missing:
         write_text(record, "".join("%s\n" % path for path in sorted({*remembered(record), *missing})))
     for path in paths:
-        os.makedirs(path, mode=0o755, exist_ok=True)
+        make_directories(path)
 
 
 def remembered(record: str) -> list[str]:

@@ -68,12 +68,12 @@ def write_bytes(path: str, data: bytes, mode: int = 0o644) -> None:
 
     The new file is written beside the old one and renamed, so that a reader sees the one or the other, and
     a watcher of the directory sees a write and a rename. Its temporary name starts with a dot and has no
-    suffix that a container runtime would load. Missing directories are made with mode 0755. Raises OSError;
-    the old file is then as it was. Only one process at a time may write *path*, as :func:`_converge.converge` sees to:
-    what a killed one has left half written is removed.
+    suffix that a container runtime would load. Missing directories are made, see :func:`make_directories`. Raises
+    OSError; the old file is then as it was. Only one process at a time may write *path*, as
+    :func:`_converge.converge` sees to: what a killed one has left half written is removed.
     """
     directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
+    make_directories(directory)
     _remove_leftovers(path)
     descriptor, temporary = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), suffix=".tmp", dir=directory)
     try:
@@ -87,6 +87,20 @@ def write_bytes(path: str, data: bytes, mode: int = 0o644) -> None:
         os.unlink(temporary)
         raise
     sync_directory(directory)
+
+
+def make_directories(path: str) -> None:
+    """Make the directory *path* and what leads to it, each that is missing with mode 0755, whatever the umask is."""
+    if not path or os.path.isdir(path):
+        return
+    make_directories(os.path.dirname(path))
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        if not os.path.isdir(path):  # another run was faster
+            raise
+    else:
+        os.chmod(path, 0o755)
 
 
 def remove(path: str) -> None:

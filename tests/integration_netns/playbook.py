@@ -41,7 +41,7 @@ class Playbook:
         (collections / "cni").symlink_to(ROOT)
 
     def run(
-        self, *tasks: dict[str, Any], limit: str = "n1", check: bool = False, tags: str = "all"
+        self, *tasks: dict[str, Any], limit: str = "n1", check: bool = False, tags: str = "all", umask: int = -1
     ) -> dict[str, list[dict[str, Any]]]:
         """Run *tasks* and return the results of each host in their order, whether they failed or not."""
         record = self.directory / "results.json"
@@ -55,6 +55,7 @@ class Playbook:
             *check_mode,
             str(self.directory / "play.json"),
             check=False,
+            umask=umask,
             env={
                 **os.environ,
                 "ANSIBLE_COLLECTIONS_PATH": str(self.directory),

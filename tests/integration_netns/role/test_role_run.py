@@ -60,3 +60,18 @@ def test_a_task_that_fails_leaves_a_node_that_starts_no_pods_and_the_next_run_co
     left = node.run("sh", "-c", LEFT).stdout
     assert "10-humanz-cni-plugin.conflist" in left
     assert left.count(" via 200.0.0.") == 2
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_what_a_run_makes_on_a_node_is_for_root_to_write_and_for_all_to_reach(playbook: Playbook, umask: int) -> None:
+    node = playbook.node
+    node.run("rm", "-rf", "/opt/cni", "/etc/cni", "/usr/local/sbin", NAMES)
+    node.run("touch", "--date=1 second ago", "/run/before")
+
+    playbook.run(ROLE, umask=umask)
+
+    find = "find /etc /opt /usr/local /var/lib /run -mindepth 1 -newer /run/before"
+    made = node.run("sh", "-c", find + " ! -type l -printf '%m %u %p\n'").stdout.splitlines()
+    modes = {path: (mode, owner) for mode, owner, path in (line.split() for line in made)}
+    assert {"/opt/cni", "/opt/cni/bin/humanz-cni", "/etc/humanz-cni/routes", "/usr/local/sbin"} <= set(modes)
+    assert [path for path in modes if modes[path] not in (("755", "root"), ("644", "root"))] == []
