@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible import constants
@@ -56,17 +55,17 @@ class ActionModule(ActionBase):
         result.update(changed=False, diff=[], headline=picture["headline"])
         for option, text in (("path", picture["html"]), ("svg", picture["svg"])):
             if args[option]:
-                # Relative ones are the user's, as on the command line; a link is followed.
-                result[option] = os.path.realpath(args[option])
-                self._converge(option, result[option], text, result)
+                # Relative ones are the user's, as on the command line.
+                self._converge(option, args[option], text, result)
         return result
 
     def _converge(self, option: str, path: str, text: str, result: dict[str, Any]) -> None:
-        """Write *text* to the file *path* unless it is there; add to *result* what that changes.
+        """Write *text* to the file *path* unless it is there; add to *result* where that is, and what that changes.
 
         The file's date is always that of the last run, as nothing in it tells.
         """
         try:
+            result[option] = path = _controller_files.resolved(path)
             had = read_text(path)
             if not self._task.check_mode:
                 put = _controller_files.refresh if had == text else _controller_files.write

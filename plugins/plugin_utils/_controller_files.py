@@ -10,6 +10,7 @@ This plugin_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -18,10 +19,10 @@ import tempfile
 def write(path: str, text: str) -> None:
     """Replace the file *path* atomically by one that holds *text*. Raises OSError; the old file is then as it was.
 
-    It has the permissions of the one that it replaces, or those of any new file. A link is followed, and missing
-    directories are made. What is no file but, say, /dev/stdout is written to and stays.
+    It has the permissions of the one that it replaces, or those of any new file. A link is followed as by
+    :func:`resolved`, and missing directories are made. What is no file but, say, /dev/stdout is written to and stays.
     """
-    path = os.path.realpath(path)
+    path = resolved(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -40,6 +41,19 @@ def write(path: str, text: str) -> None:
         raise
 
 
+def resolved(path: str) -> str:
+    """Return where the path *path* leads to. Raises PermissionError for a link of somebody else's in, say, /tmp.
+
+    The kernel does so by its sysctl ``fs.protected_symlinks``, for whoever leaves it to follow links.
+    """
+    if os.path.islink(path):
+        directory = os.stat(os.path.dirname(os.path.abspath(path)))
+        shared = directory.st_mode & stat.S_ISVTX and directory.st_mode & stat.S_IWOTH
+        if shared and os.lstat(path).st_uid not in (os.geteuid(), directory.st_uid):
+            raise PermissionError(errno.EACCES, "it is somebody else's link, in a directory of all", path)
+    return os.path.realpath(path)
+
+
 def refresh(path: str, text: str) -> None:
     """Have the file *path*, which holds *text*, be as young as a new one. Only its owner may set its date."""
     try:
@@ -50,7 +64,7 @@ def refresh(path: str, text: str) -> None:
 
 def _mode(path: str) -> int:
     try:
-        return stat.S_IMODE(os.stat(path).st_mode)
+        return os.stat(path).st_mode & 0o777
     except FileNotFoundError:
         umask = os.umask(0o077)  # there is no other way to read it
         os.umask(umask)

@@ -34,11 +34,26 @@ def test_a_new_one_is_as_open_as_the_umask_says(page: Path) -> None:
 
 def test_permissions_stay_and_links_are_followed(page: Path) -> None:
     _controller_files.write(str(page), "old\n")
-    page.chmod(0o600)
+    page.chmod(0o4600)
     link = page.parent.parent / "link"
     link.symlink_to(page)
     _controller_files.write(str(link), "new\n")
     assert (page.read_text(), mode(page), link.is_symlink()) == ("new\n", 0o600, True)
+
+
+@pytest.mark.parametrize("to", ["made/precious", "nowhere"])
+def test_a_link_that_somebody_else_has_laid_in_a_directory_of_all_is_not_followed(page: Path, to: str) -> None:
+    _controller_files.write(str(page.with_name("precious")), "old\n")
+    page.parent.parent.chmod(0o1777)
+    link = page.parent.parent / "pod-network.html"
+    link.symlink_to(to)
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+
+    with pytest.raises(PermissionError, match="somebody else's link"):
+        _controller_files.write(str(link), "new\n")
+
+    assert page.with_name("precious").read_text() == "old\n"
+    assert not link.exists() or link.read_text() == "old\n"
 
 
 def test_another_writers_temporary_file_is_left_to_it(page: Path) -> None:
