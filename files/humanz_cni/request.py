@@ -196,4 +196,6 @@ def _problem_of_ifname(name: str) -> str:
         return "interface name contains / or : or whitespace characters"
     if "%" in name:
         return "interface name contains %, which the kernel takes for a pattern"
+    if not name.isprintable():  # it ends up in the alias of the host's end, which ip shows as it is
+        return "interface name contains unprintable characters"
     return ""

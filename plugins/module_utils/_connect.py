@@ -100,7 +100,7 @@ class Attempt:
                     raise OSError(code, os.strerror(code))
                 self._connected = time.monotonic()
                 return False
-            line = self._socket.recv(128).split(b"\n")[0].decode("ascii", "replace").strip()
+            line = _printable(self._socket.recv(128).split(b"\n")[0].decode("ascii", "replace").strip())
         except BlockingIOError:
             return False
         except OSError as exc:
@@ -157,6 +157,11 @@ class Attempt:
         """Give the socket back; the outcome stays."""
         if self._socket is not None:
             self._socket.close()
+
+
+def _printable(text: str) -> str:
+    """Return *text*, which anybody may have sent, without what a terminal would take for a command."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _errno_text(exc: OSError) -> str:

@@ -80,7 +80,7 @@ def summary(failures: list[dict[str, Any]], total: int) -> str:
 
 
 def _printable(line: str) -> str:
-    """Return *line* without what a terminal would obey: reasons have words of nodes in them."""
+    """Return *line*, in which a node or a listener may have its words, without what a terminal takes for commands."""
     return line if line.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in line)
 
 

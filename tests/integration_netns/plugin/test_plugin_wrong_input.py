@@ -40,6 +40,8 @@ BAD_VARIABLES: list[tuple[str, str | None, str]] = [
     ("IFNAME", "a:b", "interface name"),
     ("IFNAME", "a b", "interface name"),
     ("IFNAME", "a\u00a0b", "interface name"),
+    ("IFNAME", "a\x1b[2J", "interface name"),
+    ("IFNAME", "a\u202eb", "interface name"),
     ("IFNAME", "..", "interface name"),
     ("IFNAME", "sixteencharacter", "interface name"),
     ("IFNAME", None, "required env variables [CNI_IFNAME] missing"),

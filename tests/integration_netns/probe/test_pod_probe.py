@@ -130,6 +130,24 @@ def test_a_listener_that_says_nothing_is_reached_if_it_may(node_1: Node) -> None
 
 
 @pytest.mark.alone
+def test_a_listener_cannot_write_to_the_terminal_of_who_reads_its_words(node_1: Node) -> None:
+    start(node_1)
+    words = "b'fe80::1%\\x1b[2J\\x07\\n'"
+    listener = (
+        "import socket\nserver = socket.create_server(('100.100.0.1', 8080))\nprint(flush=True)\n"
+        f"server.accept()[0].sendall({words})\nserver.accept()"
+    )
+    enter = ["nsenter", f"--target={node_1.pid}", "--mount", "--net", "--", "python3", "-c", listener]
+    with subprocess.Popen(enter, stdout=subprocess.PIPE) as speaking:
+        assert speaking.stdout is not None
+        speaking.stdout.readline()
+        args = {"state": "probed", "targets": [{"address": "100.100.0.1", "port": 8080}]}
+        seen = node_1.module("pod_probe", args)["results"][0]["seen_as"]
+        speaking.kill()
+    node_1.module("pod_probe", {"state": "stopped"})
+    assert seen == "fe80::1%?[2J?"
+
+
 def test_a_thousand_targets_at_once(node_1: Node) -> None:
     start(node_1)
     pod = json.loads(node_1.run("sh", "-c", "cat /run/humanz-cni-probe/*.json").stdout)

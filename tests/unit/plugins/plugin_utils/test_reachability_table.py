@@ -141,3 +141,12 @@ def test_the_families_of_dual_stack_are_counted_apart() -> None:
         "pod to outside, IPv6         0       0       0",
         "note: pod to outside was not tried by IPv6 where the default gateway has no address that pods reach: n1, n2",
     ]
+
+
+def test_what_a_node_or_a_listener_says_is_a_line_and_no_command_to_a_terminal() -> None:
+    made = cluster(2)
+    failures = failures_to(made, "n2", "n1 drops it\n\x1b[2Jall 8 checks passed")
+    failures[0]["what"] = "seen as \x1b]0;title\x07\u202e instead of the pod's own address"
+    lines = [*_reachability_table.render(made, failures), _reachability_table.summary(failures, 8)]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "1. n1 drops it??[2Jall 8 checks passed" in lines
