@@ -80,6 +80,18 @@ def absolute_path(option: str, path: str | None) -> str | None:
     return path
 
 
+def quotable_path(option: str, path: str) -> str:
+    """Return *path* if it is absolute and means the same in a unit, in a script's first line and in quotes.
+
+    Raises ConvergeError.
+    """
+    if not re.match(r"/[A-Za-z0-9_./+,:=@~-]*\Z", path):
+        raise ConvergeError(
+            "%s: %r must be an absolute path of letters, digits and _ . / + , : = @ ~ -" % (option, path)
+        )
+    return path
+
+
 def mtu(option: str, size: int, pod_cidrs: Iterable[str] = ()) -> int:
     """Return *size*, in bytes, if pods in *pod_cidrs* can have it on their interfaces, or 0. Raises ConvergeError."""
     if size and not 68 <= size <= 65535:

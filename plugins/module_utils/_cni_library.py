@@ -29,6 +29,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+from ansible_collections.humanz.cni.plugins.module_utils import _checks
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._files import (
     make_directories,
@@ -143,8 +144,7 @@ class Interpreter:
 
     def __init__(self, path: str, run: RunCommand) -> None:
         self.path = path
-        if not path.startswith("/") or re.search(r"\s", path):
-            raise ConvergeError("interpreter: %s must be an absolute path without blanks" % path)
+        _checks.quotable_path("interpreter", path)
         if len("#!%s -ISXutf8\n" % path) > _SHEBANG_LENGTH:
             raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
         if not os.access(path, os.X_OK):
@@ -172,7 +172,7 @@ class Library:
     def __init__(self, files: dict[str, bytes], interpreter: Interpreter, directory: str, run: RunCommand) -> None:
         self._files = files
         self._interpreter = interpreter
-        self._directory = directory
+        self._directory = _checks.quotable_path("library_dir", directory)
         self._run = run
         hashed = hashlib.sha256(("%s %s\0" % (interpreter.magic, interpreter.path)).encode("utf-8"))
         for name in sorted(files):

@@ -117,8 +117,8 @@ def _files(module: AnsibleModule) -> dict[str, str]:
         raise ConvergeError(
             "heal_interval: %d must be a number of seconds such as 30, or 0 for no repair" % params["heal_interval"]
         )
-    interpreter = params["interpreter"]
-    if not os.access(interpreter, os.X_OK) or set(interpreter) & set(" %\\\"'\n"):
+    interpreter = _checks.quotable_path("interpreter", params["interpreter"])
+    if not os.path.isfile(interpreter) or not os.access(interpreter, os.X_OK):
         raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
     files = _persistence.wanted_files(params["files"], interpreter, params["heal_interval"])
     bridge = _checks.device("bridge", params["bridge"])

@@ -165,6 +165,7 @@ def test_a_bad_source_never_replaces_a_good_plugin(node: Node) -> None:
         ("/nonexistent", "does not exist"),
         ("/bin/true", "cannot run the plugin"),
         ("relative", "absolute path"),
+        ('/run/x"; import os; "', "absolute path of letters"),
         ("/run/" + "x" * 130, "too long"),
         ("/run/python3.7", "is Python 3.7.9, but 3.8 or newer is needed"),
         ("/run/minimal", "No module named '_json'"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from ansible_collections.humanz.cni.plugins.action import node_persistence
 from ansible_collections.humanz.cni.plugins.module_utils import _owned, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.modules import node_persistence as node_persistence_module
 
 FILES = node_persistence.read(node_persistence.SOURCE)
 TIMER = _persistence.unit_path("humanz-cni-heal.timer")
@@ -49,6 +52,18 @@ def test_boot_comes_before_whatever_starts_pods(runtime: str) -> None:
     boot = FILES["humanz-cni.service"].splitlines()
     before = [word for line in boot if line.startswith("Before=") for word in line[len("Before=") :].split()]
     assert f"{runtime}.service" in before
+
+
+@pytest.mark.parametrize("name", ["%n", "$HOME", "a b", "a\tb", 'a"b', "a'b", "a\\b", "a\nExecStartPost=x", "ä", "."])
+def test_an_interpreter_that_a_unit_would_read_as_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name != ".":
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    params = {"state": "present", "files": FILES, "heal_interval": 30, "interpreter": str(path), "bridge": "br0"}
+    module: Any = SimpleNamespace(params=params, get_bin_path=lambda _name: None)
+    with pytest.raises(ConvergeError, match="^interpreter: "):
+        node_persistence_module._files(module)
 
 
 def test_no_interval_is_boot_only() -> None:
