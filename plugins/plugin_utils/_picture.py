@@ -47,6 +47,7 @@ def render(data: dict[str, Any]) -> dict[str, str]:
         loader=jinja2.FileSystemLoader(str(TEMPLATES)),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -59,6 +60,13 @@ def render(data: dict[str, Any]) -> dict[str, str]:
         "svg": environment.get_template("drawing.svg.j2").render(page),
         "headline": page["headline"],
     }
+
+
+def _shown(value: object) -> object:
+    """Return *value* of an expression in a template, a text without what XML and UTF-8 have no place for."""
+    if type(value) is not str or value.isprintable():  # markup stays as it is
+        return value
+    return "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in value)
 
 
 def view(data: dict[str, Any]) -> dict[str, Any]:
