@@ -45,6 +45,7 @@ options:
     description:
       - The Python that runs the plugin, CPython 3.8 or newer, with its standard library.
       - It should be one that the distribution keeps in place when it is upgraded.
+      - Must be an absolute path of letters, digits and C(_./+,:=@~-), as it stands in scripts.
     type: path
     default: /usr/bin/python3
   data_dir:

@@ -38,7 +38,9 @@ options:
     type: int
     default: 30
   interpreter:
-    description: The Python 3.8 or later that runs the program, with its standard library.
+    description:
+      - The Python 3.8 or later that runs the program, with its standard library.
+      - Must be an absolute path of letters, digits and C(_./+,:=@~-), as it stands in units.
     type: path
     default: /usr/bin/python3
   bridge:

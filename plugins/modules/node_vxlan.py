@@ -41,7 +41,7 @@ options:
     type: str
   mac:
     description:
-      - The MAC address of the interface, which the other nodes know it by.
+      - The MAC address of the interface, which the other nodes know it by, in lower case.
       - Required with O(state=present), unless O(plan) says it.
     type: str
   overhead:
@@ -64,7 +64,7 @@ options:
         type: str
         required: true
       mac:
-        description: The MAC address of the peer's VXLAN interface.
+        description: The MAC address of the peer's VXLAN interface, in lower case.
         type: str
         required: true
       neighbours:
