@@ -15,9 +15,14 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import time
 
-import heal
+# An isolated interpreter does not look beside the program, and what it compiled would stay behind.
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import heal  # noqa: E402 - found by the line above
+import heal_lock  # noqa: E402 - likewise
 
 STATE = "/run/humanz-cni-heal"
 # What was reported last: a problem in each line.
@@ -30,24 +35,26 @@ MANAGERS = {"systemd-networkd": "/run/systemd/netif/links", "NetworkManager": "/
 # Written to when ifupdown, firewalld and ufw have changed something; humanz-cni-heal.path names them too.
 EVENTS = ("/run/network/ifstate", "/run/firewalld", "/run/ufw.lock")
 SECONDS = 5  # for what is going on to come to an end
+# A module at work for so many seconds hangs; before, the next check will find it gone.
+TOO_LONG = 5 * 60
 PAUSE = 0.1  # seconds
 
 
-def settle() -> list[str] | None:
-    """Repair until nothing changes any more; return the problems that are left, or None if a module is at work."""
+def settle() -> list[str]:
+    """Repair until nothing changes any more; return the problems that are left. Raises NoLockError."""
     problems, deadline = None, time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
+    while problems is None or time.monotonic() < deadline:
         before = stamps()
-        with heal.lock() as locked:
-            outcome = heal.heal() if locked else None
-        if outcome:
-            for line in outcome.done:
-                print(line, flush=True)
-            problems = sorted(set(outcome.wrong + outcome.later + outcome.closed))
-            watch(whole=not problems)
-            if not outcome.done and stamps() == before:
+        with heal_lock.held(SECONDS):
+            outcome = heal.heal()
+        for line in outcome.done:
+            print(line, flush=True)
+        problems = sorted(set(outcome.wrong + outcome.later + outcome.closed))
+        watch(whole=not problems)
+        if not outcome.done:
+            if stamps() == before:
                 break
-        if not outcome or outcome.done:
+        else:
             # What removed it may not be through yet.
             time.sleep(PAUSE)
     return problems
@@ -93,7 +100,7 @@ def lay(link: str, target: str) -> None:
     with contextlib.suppress(OSError):
         if os.readlink(link) == target:
             return
-    os.makedirs(os.path.dirname(link), exist_ok=True)
+    os.makedirs(STATE, mode=0o755, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(link + ".new")
     os.symlink(target, link + ".new")
@@ -113,16 +120,22 @@ def report(problems: list[str]) -> None:
         if line not in problems:
             print("over: %s" % line, flush=True)
     subprocess.run(REPORT, check=True)
-    os.makedirs(STATE, exist_ok=True)
+    os.makedirs(STATE, mode=0o755, exist_ok=True)
     with open(PROBLEMS, "w", encoding="utf-8") as stream:
         stream.writelines(line + "\n" for line in problems)
 
 
 def main() -> None:
     """Run the program."""
-    problems = settle()
-    if problems is not None:
-        report(problems)
+    os.umask(0o022)
+    try:
+        problems = settle()
+    except heal_lock.NoLockError as exc:
+        if isinstance(exc, heal_lock.LockedError) and heal_lock.age() < TOO_LONG:
+            print(exc, flush=True)
+            return
+        problems = [str(exc)]
+    report(problems)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ humanz.cni.pod_firewall writes, and in vxlan*, which humanz.cni.node_vxlan write
 removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that somebody else's
 route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets and came after
 those files. When nothing is missing, nothing is written and nothing is printed.
-Exits with 1 if something could not be put back, with 3 if there is nothing but such a chain, and says what.
+Exits with 1 if something could not be put back, or the lock not be had, with 3 if there is nothing but such a chain,
+and says what.
 
 Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6tables and nft what those files are for.
 """
@@ -16,21 +17,20 @@ Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import glob
 import os
 import shlex
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 # An isolated interpreter does not look beside the program, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import heal_drops  # noqa: E402 - found by the line above
 import heal_iptables  # noqa: E402 - likewise
+import heal_lock  # noqa: E402 - likewise
 import heal_nft  # noqa: E402 - likewise
 import heal_vxlan  # noqa: E402 - likewise
 
@@ -41,9 +41,7 @@ VXLAN = "/etc/humanz-cni/vxlan*"
 ROUTES = "/etc/humanz-cni/routes"
 RULES = "/etc/humanz-cni/rules.v[46]*"
 NFT_RULES = "/etc/humanz-cni/rules.nft"
-# The collection's modules lock this directory while they are at work: what one removes is not to be put back meanwhile.
-LOCK = "/run"
-PATIENCE = 0.5  # seconds for this program's other run; a module may be waiting for this one
+PATIENCE = 30  # seconds for a module that is at work
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 CLOSED = 3  # exit code; humanz-cni.service takes it for success, as all that is the collection's is there
 SHOWN = 5  # routes of a kind that are named in one line
@@ -300,33 +298,24 @@ def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
     return all(run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
 
 
-@contextlib.contextmanager
-def lock() -> Iterator[bool]:
-    """Keep the collection's modules waiting; yields False if one of them is at work."""
-    descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        locked = False
-        while not locked and time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                locked = True
-            time.sleep(0 if locked else 0.02)
-        yield locked
-    finally:
-        os.close(descriptor)
-
-
 def main() -> int:
     """Run the program and return its exit code."""
     parser = argparse.ArgumentParser(description="Put back what is missing of the pod network's routes and rules.")
     waiting = "how long the network may take to come up (%(default)s)"
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=waiting)
-    deadline = time.monotonic() + parser.parse_args().wait
+    unit = "the unit that runs this: a module that waits for it to start is not waited for"
+    parser.add_argument("--unit", metavar="NAME", help=unit)
+    options = parser.parse_args()
+    deadline = time.monotonic() + options.wait
     while True:
-        with lock() as locked:
-            # It may be the very module that waits for this unit to start.
-            outcome = heal() if locked else Outcome()
+        try:
+            with heal_lock.held(PATIENCE, options.unit) as locked:
+                outcome = heal() if locked else Outcome()
+                if not locked:
+                    outcome.done.append("nothing was checked, as a module at work waits for this unit")
+        except heal_lock.NoLockError as exc:
+            print(exc, file=sys.stderr)
+            return 1
         for line in outcome.done:
             print(line, flush=True)
         if not outcome.later or time.monotonic() >= deadline:

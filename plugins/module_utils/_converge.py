@@ -8,12 +8,10 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.humanz.cni.plugins.module_utils import _lock
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
     #: AnsibleModule.run_command: takes a command as a list; returns its exit code, its output and its error output.
     RunCommand = Callable[..., tuple[int, str, str]]
 
-# A directory can be locked without leaving a file behind, and this one is there before anything is installed.
-LOCK = "/run"
+# Held by whatever of this collection changes the node: a module, or the repair.
+LOCK = _lock.Lock("node")
 LOCK_SECONDS = 60
 
 
@@ -81,10 +79,12 @@ def converge(module: AnsibleModule, build: Callable[[AnsibleModule], Resource]) 
     other.
     """
     try:
-        with _alone():
+        with LOCK.held(LOCK_SECONDS, module._name):
             result = _converge(module, build(module))
     except ConvergeError as exc:
         module.fail_json(msg=str(exc), **exc.facts)
+    except _lock.LockError as exc:
+        module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=_words(exc))
     module.exit_json(**result)
@@ -135,32 +135,3 @@ def _undo(resource: Resource, before: Any) -> str:
 
 def _words(exc: OSError) -> str:
     return "%s: %s" % (exc.filename or "this node", exc.strerror or exc)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Keep this collection's other modules waiting; ConvergeError if one of them keeps us waiting for too long.
-
-    The kernel frees the lock when the module ends, however it ends.
-    """
-    descriptor = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not _lock(descriptor):
-            if time.monotonic() > deadline:
-                raise ConvergeError(
-                    "another run is changing this node and has locked %s for more than %d s: find it with `fuser -v %s`"
-                    % (LOCK, LOCK_SECONDS, LOCK)
-                )
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -14,7 +14,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import _owned
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._converge import LOCK, ConvergeError, Resource
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
-PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in ("_drops", "_iptables", "_nft", "_vxlan", ""))
+_PARTS = ("_drops", "_iptables", "_lock", "_nft", "_vxlan", "")
+PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in _PARTS)
 CHECK = LIBRARY_DIR + "/check.py"
 STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
 UNIT_DIR = "/etc/systemd/system"
@@ -191,6 +192,8 @@ class Persistence(Resource):
             self._systemctl_run("reenable", "--quiet", *new)
         for name in wanted:
             if desired["units"][name].active and (name in units or not actual["units"][name].active):
+                # Our lock keeps the repair that a unit runs waiting, and systemctl waits for that to end.
+                LOCK.say("humanz.cni.node_persistence, which waits for %s" % name)
                 self._systemctl_run("restart", name)
 
     def _remove_directory(self, path: str) -> None:

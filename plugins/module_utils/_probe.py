@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import selectors
@@ -26,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import _files, _netns
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._lock import Lock, LockError
 from ansible_collections.humanz.cni.plugins.module_utils._runtime import PLUGIN_TIMEOUT, CniError, Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import NotRequired, TypedDict
 
     from ansible_collections.humanz.cni.plugins.module_utils._runtime import Network
@@ -63,6 +62,8 @@ PREFIX = "humanz-probe-"
 PROCESS_NAME = b"humanz-probe"
 PR_SET_NAME = 15  # linux/prctl.h
 BACKLOG = 4096
+LOCK_SECONDS = 2 * PLUGIN_TIMEOUT
+_RELEASING = Lock("probe")  # one process at a time releases pods
 
 
 def records() -> dict[str, Pod]:
@@ -124,36 +125,28 @@ def release(name: str) -> None:
 
     Raises ConvergeError if a plugin failed. The record of a pod that was attached then stays, for another try.
     """
-    with _lock() as locked:
-        record = _read_record(name) if locked else None
-        if record is None:
-            return
-        runtime = Runtime(record["network"], record["cni_path"], name, _netns.path_of(name))
-        failure = None
-        try:
-            runtime.detach(record["result"])
-        except CniError as exc:
-            failure = exc
-        _netns.delete(name)
-        if failure is None or record["result"] is None:
-            _remove_record(name)
-        if failure:
-            raise failure
-
-
-@contextlib.contextmanager
-def _lock() -> Iterator[bool]:
-    """Let one process at a time release pods; yields False if there are none."""
     try:
-        directory = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield False
+        with _RELEASING.held(LOCK_SECONDS, "release of %s" % name):
+            _release(name)
+    except LockError as exc:
+        raise ConvergeError("the probe pod %s cannot be taken away: %s" % (name, exc), reason="probe_failed") from exc
+
+
+def _release(name: str) -> None:
+    record = _read_record(name)
+    if record is None:
         return
+    runtime = Runtime(record["network"], record["cni_path"], name, _netns.path_of(name))
+    failure = None
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield True
-    finally:
-        os.close(directory)
+        runtime.detach(record["result"])
+    except CniError as exc:
+        failure = exc
+    _netns.delete(name)
+    if failure is None or record["result"] is None:
+        _remove_record(name)
+    if failure:
+        raise failure
 
 
 def _record_path(name: str) -> str:

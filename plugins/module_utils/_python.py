@@ -92,7 +92,7 @@ class Archive(Resource):
 
     def _failure(self, archive: str) -> str | None:
         """Return why this Python cannot use *archive*, or None if it can."""
-        code, _out, err = self.module.run_command([sys.executable, "-c", PROOF, archive])
+        code, _out, err = self.module.run_command([sys.executable, "-I", "-c", PROOF, archive])
         return (err.strip().splitlines() or ["exit code %d" % code])[-1] if code else None
 
 

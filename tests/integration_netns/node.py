@@ -8,16 +8,21 @@ Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 # The Python that modules run with; another one, with an older pyroute2, can be named.
 PYTHON = os.environ.get("NODE_PYTHON", sys.executable)
 DRIVER = Path(__file__).with_name("module_driver.py")
+
+LOCK = "/run/humanz-cni-lock/node"  # of modules and of the repair
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 SETUP = """
 set -e
@@ -71,6 +76,25 @@ class Node:
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command on the node, and return its process."""
         return subprocess.Popen(["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *command])
+
+    @contextlib.contextmanager
+    def holder(self, path: str, *user: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a process hold the lock *path*, started by the words *user*; it ends with its standard input."""
+        hold = [*user, "flock", path, "sh", "-c", "echo locked; read end; echo released"]
+        enter = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *hold]
+        with subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "locked\n"
+            yield process
+            if process.stdin is not None and not process.stdin.closed:
+                process.stdin.close()
+
+    @contextlib.contextmanager
+    def run_at_work(self, name: str = "") -> Iterator[subprocess.Popen[str]]:
+        """Have a process hold the lock of the collection's runs, which says that it is *name*."""
+        self.run("sh", "-ec", f'mkdir -pm 700 {LOCK.rpartition("/")[0]}; printf "%s" "$1" > {LOCK}', "sh", name)
+        with self.holder(LOCK) as process:
+            yield process
 
     def ip(self, *arguments: str) -> str:
         """Run ``ip``, given as words or one string of words, and return what it prints."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from healed_node import PEERS, PROGRAM, PYTHON
+from node import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,22 +217,55 @@ def test_both_families(healed: HealedNode) -> None:
     assert healed.routes() == before
 
 
-def test_a_module_at_work_is_not_interfered_with(healed: HealedNode) -> None:
-    enter = ["nsenter", f"--target={healed.node.pid}", "--mount", "--net", "--"]
-    module = subprocess.Popen(
-        [*enter, "flock", "/run", "sh", "-c", "echo locked; read end"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert module.stdout is not None
-    assert module.stdout.readline() == "locked\n"
+# The same program, with less patience.
+IMPATIENT = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import heal
+heal.PATIENCE = 0.5
+sys.exit(heal.main())
+"""
+HELD = "nothing was checked, as /run/humanz-cni-lock/node is locked{}: see `fuser -v /run/humanz-cni-lock/node`\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--wait", "30", "--unit", "humanz-cni.service"]], ids=["repair", "boot"])
+@pytest.mark.parametrize(("name", "said"), [("", ""), ("7 node_routes", " by process 7, node_routes")])
+def test_who_cannot_get_the_lock_says_who_has_it_and_fails(
+    healed: HealedNode, options: list[str], name: str, said: str
+) -> None:
     healed.node.ip("route flush proto 217")
-    done = healed.heal("--wait", "30")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with healed.node.run_at_work(name):
+        done = healed.node.run(PYTHON, "-Ic", IMPATIENT, str(PROGRAM.parent), *options, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", HELD.format(said))
     assert healed.node.ip("route show proto 217") == ""
-    module.communicate("end\n")
     assert healed.heal().stdout.startswith("put back 2 routes: ")
+    assert healed.node.run("ls", "/run/humanz-cni-lock", check=False).returncode
+
+
+def test_a_module_at_work_is_waited_for_also_at_boot(healed: HealedNode) -> None:
+    healed.node.ip("route flush proto 217")
+    with healed.node.run_at_work("7 node_routes") as module, ThreadPoolExecutor() as pool:
+        done = pool.submit(healed.heal, "--wait", "30", "--unit", "humanz-cni.service")
+        time.sleep(1)
+        assert not done.done()
+        module.communicate("end\n")
+        assert done.result().stdout.startswith("put back 2 routes: ")
+
+
+def test_the_module_that_waits_for_the_unit_is_not_kept_waiting_by_it(healed: HealedNode) -> None:
+    with healed.node.run_at_work("7 node_persistence, which waits for humanz-cni.service"):
+        done = healed.heal("--wait", "30", "--unit", "humanz-cni.service")
+    said = "nothing was checked, as a module at work waits for this unit\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+def test_a_user_turns_no_healing_off(healed: HealedNode) -> None:
+    healed.node.ip("route flush proto 217")
+    with healed.node.holder("/run", *NOBODY):
+        done = healed.heal("--wait", "3")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("put back 2 routes: ")
+        assert healed.converge() == [False, False]
 
 
 def test_without_state_files_there_is_nothing_to_do(healed: HealedNode) -> None:

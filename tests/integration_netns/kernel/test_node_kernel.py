@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from node import Node
+from node import LOCK, NOBODY, Node
 
 SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
 MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"
@@ -193,13 +195,30 @@ def test_what_a_killed_run_left_half_written_goes_with_the_next_one(node: Node, 
 
 
 def test_a_second_run_waits_for_the_first(node: Node, run_module: Module) -> None:
-    holder = ["flock", "/run", "sh", "-c", "echo locked; sleep 1; touch /run/released"]
-    enter = ["nsenter", f"--target={node.pid}", "--mount", *holder]
-    with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "locked\n"
+    with node.run_at_work() as first, ThreadPoolExecutor() as pool:
+        second = pool.submit(run_module, "node_kernel")
+        time.sleep(1)
+        assert not second.done()
+        first.communicate("end\n")
+        assert second.result()["changed"] is True
+    assert node.run("test", "-e", os.path.dirname(LOCK), check=False).returncode == 1
+
+
+def test_a_user_keeps_no_run_waiting(node: Node, run_module: Module) -> None:
+    with node.holder("/run", *NOBODY):
         assert run_module("node_kernel")["changed"] is True
-        assert node.run("test", "-e", "/run/released", check=False).returncode == 0
+    with node.run_at_work():
+        for path in (LOCK, os.path.dirname(LOCK)):
+            denied = node.run(*NOBODY, "flock", "--nonblock", path, "true", check=False)
+            assert "Permission denied" in denied.stderr
+
+
+@pytest.mark.parametrize("plant", ["mkdir -m 777 {}", "mkdir -m 700 {0}; chown 65534 {0}", "ln -s /run/other {}"])
+def test_a_lock_that_is_somebody_elses_is_none(node: Node, run_module: Module, plant: str) -> None:
+    node.run("sh", "-ec", "mkdir -m 700 /run/other; " + plant.format(os.path.dirname(LOCK)))
+    failed = run_module("node_kernel")
+    assert failed["msg"] == f"{os.path.dirname(LOCK)} is no directory of root's alone: remove it"
+    assert node.run("ls", "/run/other").stdout == ""
 
 
 THRESHOLDS = {3: 1024, 2: 512, 1: 128}  # as kernels have them

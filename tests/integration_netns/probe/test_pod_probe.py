@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fleet import OUTSIDE, Fleet
-from node import DRIVER, Node
+from node import DRIVER, NOBODY, Node
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 
@@ -299,6 +300,13 @@ def test_a_name_that_is_none_of_ours_is_refused(node_1: Node) -> None:
 def test_a_target_that_is_no_address_is_refused(node_1: Node, address: str) -> None:
     result = node_1.module("pod_probe", {"state": "probed", "targets": [{"address": address}]})
     assert "is not an IP address: it must be an address such as 200.0.0.10" in result["msg"]
+
+
+def test_a_user_keeps_no_pod_from_being_taken_away(node_1: Node) -> None:
+    start(node_1)
+    with ThreadPoolExecutor() as pool, node_1.holder("/run/humanz-cni-probe", *NOBODY):
+        stopped = pool.submit(node_1.module, "pod_probe", {"state": "stopped"})
+        assert stopped.result(timeout=60)["changed"] is False
 
 
 def test_check_mode_starts_nothing(node_1: Node) -> None:
