@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LARGEST = 16 << 20  # bytes that are read of anything: ten times what a GC of 10,000 attachments brings
 _READ_SIZE = 65536
-_KIND, _DIRECTORY = 0o170000, 0o040000  # of a file's mode
+_KIND, _DIRECTORY, _WRITERS = 0o170000, 0o040000, 0o022  # of a file's mode; the last, others than its owner
 _NO_SUCH_FILE = (2, 20, 36, 40)  # ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP: nothing can be at such a path
 
 
@@ -124,6 +124,12 @@ def is_directory(path: str) -> bool:
         if exc.errno in _NO_SUCH_FILE:
             return False
         raise
+
+
+def is_own(path: str) -> bool:
+    """Say whether nobody else can make or rename anything in the directory *path*. Raises OSError."""
+    status = posix.stat(path)
+    return status.st_uid == posix.geteuid() and not status.st_mode & _WRITERS
 
 
 def make_directory(path: str, mode: int) -> None:

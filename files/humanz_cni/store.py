@@ -43,7 +43,7 @@ OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
 _LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
-_ENOTDIR, _EMLINK, _ELOOP = 20, 31, 40
+_EACCES, _ENOTDIR, _EMLINK, _ELOOP = 13, 20, 31, 40
 
 
 def boot_id() -> str:
@@ -83,8 +83,11 @@ class Store:
     def create(self) -> None:
         """Make the directory, where it is missing."""
         disk.make_directory(self.path, 0o755)
-        if not self.exists():
+        if not disk.is_directory(self.path):
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
+        for path in (self.path,) if self.data_dir == DATA_DIR else (self.path, self.data_dir):
+            if not disk.is_own(path):
+                raise PermissionError(_EACCES, "others than root can write there: chmod go-w, or name another", path)
 
     def locked(self, seconds: float = LOCK_SECONDS) -> _Lock:
         """Return a context manager in which nobody else changes the store.
@@ -133,8 +136,8 @@ class Store:
         return released
 
     def exists(self) -> bool:
-        """Say whether the network has any state on disk. What a symbolic link leads to is not ours."""
-        return disk.is_directory(self.path)
+        """Say whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
+        return disk.is_directory(self.path) and disk.is_own(self.path)
 
     def names_of(self, record: Record) -> Collection[str]:
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""

@@ -111,6 +111,7 @@ options:
     description:
       - The directory in which the plugin keeps reserved addresses. By default one below C(/run), which a reboot empties
         when it ends the pods.
+      - Only root may be able to write it, which excludes C(/tmp). Where others can, the plugin attaches no pod.
       - It may be changed while pods are attached. Their reservations stay where they are, and are found there when the
         pods end.
     type: path

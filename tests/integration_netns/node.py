@@ -33,7 +33,7 @@ for tree in /etc /opt /usr/local /var/lib; do
   mkdir -p "$base$tree/upper" "$base$tree/work"
   mount -t overlay overlay -o "lowerdir=$tree,upperdir=$base$tree/upper,workdir=$base$tree/work" "$tree"
 done
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /run
 mount -t sysfs sysfs /sys
 umount -l "$base"
 ip link set lo up

@@ -27,7 +27,7 @@ def conf(**further: Any) -> dict[str, Any]:
 def mount(runtime: Runtime, options: str) -> None:
     """Make the data directory a file system of its own."""
     runtime.node.run("mkdir", "-p", DIRECTORY)
-    runtime.node.run("mount", "-t", "tmpfs", "-o", options, "tmpfs", DIRECTORY)
+    runtime.node.run("mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "tmpfs", DIRECTORY)
 
 
 # How full the disk is when the second pod comes: no room for data, or none for one more file, of which ADD makes three.

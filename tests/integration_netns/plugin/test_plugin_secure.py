@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from node import NOBODY
 from runtime import Runtime, nested
 from system_calls import traced
 
@@ -74,6 +75,9 @@ def test_s_079_data_directory_that_is_named_by_a_detour(runtime: Runtime, path: 
 PLANTED = {
     "the network's directory": ("ln -s /run/victim /run/data/net1", 5),
     "the network's directory, to nowhere": ("ln -s /run/victim/nowhere /run/data/net1", 5),
+    "the network's directory, of somebody else": ("mkdir /run/data/net1; chown 65534 /run/data/net1", 5),
+    "the network's directory, that all can write": ("mkdir -m 777 /run/data/net1", 5),
+    "the data directory, as /tmp is": ("chmod 1777 /run/data", 5),
     "the lock": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/lock", 5),
     "the record": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/RECORD", 0),
     "another name of a file as the lock": ("mkdir /run/data/net1; ln /run/victim/file /run/data/net1/lock", 5),
@@ -112,6 +116,15 @@ def test_s_079_what_is_planted_in_the_data_directory_leads_nowhere(runtime: Runt
     assert runtime.node.run("find", "/run/victim", "-type", "f").stdout == "/run/victim/file\n"
     assert runtime.node.run("cat", "/run/victim/file").stdout == "precious\n"
     assert set(runtime.links("pod1")) == {"lo"}
+
+
+def test_s_079_nobody_else_has_the_lock(runtime: Runtime) -> None:
+    runtime.add(conf())
+    for path in (f"{DIRECTORY}/net1/lock", f"{DIRECTORY}/net1/10.9.0.2"):
+        denied = runtime.node.run(*NOBODY, "flock", "--nonblock", path, "true", check=False)
+        assert "Permission denied" in denied.stderr
+    with runtime.node.holder(f"{DIRECTORY}/net1", *NOBODY):
+        runtime.delete(conf())
 
 
 MODULES = ("humanz_cni", "encodings", "posix", "marshal", "json", "_json", "_socket", "sitecustomize", "usercustomize")

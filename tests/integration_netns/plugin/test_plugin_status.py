@@ -120,7 +120,7 @@ def test_s_100_a_data_directory_that_is_read_only(runtime: Runtime) -> None:
 
 def test_s_100_a_full_disk(runtime: Runtime) -> None:
     runtime.node.run("mkdir", "/run/full")
-    runtime.node.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/run/full")
+    runtime.node.run("mount", "-t", "tmpfs", "-o", "mode=755,size=16k", "tmpfs", "/run/full")
     conf = {**CONF, "ipam": {**CONF["ipam"], "dataDir": "/run/full"}}
     assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
     runtime.node.run("sh", "-c", "cat /dev/zero > /run/full/zeros 2>/dev/null; true")
