@@ -15,6 +15,8 @@ import os
 import stat
 import tempfile
 
+_MOST_LINKS = 40  # one after the other, as with the kernel
+
 
 def write(path: str, text: str) -> None:
     """Replace the file *path* atomically by one that holds *text*. Raises OSError; the old file is then as it was.
@@ -42,16 +44,20 @@ def write(path: str, text: str) -> None:
 
 
 def resolved(path: str) -> str:
-    """Return where the path *path* leads to. Raises PermissionError for a link of somebody else's in, say, /tmp.
+    """Return where *path* leads to. Raises PermissionError for a link that another user laid in, say, /tmp.
 
-    The kernel does so by its sysctl ``fs.protected_symlinks``, for whoever leaves it to follow links.
+    The kernel's sysctl ``fs.protected_symlinks`` refuses the same, and only in sticky directories.
     """
-    if os.path.islink(path):
-        directory = os.stat(os.path.dirname(os.path.abspath(path)))
-        shared = directory.st_mode & stat.S_ISVTX and directory.st_mode & stat.S_IWOTH
-        if shared and os.lstat(path).st_uid not in (os.geteuid(), directory.st_uid):
-            raise PermissionError(errno.EACCES, "it is somebody else's link, in a directory of all", path)
-    return os.path.realpath(path)
+    for _link in range(_MOST_LINKS):
+        directory = os.path.realpath(os.path.dirname(path))
+        path = os.path.join(directory, os.path.basename(path))
+        if not os.path.islink(path):
+            return path
+        status = os.stat(directory)
+        if status.st_mode & stat.S_IWOTH and os.lstat(path).st_uid not in (os.geteuid(), status.st_uid):
+            raise PermissionError(errno.EACCES, "somebody else's link in a directory that everybody may write to", path)
+        path = os.path.join(directory, os.readlink(path))
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def refresh(path: str, text: str) -> None:

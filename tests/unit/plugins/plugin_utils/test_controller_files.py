@@ -56,6 +56,27 @@ def test_a_link_that_somebody_else_has_laid_in_a_directory_of_all_is_not_followe
     assert not link.exists() or link.read_text() == "old\n"
 
 
+def test_a_link_of_ones_own_to_somebody_elses_is_not_followed(page: Path) -> None:
+    shared = page.parent.parent / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    os.chown(shared, 1, 1)
+    link, own = shared / "page.html", page.parent.parent / "own.html"
+    link.symlink_to(page)
+    own.symlink_to(link)
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(PermissionError, match="somebody else's link"):
+        _controller_files.write(str(own), "new\n")
+    assert not page.exists()
+
+
+def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        _controller_files.write(str(tmp_path / "one"), "new\n")
+
+
 def test_another_writers_temporary_file_is_left_to_it(page: Path) -> None:
     page.parent.mkdir()
     theirs = page.with_name(".page.html.abcdefgh.tmp")
