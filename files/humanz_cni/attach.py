@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, pool, result, sigterm, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
 from .address import Address, Network
 from .arguments import pod as pod_of
-from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError, invalid_config
 from .routes import Route
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _EEXIST = 17
 _SETTLE_SECONDS = 2.0
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
+_IPV4 = {links.IPV4_ARP_NOTIFY: 1, links.IPV4_ACCEPT_REDIRECTS: 0}  # of a pod's interface with addresses
 _LONGEST_LIST = 400  # of an error's details, in characters
 
 
@@ -103,6 +104,9 @@ class Attachment:
 
         self._undo.append(lambda _detach: plugin.call("DEL"))
         self.chosen, self._wanted, offered = plugin.add(self.conf)
+        given = next((str(one.address) for one in self.chosen if one.address.bits == 128), "")
+        if given and self.conf.disable_ipv6:
+            raise invalid_config("disableIPv6", True, "ipam.type gives the pod the IPv6 address " + given)
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
         return resolver.dns(self.conf, offered)
 
@@ -165,7 +169,9 @@ class Attachment:
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
         options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
-        return links.require(sock, self.owner.host_veth, options).peer
+        index = links.require(sock, self.owner.host_veth, options).peer
+        parameters.ensure_port(self.owner.host_veth, not self.conf.disable_ipv6)  # before the pod's end can send
+        return index
 
     def _confine(self, sock: netlink.Socket, mac: bytes) -> None:
         """Let the port carry its VLANs only, and the pod send only from its own hardware address *mac*."""
@@ -185,7 +191,7 @@ class Attachment:
 
         if not (vlans.tag and bridge.gateways_of(self.conf, self.chosen)):
             return []
-        link = vlan.ensure_gateway(sock, port_of, vlans)
+        link = links.require(sock, vlan.gateway_name(port_of.name, vlans.tag))
         return [(link.name, link.mac, "")]
 
     def _name_taken(self, sock: netlink.Socket) -> CNIError:
@@ -215,11 +221,15 @@ class Attachment:
         ifname = self.request.ifname
         with netns.Inside(pod):
             sock = netlink.Socket()
-            if self.chosen:
+            if self.conf.disable_ipv6:
+                parameters.disable_ipv6(ifname)
+            elif self.chosen:
                 self._set_parameters(ifname)
         if self.conf.leave_down:
             return
         messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
+        if self.chosen:
+            messages.insert(0, links.set_ipv4(index, _IPV4))
         for one in self.chosen:
             network = Network(one.address, one.range.subnet.prefix)
             messages.append(links.new_address(index, network, self.conf.dad))
@@ -241,7 +251,7 @@ class Attachment:
 
     def _set_parameters(self, ifname: str) -> None:
         ipv6 = "net/ipv6/conf/%s/" % ifname
-        disk.sysctl("net/ipv4/conf/%s/arp_notify" % ifname, b"1")
+        disk.sysctl(ipv6 + "accept_ra", b"0")
         if any(one.address.bits == 128 for one in self.chosen):
             disk.sysctl("net/ipv6/conf/lo/disable_ipv6", b"0")
             disk.sysctl(ipv6 + "disable_ipv6", b"0")

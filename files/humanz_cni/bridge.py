@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posix
 
-from . import disk, links, owner
+from . import disk, links, owner, parameters
 from .errors import INVALID_CONFIG, IO_FAILURE, CNIError
 from .netlink import NetlinkError
 
@@ -39,7 +39,9 @@ def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
             INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,
             "bridge names a link of kind %s" % (bridge.kind or "physical"),
         )  # fmt: skip
-    holder = _in_vlan(sock, bridge, conf.vlans, gateways) if conf.vlans else bridge
+    ipv6 = False if conf.disable_ipv6 else any(one.address.bits == 128 for one in gateways) or None
+    parameters.ensure(sock, bridge, ipv6)
+    holder = _in_vlan(sock, bridge, conf.vlans, gateways, ipv6) if conf.vlans else bridge
     _ensure_addresses(sock, holder, gateways, conf.force_address)
     _ensure_flags(sock, bridge, conf, created or (not bridge.alias and bridge.mac == mac))
     if conf.is_gateway:
@@ -79,12 +81,12 @@ def _random_mac() -> bytes:
     return b"\x0a" + posix.urandom(5)
 
 
-def _in_vlan(sock: Socket, bridge: Link, vlans: Vlans, gateways: list[Network]) -> Link:
+def _in_vlan(sock: Socket, bridge: Link, vlans: Vlans, gateways: list[Network], ipv6: bool | None) -> Link:
     """Make *bridge* filter VLANs, and return the Link that is to have the addresses *gateways*."""
     from . import vlan
 
     vlan.ensure_filtering(sock, bridge.name, vlans)
-    return vlan.ensure_gateway(sock, bridge, vlans) if gateways and vlans.tag else bridge
+    return vlan.ensure_gateway(sock, bridge, vlans, ipv6) if gateways and vlans.tag else bridge
 
 
 def _ensure_addresses(sock: Socket, bridge: Link, gateways: list[Network], force: bool) -> None:
@@ -119,8 +121,6 @@ def _ensure_flags(sock: Socket, bridge: Link, conf: NetConf, is_ours: bool) -> N
     wanted = links.IFF_UP | (links.IFF_PROMISC if conf.promiscuous else 0)
     if bridge.flags & wanted == wanted and not is_ours:
         return
-    if not bridge.is_up:
-        disk.sysctl("net/ipv6/conf/%s/accept_ra" % bridge.name, b"0")
     sock.request(links.change(bridge.index, wanted, wanted, owner.ALIAS if is_ours else None))
 
 

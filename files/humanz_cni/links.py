@@ -25,10 +25,14 @@ RTM_NEWROUTE = 24
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 16, 18, 20, 28, 29
-IFLA_PROMISCUITY = 30
+IFLA_AF_SPEC, IFLA_PROMISCUITY = 26, 30
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33  # MODE is hairpin
 VETH_INFO_PEER = 1
+AF_INET, AF_INET6 = 2, 10
+IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2
+# IPV4_DEVCONF_* of linux/ip.h, parameters of an interface
+IPV4_ACCEPT_REDIRECTS, IPV4_ACCEPT_SOURCE_ROUTE, IPV4_ARP_NOTIFY, IPV4_DROP_UNICAST_IN_L2_MULTICAST = 4, 9, 22, 30
 RTEXT_FILTER_SKIP_STATS = 8
 IFF_UP, IFF_PROMISC = 0x1, 0x100
 OPERSTATE_UP = 6
@@ -43,16 +47,22 @@ RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 
 ENODEV = 19
 
+# A bridge's port is no way into the node: its pod's packets come in by the bridge.
+_OF_PORTS = {IPV4_ACCEPT_REDIRECTS: 0, IPV4_ACCEPT_SOURCE_ROUTE: 0, IPV4_DROP_UNICAST_IN_L2_MULTICAST: 1}
+
 LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
 ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
 ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
 _U32 = Struct("=I")
+_S32 = Struct("=i")
 
 
 class Link:
     """A link as the kernel shows it; missing values are 0, empty or None."""
 
-    __slots__ = ("index", "flags", "name", "mac", "mtu", "master", "peer", "operstate", "alias", "kind", "promiscuity")
+    __slots__ = (
+        "index", "flags", "name", "mac", "mtu", "master", "peer", "operstate", "alias", "kind", "promiscuity", "_spec",
+    )  # fmt: skip
     index: int
     flags: int
 
@@ -68,11 +78,18 @@ class Link:
         self.alias = _text(values.get(IFLA_IFALIAS))
         self.promiscuity = number(values.get(IFLA_PROMISCUITY))
         self.kind = _text(attributes(values.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND))
+        self._spec = values.get(IFLA_AF_SPEC, b"")
 
     @property
     def is_up(self) -> bool:
         """Say whether the link is administratively up."""
         return bool(self.flags & IFF_UP)
+
+    def parameters(self, family: int) -> dict[int, int]:
+        """Return the kernel parameters that the link has for *family*: values by DEVCONF number; none without it."""
+        kind, first = (IFLA_INET_CONF, 1) if family == AF_INET else (IFLA_INET6_CONF, 0)
+        data = attributes(attributes(self._spec).get(family, b"")).get(kind, b"")
+        return dict(enumerate([value for (value,) in _S32.iter_unpack(data)], first))
 
 
 def show_mac(mac: bytes) -> str:
@@ -139,7 +156,17 @@ def set_port(name: str, alias: str, hairpin: bool, isolated: bool) -> Message:
         options += attribute(IFLA_BRPORT_ISOLATED, b"\1")
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
     body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
-    return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info)
+    return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info) + _ipv4(_OF_PORTS)
+
+
+def set_ipv4(index: int, parameters: dict[int, int]) -> Message:
+    """Return the request that sets IPv4 *parameters* of the link *index*: values by number, IPV4_*."""
+    return RTM_NEWLINK, 0, LINK.pack(0, 0, index, 0, 0) + _ipv4(parameters)
+
+
+def _ipv4(parameters: dict[int, int]) -> bytes:
+    values = [u32(number, value) for number, value in parameters.items()]
+    return nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, *values)))
 
 
 def change(index: int, flags: int = 0, mask: int = 0, alias: str | None = None, mac: bytes | None = None) -> Message:

@@ -50,7 +50,7 @@ class NetConf:
     __slots__ = (
         "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
         "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "runtime_dns",
-        "ipam", "delegated", "vlans", "mac_check",
+        "ipam", "delegated", "vlans", "mac_check", "disable_ipv6",
     )  # fmt: skip
     cni_version: str
     name: str
@@ -72,6 +72,7 @@ class NetConf:
     delegated: bool
     vlans: Vlans | None
     mac_check: bool
+    disable_ipv6: bool
 
 
 def load(request: Request) -> NetConf:
@@ -117,6 +118,7 @@ def load(request: Request) -> NetConf:
         loaded.ipam = _load_ipam(conf, "", runtime, cni_args, args)
     elif kind in OWN_IPAM:
         loaded.ipam = _load_ipam(ipam, "ipam.", runtime, cni_args, args)
+    loaded.disable_ipv6 = field(conf, "disableIPv6", bool, blog and not _has_ipv6(loaded.ipam))
     _check(conf, loaded)
     return loaded
 
@@ -166,6 +168,10 @@ def _parse_host(text: Any, key: str) -> Address:
     return parse_address(host, key)
 
 
+def _has_ipv6(ipam: Ipam | None) -> bool:
+    return ipam is not None and any(one[0].start.bits == 128 for one in ipam.sets)
+
+
 def _check(conf: dict[str, Any], loaded: NetConf) -> None:
     if loaded.hairpin and loaded.promiscuous:
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
@@ -173,11 +179,10 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
     if loaded.mtu and loaded.mtu < _LOWEST_MTU:
         raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's own, or at least %d" % _LOWEST_MTU)
-    if (
-        0 < loaded.mtu < _LOWEST_MTU_OF_IPV6
-        and loaded.ipam
-        and any(one[0].start.bits == 128 for one in loaded.ipam.sets)
-    ):
+    has_ipv6 = _has_ipv6(loaded.ipam)
+    if has_ipv6 and loaded.disable_ipv6:
+        raise invalid_config("disableIPv6", True, "ipam has an IPv6 range: remove one of the two")
+    if has_ipv6 and 0 < loaded.mtu < _LOWEST_MTU_OF_IPV6:
         raise invalid_config("mtu", loaded.mtu, "IPv6 takes at least %d" % _LOWEST_MTU_OF_IPV6)
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:

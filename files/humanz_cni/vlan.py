@@ -11,7 +11,7 @@ from __future__ import annotations
 import posix
 from _struct import Struct
 
-from . import links, owner
+from . import links, owner, parameters
 from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import field, number
 from .netlink import NetlinkError, attribute, attributes, nested, text, u32
@@ -158,8 +158,11 @@ def confine(sock: Socket, port_name: str, vlans: Vlans) -> None:
         raise failed("failed to setup vlan tag on interface %s" % port_name, exc, vlans) from exc
 
 
-def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans) -> links.Link:
-    """Return the Link of the node's own interface in the VLAN of *vlans*; its peer is a port of the Link *bridge*."""
+def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans, ipv6: bool | None) -> links.Link:
+    """Return the Link of the node's own interface in the VLAN of *vlans*; its peer is a port of the Link *bridge*.
+
+    :param ipv6: as for ``parameters.ensure``.
+    """
     name = gateway_name(bridge.name, vlans.tag)
     link = links.get(sock, name)
     if link is None:
@@ -167,6 +170,7 @@ def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans) -> links.Link
         link = links.require(sock, name)
     if link.kind != "veth":
         raise CNIError(INVALID_CONFIG, '"%s" already exists but is not a veth' % name, "it is the gateway's interface")
+    parameters.ensure(sock, link, ipv6)
     if not link.is_up:  # last, so that it is whole when it is up
         port_name = _gateway_port(bridge, name).host_veth
         sock.request(links.set_port(port_name, owner.ALIAS, False, False))

@@ -23,7 +23,7 @@ VALID: dict[str, Any] = {
     "cniVersion": "1.1.0", "name": "net1", "type": "humanz-cni", "bridge": "br1", "isGateway": True,
     "isDefaultGateway": True, "forceAddress": False, "ipMasq": False, "ipMasqBackend": "nftables", "mtu": 1400,
     "hairpinMode": True, "promiscMode": False, "portIsolation": False, "enabledad": False, "macspoofchk": False,
-    "disableContainerInterface": False, "vlan": 0, "vlanTrunk": [], "preserveDefaultVlan": False,
+    "disableContainerInterface": False, "disableIPv6": False, "vlan": 0, "vlanTrunk": [], "preserveDefaultVlan": False,
     "logFile": "/dev/null", "logLevel": "debug",
     "dns": {"nameservers": ["10.0.0.53"], "domain": "example", "search": ["example"], "options": ["ndots:5"]},
     "capabilities": {"ips": True, "mac": True},

@@ -133,13 +133,16 @@ def test_s_058_dual_stack_where_ipv6_is_disabled(runtime: Runtime, where: str) -
 
 
 def test_s_055_read_only_kernel_parameters(runtime: Runtime) -> None:
-    """Those that only make things better are done without; forwarding is not."""
+    """Those that only make things better are done without, and the node's are named; forwarding is not."""
     runtime.node.run("mount", "--bind", "/proc/sys", "/proc/sys")
     runtime.node.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
     runtime.node.run("mount", "-o", "remount,bind,ro", "/proc/sys")
+    runtime.pod("pod1")
 
-    runtime.add(DUAL, "pod1")
+    outcome = runtime.call("ADD", DUAL, "pod1")
 
+    assert outcome.status == 0, outcome
+    assert "humanz-cni: cannot set /proc/sys/net/ipv6/conf/br1/accept_ra: Read-only file system\n" in outcome.error
     assert runtime.addresses("eth0", "pod1") == {"10.9.0.2/24", "fd00:9::2/64"}
     runtime.node.run("mount", "-o", "remount,bind,rw", "/proc/sys")
     runtime.node.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
@@ -174,6 +177,8 @@ def test_a_second_pod_writes_no_parameter_that_takes_the_lock_of_all_links(runti
 
     assert done.document["ips"]
     written = re.findall(r"write\(\d+</proc/sys/net/([^>]+)>", runtime.node.run("cat", "/run/trace").stdout)
+    port = done.document["interfaces"][1]["name"]
     assert sorted(written) == [
-        "ipv4/conf/eth0/arp_notify", "ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/keep_addr_on_down",
+        "ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/accept_ra", "ipv6/conf/eth0/keep_addr_on_down",
+        f"ipv6/conf/{port}/accept_ra", f"ipv6/conf/{port}/drop_unicast_in_l2_multicast",
     ]  # fmt: skip
