@@ -4,7 +4,8 @@
 """Puts back what is missing of the pod network's routes and rules on this node.
 
 What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
-humanz.cni.pod_firewall writes, and in vxlan*, which humanz.cni.node_vxlan writes. What is there stays: nothing is
+humanz.cni.pod_firewall writes, in vxlan*, which humanz.cni.node_vxlan writes, and in sysctl, which
+humanz.cni.node_kernel writes. What is there stays: nothing is
 removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that somebody else's
 route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets and came after
 those files. When nothing is missing, nothing is written and nothing is printed.
@@ -41,6 +42,7 @@ VXLAN = "/etc/humanz-cni/vxlan*"
 ROUTES = "/etc/humanz-cni/routes"
 RULES = "/etc/humanz-cni/rules.v[46]*"
 NFT_RULES = "/etc/humanz-cni/rules.nft"
+SYSCTL = "/etc/humanz-cni/sysctl"
 PATIENCE = 30  # seconds for a module that is at work
 WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 CLOSED = 3  # exit code; humanz-cni.service takes it for success, as all that is the collection's is there
@@ -83,6 +85,7 @@ def heal() -> Outcome:
         (ROUTES, put_back_routes),
         (RULES, put_back_rules),
         (NFT_RULES, put_back_nft_rules),
+        (SYSCTL, put_back_sysctls),
     )
     for path, put_back in [(path, put_back) for paths, put_back in kinds for path in sorted(glob.glob(paths))]:
         try:
@@ -296,6 +299,39 @@ def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
     if sorted(rules) == sorted(wanted):
         return rules == wanted
     return all(run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
+
+
+# Kernel parameters of the pods' bridge
+
+
+def put_back_sysctls(lines: list[str], outcome: Outcome) -> None:
+    """Set the parameters that somebody has changed; those of a bridge that is not there yet do not exist."""
+    for key, value in [parse_sysctl(line) for line in lines if line and not line.startswith("#")]:
+        path = "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+        with contextlib.suppress(FileNotFoundError):
+            with open(path, encoding="ascii") as stream:
+                present = stream.read().strip()
+            if present != value and not keeps_ipv6(key):
+                with open(path, "w", encoding="ascii") as stream:
+                    stream.write(value)
+                outcome.done.append("put back %s = %s" % (key, value))
+
+
+def parse_sysctl(line: str) -> tuple[str, str]:
+    """Return key and value of a line such as ``net.ipv6.conf.humanz-cni0.accept_ra = 0``."""
+    key, equals, value = line.partition(" = ")
+    if not equals:
+        raise ValueError("cannot be understood: %s" % line)
+    return key, value
+
+
+def keeps_ipv6(key: str) -> bool:
+    """Return whether *key* would disable IPv6 on an interface to which somebody has given an address of it."""
+    words = key.split(".")
+    if words[-1] != "disable_ipv6":
+        return False
+    device = words[3].replace("/", ".")
+    return bool(output_of(["ip", "-6", "address", "show", "dev", device, "scope", "global", "permanent"]))
 
 
 def main() -> int:

@@ -38,7 +38,8 @@ _KEYS = frozenset(
         "promiscMode", "vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "enabledad", "portIsolation",
         "disableIPv6", "disableContainerInterface", "id", "minID", "maxID", "subnet", "network", "ranges", "rangeStart",
         "rangeEnd", "gateway", "routes", "dst", "gw", "advmss", "priority", "table", "scope", "resolvConf", "dataDir",
-        "ipRanges", "ips", "mac", "nameservers", "domain", "search", "options", "servers", "searches", "logFile", "logLevel",
+        "ipRanges", "ips", "mac", "nameservers", "domain", "search", "options", "servers", "searches", "logFile",
+        "logLevel",
     )
 )  # fmt: skip
 _HOLDERS = ("ipam", "dns", "args", "cni", "runtimeConfig", "vlanTrunk", "ranges", "ipRanges", "routes")

@@ -55,11 +55,12 @@ def plugin_conf(
     data_dir: str | None = None,
     log_file: str | None = None,
     log_level: str = "info",
+    ipv6_link_local: bool = False,
 ) -> dict[str, Any]:
     """Return our plugin's configuration, with the keys of the reference's bridge and host-local, as a dict.
 
-    Each of *pod_cidrs* gives the pod an address. What *mtu*, *data_dir*, *log_file* and *log_level* have by default is
-    left out.
+    Each of *pod_cidrs* gives the pod an address. Without an IPv6 network among them there is no IPv6 at all, unless
+    *ipv6_link_local* keeps it. What *mtu*, *data_dir*, *log_file* and *log_level* have by default is left out.
     """
     ipam: dict[str, Any] = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
     families = sorted({ipaddress.ip_network(cidr).version for cidr in pod_cidrs})
@@ -73,6 +74,8 @@ def plugin_conf(
         "hairpinMode": hairpin,
         "ipMasq": False,
     }
+    if 6 not in families and not ipv6_link_local:
+        conf["disableIPv6"] = True
     if mtu:
         conf["mtu"] = mtu
     conf["ipam"] = ipam
@@ -92,9 +95,12 @@ def require_one(option: str, pod_cidrs: list[str]) -> None:
         )
 
 
-def conf_text(name: str, bridge: str, cluster_cidr: str, pod_cidr: str) -> str:
-    """Return the single configuration of the humanz-cni blog series, part 1: its keys, order, indentation and end."""
-    conf = {
+def conf_text(name: str, bridge: str, cluster_cidr: str, pod_cidr: str, ipv6_link_local: bool = False) -> str:
+    """Return the single configuration of the humanz-cni blog series, part 1: its keys, order, indentation and end.
+
+    With *ipv6_link_local* it has a key more, as the plugin disables IPv6 for an IPv4 network in this form.
+    """
+    conf: dict[str, Any] = {
         "cniVersion": "0.3.1",
         "name": name,
         "type": TYPE,
@@ -102,6 +108,8 @@ def conf_text(name: str, bridge: str, cluster_cidr: str, pod_cidr: str) -> str:
         "network": cluster_cidr,
         "subnet": pod_cidr,
     }
+    if ipv6_link_local:
+        conf["disableIPv6"] = False
     return json.dumps(conf, indent=4)
 
 

@@ -28,6 +28,15 @@ SHARES = {3: 1, 2: 2, 1: 8}
 USUAL = 1024  # neighbours
 OTHERS = 256  # neighbours that are no nodes: pods, gateways
 MOST = 65536  # addresses of a pod CIDR that room is made for
+# So that no pod's packet gives its node a route. The plugin sets them too: files/humanz_cni/parameters.py.
+PROTECTED = {
+    "net.ipv4.conf.%s.accept_redirects": "0",
+    "net.ipv4.conf.%s.accept_source_route": "0",
+    "net.ipv6.conf.%s.accept_ra": "0",
+    "net.ipv6.conf.%s.accept_redirects": "0",
+    "net.ipv6.conf.%s.accept_dad": "0",
+}
+DISABLE_IPV6 = "net.ipv6.conf.%s.disable_ipv6"
 IPV6_ROUTES = "/proc/net/ipv6_route"
 RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
 
@@ -71,6 +80,12 @@ def neighbour_tables(pod_cidrs: Iterable[str], nodes: int, sysctl_file: str | No
             # What our file holds stays among the values, or the kernel would get back what it had before.
             wanted[key] = str(max(value, int(running)))
     return wanted
+
+
+def bridge_sysctls(bridge: str, disable_ipv6: bool) -> dict[str, str]:
+    """Return the parameters of the pods' *bridge* and their values, both texts."""
+    wanted = dict(PROTECTED, **({DISABLE_IPV6: "1"} if disable_ipv6 else {}))
+    return {key % bridge.replace(".", "/"): value for key, value in wanted.items()}
 
 
 def families_of(cidrs: Iterable[str]) -> list[int]:

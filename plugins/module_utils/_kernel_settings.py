@@ -41,7 +41,13 @@ class KernelSettings(Resource):
     """
 
     def __init__(
-        self, run: RunCommand, modprobe: str | None, sysctls: dict[str, str], modules: list[str], paths: dict[str, str]
+        self,
+        run: RunCommand,
+        modprobe: str | None,
+        sysctls: dict[str, str],
+        modules: list[str],
+        bridge_sysctls: dict[str, str],
+        paths: dict[str, str],
     ) -> None:
         """Take what is wanted.
 
@@ -49,12 +55,14 @@ class KernelSettings(Resource):
         :param modprobe: path of modprobe, or None if the node has none.
         :param sysctls: key to value, as texts; none means to put everything back.
         :param modules: names of modules.
-        :param paths: the paths of three files: ``sysctl``, ``modules`` and ``before``.
+        :param bridge_sysctls: key to value of the parameters that healing keeps; the bridge may not be there yet.
+        :param paths: the paths of four files: ``sysctl``, ``modules``, ``bridge`` and ``before``.
         """
         self._run = run
         self._modprobe = modprobe
         self._sysctls = sysctls
         self._modules = modules
+        self._bridge_sysctls = bridge_sysctls
         self._paths = paths
         self._keys = set(sysctls)
 
@@ -65,7 +73,7 @@ class KernelSettings(Resource):
         return {
             "sysctls": {key: _sysctl.read(key) for key in self._keys},
             "modules": {name: _sysctl.is_loaded(name) for name in self._modules},
-            "files": {self._paths[name]: _owned.read(self._paths[name]) for name in ("sysctl", "modules")},
+            "files": {self._paths[name]: _owned.read(self._paths[name]) for name in ("sysctl", "modules", "bridge")},
             "before": before,
         }
 
@@ -127,10 +135,14 @@ class KernelSettings(Resource):
         return result
 
     def _files(self) -> dict[str, str | None]:
-        settings = ["%s = %s" % (key, self._sysctls[key]) for key in _sysctl.in_order(self._sysctls)]
+        lines = {
+            "sysctl": ["%s = %s" % (key, self._sysctls[key]) for key in _sysctl.in_order(self._sysctls)],
+            "modules": self._modules,
+            "bridge": ["%s = %s" % setting for setting in self._bridge_sysctls.items()],
+        }
         return {
-            self._paths["sysctl"]: _owned.compose("node_kernel", settings) if settings else None,
-            self._paths["modules"]: _owned.compose("node_kernel", self._modules) if self._modules else None,
+            self._paths[name]: _owned.compose("node_kernel", wanted) if wanted else None
+            for name, wanted in lines.items()
         }
 
     def _before(self, actual: State) -> dict[str, str | None]:

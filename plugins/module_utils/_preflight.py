@@ -180,16 +180,19 @@ def _commands(find_command: FindCommand, families: list[int], part: Part) -> lis
 
 
 def _without_ipv6(part: Part) -> list[str]:
-    """Find that the pods' bridge, or one that is made in its place, would have no IPv6."""
+    """Find that the pods' bridge, or one that is made in its place, would have no IPv6.
+
+    Where it is off on the bridge alone, as in a cluster without IPv6, the plugin turns it on.
+    """
     key = "net.ipv6.conf.%s.disable_ipv6"
-    names = [name for name in (part.bridge, "default") if _sysctl.read(key % name.replace(".", "/")) is not None]
+    default = key % "default"
+    values = [_sysctl.read(name) for name in (key % part.bridge.replace(".", "/"), default)]
     cidr = next(cidr for cidr in part.pod_cidrs if ":" in cidr)
-    if not names:
+    if values[1] is None:
         return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: start it without ipv6.disable=1" % cidr]
-    found = key % names[0].replace(".", "/")
-    if _sysctl.read(found) == "0":
+    if "0" in values:
         return []
-    return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, found)]
+    return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, default)]
 
 
 def _node_ips(node_ips: list[str], addresses: list[Address]) -> list[str]:

@@ -95,6 +95,15 @@ options:
     description: Whether a pod can reach itself through a service.
     type: bool
     default: true
+  ipv6_link_local:
+    description:
+      - Whether the bridge and the pods keep the kernel's IPv6 link-local addresses where O(pod_cidrs) has no IPv6
+        network.
+      - By default the file has the plugin's key C(disableIPv6), and they have no IPv6 at all. With V(true) a pod
+        reaches what listens on the node by the bridge's link-local address, which rules for IPv4 do not see; a bridge
+        on which IPv6 was disabled gets it back when it is made anew, as after a reboot.
+    type: bool
+    default: false
   chain:
     description:
       - Plugins that follow in the list, for pods that ask for host ports or for limits of their bandwidth.
@@ -246,7 +255,7 @@ def _conf(params: dict[str, Any], bridge: str, pod_cidrs: list[str]) -> _Present
     if not params["cluster_cidr"]:
         raise ConvergeError("cluster_cidr: the network of all nodes' pods is needed with format=conf")
     cluster_cidr = _checks.networks("cluster_cidr", [params["cluster_cidr"]])[0]
-    text = _cni_conf.conf_text(params["name"], bridge, cluster_cidr, pod_cidrs[0])
+    text = _cni_conf.conf_text(params["name"], bridge, cluster_cidr, pod_cidrs[0], params["ipv6_link_local"])
     return _Present(params, text, {"mtu": 0, "chained": [], "not_chained": {}})
 
 
@@ -258,7 +267,8 @@ def _conflist(module: AnsibleModule, bridge: str, pod_cidrs: list[str]) -> _Pres
         module.run_command, params["cni_bin_dir"], params["chain"], versions
     )
     further = {key: _checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
-    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, log_level=params["log_level"], **further)
+    further.update((key, params[key]) for key in ("log_level", "ipv6_link_local"))
+    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
     text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 
@@ -313,6 +323,7 @@ def main() -> None:
             "node_ip": {"type": "list", "elements": "str"},
             "mtu_overhead": {"type": "int", "default": 0},
             "hairpin": {"type": "bool", "default": True},
+            "ipv6_link_local": {"type": "bool", "default": False},
             "chain": {
                 "type": "list",
                 "elements": "str",

@@ -14,6 +14,9 @@ description:
   - Loads kernel modules and sets kernel parameters, now and for every boot.
   - Where the kernel is to forward IPv6, an interface that takes router advertisements goes on taking them, so that the
     node keeps a default route or an address that it has from there.
+  - Writes down the parameters of the pods' bridge that keep pods from changing the node's routes by router
+    advertisements and redirects. The plugin sets them with each pod, and M(humanz.cni.node_persistence) has them put
+    back when somebody has changed them.
   - Remembers each parameter's value from before the first change, and that of parameters which the kernel changes along
     with it, and puts them back when the parameter is wanted no more.
 options:
@@ -34,6 +37,15 @@ options:
     type: list
     elements: str
     default: []
+  bridge:
+    description: The bridge that pods are attached to, as in M(humanz.cni.cni_conf).
+    type: str
+    default: humanz-cni0
+  ipv6_link_local:
+    description:
+      - Whether the bridge keeps IPv6 where O(pod_cidrs) has networks, but none of IPv6, as in M(humanz.cni.cni_conf).
+    type: bool
+    default: false
   neighbours:
     description:
       - How many other nodes share a network with this one. From a few hundred on, the kernel's tables of neighbours are
@@ -66,6 +78,10 @@ options:
     description: The file that loads O(modules) at boot.
     type: path
     default: /etc/modules-load.d/humanz-cni.conf
+  bridge_file:
+    description: The file that holds the parameters of O(bridge).
+    type: path
+    default: /etc/humanz-cni/sysctl
   before_file:
     description: The file that holds the values from before the first change.
     type: path
@@ -150,6 +166,14 @@ def _sysctls(params: dict[str, Any]) -> dict[str, str]:
     return {key: _sysctl.normal(value) for key, value in values.items()}
 
 
+def _bridge_sysctls(params: dict[str, Any]) -> dict[str, str]:
+    """Return the parameters of the pods' bridge. Raises ConvergeError."""
+    bridge = _checks.device("bridge", params["bridge"])
+    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
+    without_ipv6 = bool(pod_cidrs) and 6 not in _forwarding.families_of(pod_cidrs)
+    return _forwarding.bridge_sysctls(bridge, without_ipv6 and not params["ipv6_link_local"])
+
+
 def _settings(module: AnsibleModule) -> KernelSettings:
     params = module.params
     for name in params["modules"]:
@@ -161,7 +185,8 @@ def _settings(module: AnsibleModule) -> KernelSettings:
         modprobe=module.get_bin_path("modprobe"),
         sysctls=_sysctls(params) if wanted else {},
         modules=params["modules"] if wanted else [],
-        paths={name: params[name + "_file"] for name in ("sysctl", "modules", "before")},
+        bridge_sysctls=_bridge_sysctls(params) if wanted else {},
+        paths={name: params[name + "_file"] for name in ("sysctl", "modules", "bridge", "before")},
     )
 
 
@@ -172,11 +197,14 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "plan": {"type": "str"},
             "pod_cidrs": {"type": "list", "elements": "str", "default": []},
+            "bridge": {"type": "str", "default": "humanz-cni0"},
+            "ipv6_link_local": {"type": "bool", "default": False},
             "neighbours": {"type": "int", "default": 0},
             "sysctls": {"type": "dict"},
             "modules": {"type": "list", "elements": "str", "default": ["br_netfilter"]},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-humanz-cni.conf"},
             "modules_file": {"type": "path", "default": "/etc/modules-load.d/humanz-cni.conf"},
+            "bridge_file": {"type": "path", "default": "/etc/humanz-cni/sysctl"},
             "before_file": {"type": "path", "default": "/etc/humanz-cni/sysctl.before.json"},
         },
         supports_check_mode=True,

@@ -107,6 +107,7 @@ def test_s_154_s_164_list_has_the_keys_of_the_reference(conf: Conf) -> None:
                 "isDefaultGateway": True,
                 "hairpinMode": True,
                 "ipMasq": False,
+                "disableIPv6": True,
                 "mtu": 1450,
                 "ipam": {
                     "type": "host-local",

@@ -112,6 +112,44 @@ def test_rules_of_ipv6_are_put_back(make_healed: Callable[..., HealedNode], back
     assert healed.heal().stdout == ""
 
 
+def test_parameters_of_the_bridge_are_put_back_once_there_is_one(healed: HealedNode) -> None:
+    run, key = healed.node.run, "net.ipv6.conf.humanz-cni0"
+    healed.node.module("node_kernel", {"pod_cidrs": ["100.100.0.0/24"]})
+    assert healed.heal().stdout == ""
+
+    healed.node.ip("link add humanz-cni0 type bridge")
+    done = healed.heal()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.splitlines()) == [
+        "put back net.ipv4.conf.humanz-cni0.accept_redirects = 0",
+        "put back net.ipv4.conf.humanz-cni0.accept_source_route = 0",
+        f"put back {key}.accept_dad = 0", f"put back {key}.accept_ra = 0", f"put back {key}.accept_redirects = 0",
+        f"put back {key}.disable_ipv6 = 1",
+    ]  # fmt: skip
+    run("sysctl", "-qw", f"{key}.accept_ra=2")
+    assert healed.heal().stdout == f"put back {key}.accept_ra = 0\n"
+    assert healed.heal().stdout == ""
+
+
+def test_ipv6_of_the_bridge_stays_where_it_has_an_address_or_the_cluster_has_ipv6(healed: HealedNode) -> None:
+    run, key = healed.node.run, "net.ipv6.conf.humanz-cni0.disable_ipv6"
+    healed.node.module("node_kernel", {"pod_cidrs": ["100.100.0.0/24"]})
+    healed.node.ip("link add humanz-cni0 type bridge")
+    healed.node.ip("addr add fd00:100::1/64 dev humanz-cni0 nodad")
+    assert key not in healed.heal().stdout
+    healed.node.ip("addr del fd00:100::1/64 dev humanz-cni0")
+    assert healed.heal().stdout == f"put back {key} = 1\n"
+
+    for further in ({"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]}, {"ipv6_link_local": True}):
+        run("sysctl", "-qw", f"{key}=0")
+        assert healed.node.module("node_kernel", {"pod_cidrs": ["100.100.0.0/24"], **further})["changed"]
+        assert healed.heal().stdout == ""
+        assert healed.node.module("node_kernel", {"pod_cidrs": ["100.100.0.0/24"]})["changed"]
+    assert healed.node.module("node_kernel", {"state": "absent"})["changed"]
+    assert healed.heal().stdout == ""
+
+
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)

@@ -150,6 +150,7 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
                 "net.ipv6.conf.default.disable_ipv6 must be 0"
             ],
         ),
+        ("ip link add humanz-cni0 type bridge; sysctl -qw net.ipv6.conf.humanz-cni0.disable_ipv6=1", []),
         (
             "ip link add humanz-cni0 type bridge; ip link set humanz-cni0 up; ip addr add fd00:100:0:7::1/64 dev "
             "humanz-cni0 nodad; ip link add veth0 master humanz-cni0 type veth peer name pod0",

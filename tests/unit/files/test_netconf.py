@@ -51,6 +51,28 @@ def test_a_flat_subnet_means_gateway_default_route_and_hairpin_unless_it_says_ot
     assert (conf.is_gateway, conf.is_default_gateway, conf.hairpin) == (False, False, False)
 
 
+@pytest.mark.parametrize(
+    ("conf", "disabled"),
+    [
+        ({"ipam": IPAM}, False),
+        ({"ipam": IPAM, "disableIPv6": True}, True),
+        ({"subnet": "100.100.1.0/24"}, True),
+        ({"subnet": "100.100.1.0/24", "disableIPv6": False}, False),
+        ({"subnet": "fd00:1::/64"}, False),
+    ],
+)
+def test_ipv6_is_disabled_where_the_key_says_so_and_with_a_flat_ipv4_subnet(
+    conf: dict[str, Any], disabled: bool
+) -> None:
+    assert load(**conf).disable_ipv6 is disabled
+
+
+def test_disabled_ipv6_contradicts_an_ipv6_range() -> None:
+    ranges = [[{"subnet": "10.9.0.0/24"}], [{"subnet": "fd00:9::/64"}]]
+    with pytest.raises(CNIError, match="disableIPv6: true is invalid: ipam has an IPv6 range: remove one of the two"):
+        load(disableIPv6=True, ipam={"type": "host-local", "ranges": ranges})
+
+
 def test_with_ipam_a_flat_subnet_is_a_key_that_nobody_knows() -> None:
     conf = load(subnet="100.100.1.0/24", ipam=IPAM)
 

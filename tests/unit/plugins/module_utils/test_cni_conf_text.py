@@ -30,6 +30,24 @@ def test_every_family_has_a_range_and_a_default_route() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("cidrs", "ipv6_link_local", "disabled"),
+    [
+        (["100.100.0.0/24"], False, True),
+        (["100.100.0.0/24"], True, None),
+        (["100.100.0.0/24", "fd00:1::/64"], False, None),
+        (["fd00:1::/64"], False, None),
+    ],
+)
+def test_ipv6_is_off_where_pods_have_none_unless_it_is_to_be_kept(
+    cidrs: list[str], ipv6_link_local: bool, disabled: bool | None
+) -> None:
+    conf = _cni_conf.plugin_conf("b", cidrs, False, ipv6_link_local=ipv6_link_local)
+    assert conf.get("disableIPv6") is disabled
+    blog = json.loads(_cni_conf.conf_text("n", "b", "100.100.0.0/16", cidrs[0], ipv6_link_local))
+    assert blog.get("disableIPv6") is (False if ipv6_link_local else None)
+
+
 def test_blog_order_and_indentation() -> None:
     text = _cni_conf.conf_text("n", "b", "100.100.0.0/16", "100.100.0.0/24")
     assert list(json.loads(text)) == ["cniVersion", "name", "type", "bridge", "network", "subnet"]

@@ -68,7 +68,7 @@ class Kernel:
         self.root = root
         self.set("net.ipv4.ip_forward", "0")
         self.set("net.ipv4.conf.all.accept_redirects", "0")
-        self.paths = {name: str(root / "etc" / name) for name in ("sysctl", "modules", "before")}
+        self.paths = {name: str(root / "etc" / name) for name in ("sysctl", "modules", "bridge", "before")}
 
     def set(self, key: str, value: str) -> None:
         path = Path(_sysctl.path_of(key))
@@ -84,7 +84,7 @@ class Kernel:
     def settings(
         self, sysctls: dict[str, str], *modules: str, modprobe: str | None = "/sbin/modprobe"
     ) -> KernelSettings:
-        return KernelSettings(self.modprobe, modprobe, sysctls, list(modules), self.paths)
+        return KernelSettings(self.modprobe, modprobe, sysctls, list(modules), {}, self.paths)
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
