@@ -10,7 +10,7 @@ import time
 from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
 from .address import Address, Network
 from .arguments import pod as pod_of
-from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError, invalid_config
+from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
 from .routes import Route
 
 TYPE_CHECKING = False
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _EEXIST = 17
 _SETTLE_SECONDS = 2.0
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
-_IPV4 = {links.IPV4_ARP_NOTIFY: 1, links.IPV4_ACCEPT_REDIRECTS: 0}  # of a pod's interface with addresses
 _LONGEST_LIST = 400  # of an error's details, in characters
 
 
@@ -104,9 +103,6 @@ class Attachment:
 
         self._undo.append(lambda _detach: plugin.call("DEL"))
         self.chosen, self._wanted, offered = plugin.add(self.conf)
-        given = next((str(one.address) for one in self.chosen if one.address.bits == 128), "")
-        if given and self.conf.disable_ipv6:
-            raise invalid_config("disableIPv6", True, "ipam.type gives the pod the IPv6 address " + given)
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
         return resolver.dns(self.conf, offered)
 
@@ -224,12 +220,12 @@ class Attachment:
             if self.conf.disable_ipv6:
                 parameters.disable_ipv6(ifname)
             elif self.chosen:
-                self._set_parameters(ifname)
+                parameters.ensure_pod(ifname, any(one.address.bits == 128 for one in self.chosen), self.conf.dad)
         if self.conf.leave_down:
             return
         messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
         if self.chosen:
-            messages.insert(0, links.set_ipv4(index, _IPV4))
+            messages.insert(0, links.set_ipv4(index, parameters.IPV4_OF_PODS))
         for one in self.chosen:
             network = Network(one.address, one.range.subnet.prefix)
             messages.append(links.new_address(index, network, self.conf.dad))
@@ -248,17 +244,6 @@ class Attachment:
                 % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
             ) from exc
         sock.close()
-
-    def _set_parameters(self, ifname: str) -> None:
-        ipv6 = "net/ipv6/conf/%s/" % ifname
-        disk.sysctl(ipv6 + "accept_ra", b"0")
-        if any(one.address.bits == 128 for one in self.chosen):
-            disk.sysctl("net/ipv6/conf/lo/disable_ipv6", b"0")
-            disk.sysctl(ipv6 + "disable_ipv6", b"0")
-            disk.sysctl(ipv6 + "keep_addr_on_down", b"1")
-        if self.conf.dad:
-            disk.sysctl(ipv6 + "enhanced_dad", b"1")
-        disk.sysctl(ipv6 + "accept_dad", b"1" if self.conf.dad else b"0")
 
     def _make_known(self, pod: int, mac: bytes) -> None:
         """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""

@@ -13,7 +13,7 @@ import posix
 
 from . import disk, jsontext, previous, resolver, routes, sigterm
 from .address import Address, Network
-from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, show
+from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import address, field, number, parse_network
 from .pool import Assignment
 
@@ -58,6 +58,9 @@ class Plugin:
         given = [_assignment(one, path, conf) for path, one in previous.items(result, "ips", self._where)]
         if not given:
             raise CNIError(INTERNAL, "IPAM plugin returned missing IP config", "ipam.type is %s" % show(self._type))
+        ipv6 = [str(one.address) for one in given if one.address.bits == 128]
+        if ipv6 and conf.disable_ipv6:
+            raise invalid_config("disableIPv6", True, "ipam.type gives the pod the IPv6 address " + ipv6[0])
         wanted = routes.load(field(result, "routes", list, [], self._where), self._where + "routes")
         return given, wanted, resolver.checked(field(result, "dns", dict, {}, self._where), self._where + "dns.")
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel parameters of the node's interfaces that pods' frames reach: no pod's packet gives the node a route.
+"""Kernel parameters of interfaces that pods' frames reach: no pod's packet gives the node or another pod a route.
 
 Router advertisements would (CVE-2020-10749), and so would redirects and source routes. An answer to duplicate address
 detection would take the bridge's link-local address away.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _IPV4 = {links.IPV4_ACCEPT_REDIRECTS: 0, links.IPV4_ACCEPT_SOURCE_ROUTE: 0}
 _IPV6 = {"accept_ra": 0, "accept_redirects": 0, "accept_dad": 0}
+IPV4_OF_PODS = {links.IPV4_ARP_NOTIFY: 1, links.IPV4_ACCEPT_REDIRECTS: 0}
 _NUMBERS = {"accept_ra": 3, "accept_redirects": 4, "disable_ipv6": 26, "accept_dad": 27}  # DEVCONF_* of linux/ipv6.h
 
 
@@ -60,6 +61,21 @@ def ensure_port(name: str, ipv6: bool) -> None:
         problem = disk.sysctl(_path(name, parameter), value)
         if problem:
             complain(name, parameter, problem)
+
+
+def ensure_pod(name: str, ipv6: bool, dad: bool) -> None:
+    """Set those parameters of the pod's interface *name*, in its namespace, that a netlink message cannot set.
+
+    :param ipv6: whether it gets an IPv6 address, and *dad*: whether the kernel looks for duplicates of it.
+    """
+    disk.sysctl(_path(name, "accept_ra"), b"0")
+    if ipv6:
+        disk.sysctl(_path("lo", "disable_ipv6"), b"0")
+        disk.sysctl(_path(name, "disable_ipv6"), b"0")
+        disk.sysctl(_path(name, "keep_addr_on_down"), b"1")
+    if dad:
+        disk.sysctl(_path(name, "enhanced_dad"), b"1")
+    disk.sysctl(_path(name, "accept_dad"), b"1" if dad else b"0")
 
 
 def disable_ipv6(name: str) -> None:
