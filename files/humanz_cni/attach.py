@@ -58,13 +58,15 @@ class Attachment:
             gateways = bridge.gateways_of(self.conf, self.chosen)
             port_of = bridge.ensure(sock, self.conf, gateways)
             mac = self._pod_mac()
-            index = self._plug(sock, port_of, pod, mac)
-            if self.conf.vlans or self.conf.mac_check:
-                self._confine(sock, mac)
+            port = self._plug(sock, port_of, pod, mac)
+            if self.conf.vlans:
+                self._confine(sock, self.conf.vlans)
             if self._delegate:
                 dns = self._ask_delegate(sock, self._delegate)
+            if self.conf.mac_check:
+                self._check_sources(sock, port, mac)
             routes = self._routes()
-            self._configure(pod, index, routes)
+            self._configure(pod, port.peer, routes)
             if self.conf.masquerade:
                 from . import masquerade
 
@@ -153,8 +155,8 @@ class Attachment:
         # Without an address of its own the pod still needs one that stays the same.
         return owner.mac_of(self.chosen[0].address) if self.chosen else b"\x0a\x58" + self.owner.host_mac[2:]
 
-    def _plug(self, sock: netlink.Socket, port_of: links.Link, pod: int, mac: bytes) -> int:
-        """Make the veth pair and return the index of its pod's end."""
+    def _plug(self, sock: netlink.Socket, port_of: links.Link, pod: int, mac: bytes) -> links.Link:
+        """Make the veth pair and return its host's end."""
         host = (self.owner.host_veth, self.owner.host_mac)
         self._undo.append(lambda detach: detach.delete_link(self.owner))
         try:
@@ -164,22 +166,28 @@ class Attachment:
                 raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
-        options = links.set_port(self.owner.host_veth, self.owner.alias, self.conf.hairpin, self.conf.isolated)
-        index = links.require(sock, self.owner.host_veth, options).peer
-        parameters.ensure_port(self.owner.host_veth, not self.conf.disable_ipv6)  # before the pod's end can send
-        return index
+        conf = self.conf
+        # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
+        options = links.set_port(
+            self.owner.host_veth, self.owner.alias, conf.hairpin, conf.isolated, learning=not conf.mac_check
+        )
+        port = links.require(sock, self.owner.host_veth, options)
+        parameters.ensure_port(self.owner.host_veth, not conf.disable_ipv6)  # before the pod's end can send
+        return port
 
-    def _confine(self, sock: netlink.Socket, mac: bytes) -> None:
-        """Let the port carry its VLANs only, and the pod send only from its own hardware address *mac*."""
-        if self.conf.vlans:
-            from . import vlan
+    def _confine(self, sock: netlink.Socket, vlans: Vlans) -> None:
+        """Let the port carry its VLANs only."""
+        from . import vlan
 
-            vlan.confine(sock, self.owner.host_veth, self.conf.vlans)
-        if self.conf.mac_check:
-            from . import spoofcheck
+        vlan.confine(sock, self.owner.host_veth, vlans)
 
-            self._undo.append(lambda _detach: spoofcheck.remove(self.owner))
-            spoofcheck.ensure(self.owner, mac)
+    def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
+        """Let the pod, whose end is still down, send only from *mac* and, with ipspoofchk, its own addresses."""
+        from . import spoofcheck
+
+        sock.request(links.new_forwarding(port.index, mac))
+        self._undo.append(lambda _detach: spoofcheck.remove(port.name))
+        spoofcheck.ensure(port.name, mac, [one.address for one in self.chosen] if self.conf.ip_check else None)
 
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:
         """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .netconf import Ipam, NetConf
     from .ranges import Range
     from .request import Request
+    from .vlan import Vlans
 
     Assigned = tuple[Address, Range | Subnet | None]  # the range is None if the configuration has none for it any more
 
@@ -36,10 +37,12 @@ def run(request: Request, _finish: object) -> None:
     port_of = _check_bridge(sock, conf, interfaces)
     container = _check_container(inside, request, interfaces)
     port = _check_port(sock, of_owner, port_of, container, interfaces)
-    if conf.vlans or conf.mac_check:
-        _check_confinement(sock, conf, of_owner, port_of, port)
+    if conf.vlans:
+        _check_confinement(sock, conf.vlans, port_of, port)
     if not conf.leave_down and not container.is_up:
         raise _differs("interface %s in %s is down" % (request.ifname, request.netns))
+    if conf.mac_check:
+        _check_sources(conf, port, container, assigned)
     _check_addresses(inside, container, addresses, assigned)
     _check_routes(inside, conf, container, routes, assigned)
     _check_network(sock, conf, port_of, assigned)
@@ -126,14 +129,25 @@ def _check_port(
     return port
 
 
-def _check_confinement(sock: netlink.Socket, conf: NetConf, of_owner: owner.Owner, bridge: Link, port: Link) -> None:
-    from . import spoofcheck, vlan
+def _check_confinement(sock: netlink.Socket, vlans: Vlans, bridge: Link, port: Link) -> None:
+    from . import vlan
 
-    problem = vlan.problem(sock, bridge, port, conf.vlans) if conf.vlans else ""
+    problem = vlan.problem(sock, bridge, port, vlans)
     if problem:
         raise _differs(problem)
-    if conf.mac_check and not spoofcheck.is_there(of_owner):
-        raise _differs("the rules that keep %s from sending from another hardware address are missing" % port.name)
+
+
+def _check_sources(conf: NetConf, port: Link, container: Link, assigned: list[Assigned]) -> None:
+    """Check that the pod can send only from the hardware address that it has now, and from its own addresses."""
+    from . import spoofrules
+
+    addresses = [address for address, _range in assigned] if conf.ip_check else None
+    if not spoofrules.are_there(port.name, container.mac, addresses):
+        what = "another hardware address or IP address" if conf.ip_check else "another hardware address"
+        raise _differs(
+            "the rules that keep %s from sending from %s are missing, or are not for %s, which %s has now"
+            % (port.name, what, links.show_mac(container.mac), container.name)
+        )
 
 
 def _check_addresses(inside: netlink.Socket, container: Link, listed: list[Network], assigned: list[Assigned]) -> None:

@@ -10,7 +10,20 @@ from __future__ import annotations
 
 import posix
 
-from . import delegate, detach, disk, masquerade, netconf, netlink, reclaim, spoofcheck, store, survey, tables
+from . import (
+    delegate,
+    detach,
+    disk,
+    masquerade,
+    netconf,
+    netlink,
+    reclaim,
+    spoofcheck,
+    spoofrules,
+    store,
+    survey,
+    tables,
+)
 from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
@@ -48,10 +61,9 @@ def run(request: Request, _finish: object) -> list[str]:
         if holder.host_veth not in keep:
             before = len(problems)
             _attempt(problems, holder.host_veth, detach.delete_link, holder)
-            if request.conf.get("macspoofchk"):
-                _attempt(problems, holder.host_veth, spoofcheck.remove, holder)
             if len(problems) > before:
                 keep.add(holder.host_veth)  # its pod may be alive, so its addresses are not free
+    _remove_checks(problems)
     evidence = reclaim.Evidence(boot=None)
     gone = {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
     if records:
@@ -63,6 +75,19 @@ def run(request: Request, _finish: object) -> list[str]:
     if problems:
         raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
     return [name for name in gone if survey.is_address(name)]
+
+
+def _remove_checks(problems: list[CNIError]) -> None:
+    """Remove what ports that are gone, of whatever network, may send from."""
+    checked = spoofrules.ports()  # ahead of the links: ADD makes the link first
+    sock = netlink.Socket()
+    try:
+        present = {link.name for link in tables.all_links(sock)} if checked else set()
+    finally:
+        sock.close()
+    for port in checked:
+        if port not in present:
+            _attempt(problems, port, spoofcheck.remove, port)
 
 
 def valid(conf: dict[str, Any], network: str) -> list[Owner]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import disk, links, netlink, owner, store
+from . import disk, links, netlink, owner, spoofcheck, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 def run(request: Request, _finish: object) -> list[str]:
     """Carry out the DEL *request*, and return the addresses that are free by that.
 
-    The link goes first, so that its addresses are free only when nobody uses them any more.
+    The link goes first, so that its addresses are free only when nobody uses them any more. What it may send from goes
+    just before, whether or not today's configuration has such checks: so the kernel frees both at once.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    delete_link(of_owner)
-    if request.conf.get("macspoofchk"):
-        from . import spoofcheck
-
-        spoofcheck.remove(of_owner)
+    unchecked = None
+    try:
+        unchecked = spoofcheck.remove(of_owner.host_veth)
+    finally:
+        delete_link(of_owner)
+        if unchecked:
+            unchecked.close()
     data_dir, durable = store.data_dir(request.conf)
     released = release(store.Store(data_dir, request.network, durable), of_owner)
     released += _release_elsewhere(data_dir, of_owner)

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE = 24
+RTM_NEWNEIGH = 28
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 16, 18, 20, 28, 29
 IFLA_AF_SPEC, IFLA_PROMISCUITY = 26, 30
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BRPORT_MODE, IFLA_BRPORT_ISOLATED = 4, 33  # MODE is hairpin
+IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_ISOLATED = 4, 8, 33  # MODE is hairpin
 VETH_INFO_PEER = 1
 AF_INET, AF_INET6 = 2, 10
 IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2
@@ -45,6 +46,8 @@ RTAX_MTU, RTAX_ADVMSS = 2, 8
 RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 
+AF_BRIDGE, NUD_REACHABLE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x02, 0x40, 0x04, 2
+
 ENODEV = 19
 
 # A bridge's port is no way into the node: its pod's packets come in by the bridge.
@@ -53,6 +56,7 @@ _OF_PORTS = {IPV4_ACCEPT_REDIRECTS: 0, IPV4_ACCEPT_SOURCE_ROUTE: 0, IPV4_DROP_UN
 LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
 ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
 ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
+NEIGHBOUR = Struct("=BxxxiHBB")  # family, index of the link, state, flags, type
 _U32 = Struct("=I")
 _S32 = Struct("=i")
 
@@ -149,11 +153,13 @@ def new_veth(host: tuple[str, bytes], pod: tuple[str, bytes], bridge_index: int,
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(body)
 
 
-def set_port(name: str, alias: str, hairpin: bool, isolated: bool) -> Message:
+def set_port(name: str, alias: str, hairpin: bool, isolated: bool, learning: bool = True) -> Message:
     """Return the request that marks the bridge port *name* by *alias* and sets how the bridge treats it."""
     options = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
     if isolated:
         options += attribute(IFLA_BRPORT_ISOLATED, b"\1")
+    if not learning:
+        options += attribute(IFLA_BRPORT_LEARNING, b"\0")
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
     body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
     return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info) + _ipv4(_OF_PORTS)
@@ -167,6 +173,12 @@ def set_ipv4(index: int, parameters: dict[int, int]) -> Message:
 def _ipv4(parameters: dict[int, int]) -> bytes:
     values = [u32(number, value) for number, value in parameters.items()]
     return nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, *values)))
+
+
+def new_forwarding(index: int, mac: bytes) -> Message:
+    """Return the request that has the bridge send what is for *mac* to its port *index*, which it need not learn."""
+    body = NEIGHBOUR.pack(AF_BRIDGE, index, NUD_REACHABLE | NUD_NOARP, NTF_MASTER, 0)
+    return RTM_NEWNEIGH, NLM_F_CREATE, body + attribute(NDA_LLADDR, mac)
 
 
 def change(index: int, flags: int = 0, mask: int = 0, alias: str | None = None, mac: bytes | None = None) -> Message:

@@ -50,7 +50,7 @@ class NetConf:
     __slots__ = (
         "cni_version", "name", "bridge", "is_gateway", "is_default_gateway", "force_address", "mtu", "hairpin",
         "promiscuous", "isolated", "dad", "leave_down", "masquerade", "mac", "dns", "runtime_dns",
-        "ipam", "delegated", "vlans", "mac_check", "disable_ipv6",
+        "ipam", "delegated", "vlans", "mac_check", "ip_check", "disable_ipv6",
     )  # fmt: skip
     cni_version: str
     name: str
@@ -72,6 +72,7 @@ class NetConf:
     delegated: bool
     vlans: Vlans | None
     mac_check: bool
+    ip_check: bool
     disable_ipv6: bool
 
 
@@ -97,7 +98,8 @@ def load(request: Request) -> NetConf:
     loaded.isolated = field(conf, "portIsolation", bool, False)
     loaded.dad = field(conf, "enabledad", bool, False)
     loaded.masquerade = field(conf, "ipMasq", bool, False)
-    loaded.mac_check = field(conf, "macspoofchk", bool, False)
+    loaded.ip_check = field(conf, "ipspoofchk", bool, False)
+    loaded.mac_check = field(conf, "macspoofchk", bool, False) or loaded.ip_check
     loaded.vlans = None
     if conf.get("vlan") is not None or conf.get("vlanTrunk") is not None:
         from . import vlan
@@ -177,6 +179,8 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
     if loaded.leave_down and (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
+    if loaded.ip_check and not (loaded.ipam or loaded.delegated):
+        raise CNIError(INVALID_CONFIG, "ipspoofchk takes ipam", "without it the pod has no address to send from")
     if loaded.mtu and loaded.mtu < _LOWEST_MTU:
         raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's own, or at least %d" % _LOWEST_MTU)
     has_ipv6 = _has_ipv6(loaded.ipam)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of nf_tables' netlink protocol that the plugin needs: tables, chains, rules, verdict maps, transactions.
+"""The part of nf_tables' netlink protocol that makes tables, chains, rules and sets, and looks for them.
 
 Numbers within messages are in network byte order. Constants are the kernel's, of linux/netfilter/nf_tables.h.
 """
@@ -12,38 +12,35 @@ from _struct import Struct
 
 from . import netlink
 from .netlink import NLM_F_CREATE, attribute, attributes, nested, text
+from .nftsets import Socket as Socket
+from .nftsets import message_type as _type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from .address import Network
     from .netlink import Message
 
-NETLINK_NETFILTER = 12
-_SUBSYSTEM = 10
-_BATCH_BEGIN, _BATCH_END = 16, 17
 _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _DELCHAIN = 3, 4, 5
 _NEWRULE, _GETRULE, _DELRULE = 6, 7, 8
-_NEWSET, _NEWELEMENT, _GETELEMENT, _DELELEMENT = 9, 12, 13, 14
+_NEWSET = 9
 
 _TABLE_NAME = 1
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 4, 7
 _LIST_ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA, _DATA_VALUE = 1, 1, 2, 1
-_SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_LENGTH, _SET_DATA_TYPE, _SET_ID = 1, 2, 3, 4, 5, 6, 10
-_SET_USERDATA = 13
+_SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_LENGTH, _SET_ID, _SET_USERDATA = 1, 2, 3, 4, 5, 10, 13
 _KEY_IN_HOST_ORDER = b"\0\4" + Struct("=I").pack(1)  # for ``nft``, which otherwise cannot show an interface's name
-_SET_IS_MAP, _VERDICT_TYPE = 0x8, 0xFFFFFF00
-_ELEMENTS_TABLE, _ELEMENTS_SET, _ELEMENTS, _ELEMENT_KEY, _ELEMENT_DATA = 1, 2, 3, 1, 2
 _DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN = 2, 1, 2
-_DROP, _JUMP = 0, 0xFFFFFFFD
-_META_INTERFACE = 6
-_REGISTER, _VERDICT_REGISTER = 1, 0
-INTERFACE_KEY = 41, 16  # ``nft``'s number for the type of an incoming interface's name, and its length
-_LINK_HEADER, _NETWORK_HEADER = 0, 1
+DROP, ACCEPT, GOTO = 0, 1, 0xFFFFFFFC
+META_PROTOCOL, META_INTERFACE, META_L4PROTO = 1, 6, 16
+_VERDICT_REGISTER = 0
+INTERFACE, ETHERNET, IPV4, IPV6 = 41, 9, 7, 8  # ``nft``'s numbers for the types of a set's key
+_BITS_OF_TYPE = 6  # of each part of a key
+LINK_HEADER, NETWORK_HEADER, TRANSPORT_HEADER = 0, 1, 2
 EQUAL, NOT_EQUAL = 0, 1
 
 POSTROUTING, PRIORITY_SRCNAT = 4, 100
@@ -55,34 +52,21 @@ _HEADER = Struct(">BBH")  # family, version, subsystem (in a batch's begin and e
 _BE32 = Struct(">I")
 
 
-class Socket(netlink.Socket):
-    """A connection to nf_tables of the network namespace that the process is in when it is opened.
-
-    :param rehearse: whether transactions are only tried: the kernel drops one whose end does not come.
-    """
-
-    def __init__(self, rehearse: bool = False) -> None:
-        super().__init__(NETLINK_NETFILTER)
-        boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
-        self._begin = _BATCH_BEGIN, 0, boundary
-        self._end: Sequence[Message] = () if rehearse else [(_BATCH_END, 0, boundary)]
-
-    def transaction(self, *messages: Message) -> None:
-        """Carry out *messages*, tuples of type, flags and body, all or none. Raises NetlinkError."""
-        self.request(self._begin, *messages, after=self._end)
-
-
 def has_rule(sock: Socket, family: int, table: str, chain: str, comment: str) -> bool:
     """Say whether there is a rule with *comment* in *chain* of *table*, which need not exist."""
-    wanted = (table, chain, _user_data(comment))
+    return comment[:_COMMENT_LENGTH] in comments(sock, family, table, chain)
+
+
+def comments(sock: Socket, family: int, table: str, chain: str) -> list[str]:
+    """Return the comments of the rules in *chain* of *table*, which need not exist."""
+    found = []
     body = _HEADER.pack(family, 0, 0) + text(_RULE_TABLE, table) + text(_RULE_CHAIN, chain)
     for reply in sock.dump(_type(_GETRULE), body):
         values = attributes(reply, _HEADER.size)
-        if reply[0] == family and wanted == (
-            _read(values, _RULE_TABLE), _read(values, _RULE_CHAIN), values.get(_RULE_USERDATA),
-        ):  # fmt: skip
-            return True
-    return False
+        # Older kernels do not look at what the request says of table and chain.
+        if (reply[0], _read(values, _RULE_TABLE), _read(values, _RULE_CHAIN)) == (family, table, chain):
+            found.append(values.get(_RULE_USERDATA, b"")[2:-1].decode("ascii", "replace"))
+    return found
 
 
 def chains(sock: Socket, family: int, table: str) -> list[str]:
@@ -145,55 +129,47 @@ def new_rule(family: int, table: str, chain: str, expressions: Iterable[bytes], 
     return _type(_NEWRULE), NLM_F_CREATE | netlink.NLM_F_APPEND, _HEADER.pack(family, 0, 0) + body
 
 
-def new_verdict_map(family: int, table: str, name: str, key_type: int, key_length: int) -> Message:
-    """Return the request that makes a map from keys to verdicts, if there is none of that name."""
-    body = text(_SET_TABLE, table) + text(_SET_NAME, name) + _be32(_SET_FLAGS, _SET_IS_MAP)
-    body += _be32(_SET_KEY_TYPE, key_type) + _be32(_SET_KEY_LENGTH, key_length)
-    body += _be32(_SET_DATA_TYPE, _VERDICT_TYPE) + _be32(_SET_ID, 1)
-    body += attribute(_SET_USERDATA, _KEY_IN_HOST_ORDER)
+def new_set(family: int, table: str, name: str, number: int, key_types: Iterable[int], key_length: int) -> Message:
+    """Return the request that makes a set, if there is none of that name; *number* is its own in the transaction."""
+    kind = 0
+    for part in key_types:
+        kind = kind << _BITS_OF_TYPE | part
+    body = text(_SET_TABLE, table) + text(_SET_NAME, name) + _be32(_SET_FLAGS, 0)
+    body += _be32(_SET_KEY_TYPE, kind) + _be32(_SET_KEY_LENGTH, key_length) + _be32(_SET_ID, number)
+    if kind == INTERFACE:
+        body += attribute(_SET_USERDATA, _KEY_IN_HOST_ORDER)
     return _type(_NEWSET), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 
-def new_jump(family: int, table: str, name: str, key: bytes, chain: str) -> Message:
-    """Return the request that lets the *key* (bytes) of a verdict map lead to *chain*."""
-    data = _verdict(_ELEMENT_DATA, _JUMP, text(_VERDICT_CHAIN, chain))
-    return _type(_NEWELEMENT), NLM_F_CREATE, _elements(family, table, name, key, data)
+def meta(key: int, register: int = 1) -> bytes:
+    """Return the expression that loads what is known of the packet, such as META_PROTOCOL, into *register*."""
+    return _expression("meta", _be32(1, register), _be32(2, key))
 
 
-def delete_element(family: int, table: str, name: str, key: bytes) -> Message:
-    """Return the request that takes the *key* out of a set or map."""
-    return _type(_DELELEMENT), 0, _elements(family, table, name, key)
+def payload(header: int, offset: int, length: int, register: int = 1) -> bytes:
+    """Return the expression that loads *length* bytes of the packet into *register*, from *offset* in *header* on."""
+    return _expression("payload", _be32(1, register), _be32(2, header), _be32(3, offset), _be32(4, length))
 
 
-def has_element(sock: Socket, family: int, table: str, name: str, key: bytes) -> bool:
-    """Say whether a set or map, which need not exist, has the *key*."""
-    return _exists(sock, _GETELEMENT, _elements(family, table, name, key))
+def compare(data: bytes, operation: int = EQUAL) -> bytes:
+    """Return the expression that goes on only if the first register compares with *data* so."""
+    return _expression("cmp", _be32(1, 1), _be32(2, operation), _value(3, data))
 
 
-def interface(name: str) -> bytes:
-    """Return the key for an interface's name, of the type and length INTERFACE_KEY."""
-    return name.encode("ascii").ljust(INTERFACE_KEY[1], b"\0")
+def is_in(name: str) -> bytes:
+    """Return the expression that goes on only if the set *name* has the key that begins in the first register."""
+    return _expression("lookup", text(1, name), _be32(2, 1))
 
 
-def verdict_of_interface(name: str) -> tuple[bytes, ...]:
-    """Return the expressions that look up the incoming interface's name in the verdict map *name*."""
-    return (
-        _expression("meta", _be32(1, _REGISTER), _be32(2, _META_INTERFACE)),
-        _expression("lookup", text(1, name), _be32(2, _REGISTER), _be32(3, _VERDICT_REGISTER)),
-    )
+def is_not_in(name: str) -> bytes:
+    """Return the expression that goes on only if the set *name* does not have that key."""
+    return _expression("lookup", text(1, name), _be32(2, 1), _be32(5, 1))
 
 
-def match_link(offset: int, length: int, operation: int, data: bytes) -> tuple[bytes, ...]:
-    """Return the expressions that compare *length* bytes at *offset* of the Ethernet header with *data*."""
-    return (
-        _expression("payload", _be32(1, _REGISTER), _be32(2, _LINK_HEADER), _be32(3, offset), _be32(4, length)),
-        _expression("cmp", _be32(1, _REGISTER), _be32(2, operation), _value(3, data)),
-    )
-
-
-def drop() -> bytes:
-    """Return the expression that drops the packet."""
-    return _expression("immediate", _be32(1, _VERDICT_REGISTER), _verdict(2, _DROP))
+def verdict(code: int, chain: str = "") -> bytes:
+    """Return the expression that ends the rule with DROP or ACCEPT, or with GOTO and the name of a *chain*."""
+    whole = nested(_DATA_VERDICT, _be32(_VERDICT_CODE, code), text(_VERDICT_CHAIN, chain) if chain else b"")
+    return _expression("immediate", _be32(1, _VERDICT_REGISTER), nested(2, whole))
 
 
 def match_address(offset: int, network: Network, operation: int) -> tuple[bytes, ...]:
@@ -201,16 +177,16 @@ def match_address(offset: int, network: Network, operation: int) -> tuple[bytes,
     length = len(network.address.packed)
     mask = ((1 << length * 8) - 1) ^ network.host_mask
     return (
-        _expression("payload", _be32(1, _REGISTER), _be32(2, _NETWORK_HEADER), _be32(3, offset), _be32(4, length)),
+        payload(NETWORK_HEADER, offset, length),
         _expression(
             "bitwise",
-            _be32(1, _REGISTER),
-            _be32(2, _REGISTER),
+            _be32(1, 1),
+            _be32(2, 1),
             _be32(3, length),
             _value(4, mask.to_bytes(length, "big")),
             _value(5, bytes(length)),
         ),
-        _expression("cmp", _be32(1, _REGISTER), _be32(2, operation), _value(3, network.first.packed)),
+        compare(network.first.packed, operation),
     )
 
 
@@ -243,24 +219,9 @@ def _expression(name: str, *attributes: bytes) -> bytes:
     return nested(_LIST_ELEMENT, text(_EXPRESSION_NAME, name), nested(_EXPRESSION_DATA, *attributes))
 
 
-def _elements(family: int, table: str, name: str, key: bytes, data: bytes = b"") -> bytes:
-    """Return the body of a request about one element of a set or map."""
-    element = nested(_LIST_ELEMENT, _value(_ELEMENT_KEY, key), data)
-    body = text(_ELEMENTS_TABLE, table) + text(_ELEMENTS_SET, name) + nested(_ELEMENTS, element)
-    return _HEADER.pack(family, 0, 0) + body
-
-
-def _verdict(kind: int, code: int, chain: bytes = b"") -> bytes:
-    return nested(kind, nested(_DATA_VERDICT, _be32(_VERDICT_CODE, code), chain))
-
-
 def _value(kind: int, data: bytes) -> bytes:
     return nested(kind, attribute(_DATA_VALUE, data))
 
 
 def _be32(kind: int, value: int) -> bytes:
     return attribute(kind, _BE32.pack(value))
-
-
-def _type(message: int) -> int:
-    return _SUBSYSTEM << 8 | message

@@ -35,11 +35,11 @@ _KEYS = frozenset(
     (
         "cniVersion", "name", "type", "ipam", "dns", "args", "cni", "runtimeConfig", "capabilities", "prevResult",
         "bridge", "isGateway", "isDefaultGateway", "forceAddress", "ipMasq", "ipMasqBackend", "mtu", "hairpinMode",
-        "promiscMode", "vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "enabledad", "portIsolation",
-        "disableIPv6", "disableContainerInterface", "id", "minID", "maxID", "subnet", "network", "ranges", "rangeStart",
-        "rangeEnd", "gateway", "routes", "dst", "gw", "advmss", "priority", "table", "scope", "resolvConf", "dataDir",
-        "ipRanges", "ips", "mac", "nameservers", "domain", "search", "options", "servers", "searches", "logFile",
-        "logLevel",
+        "promiscMode", "vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "ipspoofchk", "enabledad",
+        "portIsolation", "disableIPv6", "disableContainerInterface", "id", "minID", "maxID", "subnet", "network",
+        "ranges", "rangeStart", "rangeEnd", "gateway", "routes", "dst", "gw", "advmss", "priority", "table", "scope",
+        "resolvConf", "dataDir", "ipRanges", "ips", "mac", "nameservers", "domain", "search", "options", "servers",
+        "searches", "logFile", "logLevel",
     )
 )  # fmt: skip
 _HOLDERS = ("ipam", "dns", "args", "cni", "runtimeConfig", "vlanTrunk", "ranges", "ipRanges", "routes")

@@ -1,113 +1,131 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""macspoofchk: what a pod sends from another hardware address than its own is dropped where it enters the bridge.
+"""macspoofchk and ipspoofchk: what a pod sends in another's name is dropped where it enters the bridge.
 
-A map leads from the port's name to its chain, so that the number of pods does not matter. All of it is in a table of
-their own, by names that follow from the attachment's owner: DEL needs no more than that.
+The rules, which :mod:`spoofrules` makes, are the same for all pods. What a pod may send from is in sets, whose keys
+begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that.
 """
 
 from __future__ import annotations
 
-from . import nftables
+from . import nftsets
 from .errors import INTERNAL, CNIError
+from .netlink import NLM_F_EXCL, NetlinkError
 from .owner import ALIAS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .netlink import Message
-    from .owner import Owner
+    from collections.abc import Iterable
+
+    from .address import Address
 
 FAMILY = 7  # NFPROTO_BRIDGE
-_BASE = _MAP = "macspoofchk"
-_PREROUTING, _PRIORITY = 0, -300  # before the bridge's own and other NAT
-_SOURCE = 6, 6  # offset and length of the source address in an Ethernet header
+PORTS = "ports"  # that are checked
+ANY_ADDRESS = "any-address"  # those of them whose IP addresses are not
+MAC, IPV4, IPV6 = "mac", "ipv4", "ipv6"  # which of them a port may send from
+NAME_LENGTH = 16  # of an interface
+LENGTHS = {PORTS: NAME_LENGTH, ANY_ADDRESS: NAME_LENGTH, MAC: 24, IPV4: 20, IPV6: 32}  # of the keys
+_ATTEMPTS = 3
+_ENOENT, _EEXIST = 2, 17
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
-_NOTHING_THERE = (2, 22, 93, 95, 97)  # ENOENT, EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
+_NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
 
 
-def ensure(of_owner: Owner, mac: bytes) -> None:
-    """Let the attachment of *of_owner* send only from the hardware address *mac* (bytes). Raises CNIError."""
-    chain = _chain(of_owner)
-    expressions = (*nftables.match_link(*_SOURCE, nftables.NOT_EQUAL, mac), nftables.drop())
+def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:
+    """Let the bridge's *port* send only from the hardware address *mac*, and from *addresses* unless that is None.
+
+    Raises CNIError.
+    """
+    wanted = elements(port, mac, addresses)
+    messages = [
+        nftsets.new_elements(FAMILY, ALIAS, name, keys, NLM_F_EXCL if name == PORTS else 0)
+        for name, keys in wanted.items()
+    ]
     try:
-        sock = nftables.Socket()
+        sock = nftsets.Socket()
         try:
-            if not nftables.has_rule(sock, FAMILY, ALIAS, _BASE, _BASE):
-                sock.transaction(*_dispatch())
-            sock.transaction(
-                nftables.new_chain(FAMILY, ALIAS, chain),
-                nftables.flush_chain(FAMILY, ALIAS, chain),  # an ADD that was killed may have left a rule
-                nftables.new_rule(FAMILY, ALIAS, chain, expressions, _comment(of_owner)),
-                nftables.new_jump(FAMILY, ALIAS, _MAP, nftables.interface(of_owner.host_veth), chain),
-            )
+            sock.transaction(*messages)
+        except NetlinkError as exc:
+            _try_again(sock, port, messages, exc)
         finally:
             sock.close()
     except OSError as exc:
-        raise _refused(exc) from exc
+        raise refused(addresses is not None, exc) from exc
 
 
-def rehearse() -> None:
-    """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
-    try:
-        sock = nftables.Socket(rehearse=True)
+def _try_again(sock: nftsets.Socket, port: str, messages: list[nftsets.Message], exc: NetlinkError) -> None:
+    """Carry out *messages*, which *exc* has refused: the rules may be missing, or a killed ADD has left elements."""
+    from . import spoofrules
+
+    for _attempt in range(_ATTEMPTS):
+        if exc.errno not in (_ENOENT, _EEXIST):
+            break
+        if exc.errno == _EEXIST:
+            _remove(sock, port)
         try:
-            sock.transaction(*_dispatch())
-        finally:
-            sock.close()
-    except OSError as exc:
-        raise _refused(exc) from exc
+            return sock.transaction(*spoofrules.creation(), *messages)
+        except NetlinkError as again:
+            exc = again
+    raise exc
 
 
-def remove(of_owner: Owner) -> bool:
-    """Remove what :func:`ensure` has made for *of_owner*; say whether there was anything. Raises CNIError."""
+def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict[str, list[bytes]]:
+    """Return the keys for the bridge's *port* by set, see :func:`ensure`."""
+    name = _key(port)
+    wanted = {PORTS: [name], MAC: [name + mac + b"\0\0"]}
+    if addresses is None:
+        wanted[ANY_ADDRESS] = [name]
+        return wanted
+    for one in addresses:
+        if one.bits == 32:
+            wanted.setdefault(IPV4, []).append(name + one.packed)
+        else:
+            wanted.setdefault(IPV6, [name + _link_local(mac)]).append(name + one.packed)
+    return wanted
+
+
+def _link_local(mac: bytes) -> bytes:
+    """Return the IPv6 address that the kernel gives to an interface with the hardware address *mac*."""
+    return b"\xfe\x80\0\0\0\0\0\0" + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:]
+
+
+def remove(port: str) -> nftsets.Socket | None:
+    """Remove what :func:`ensure` has made for *port*; None if there was nothing. Raises CNIError.
+
+    Closing the socket that is returned waits until the kernel has freed it all. Deleting a link takes as long, so who
+    does both closes the socket after that.
+    """
     try:
-        sock = nftables.Socket()
-        try:
-            sock.transaction(
-                nftables.delete_element(FAMILY, ALIAS, _MAP, nftables.interface(of_owner.host_veth)),
-                nftables.delete_chain(FAMILY, ALIAS, _chain(of_owner)),
-            )
-        finally:
-            sock.close()
+        sock = nftsets.Socket()
+        if not nftsets.has_element(sock, FAMILY, ALIAS, PORTS, _key(port)):
+            return None
+        _remove(sock, port)
     except OSError as exc:
         if exc.errno in _NOTHING_THERE:
-            return False
-        raise CNIError(INTERNAL, "macspoofchk: nf_tables keeps the rules: %s" % exc.strerror) from exc
-    return True
+            return None
+        raise CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror)) from exc
+    return sock
 
 
-def is_there(of_owner: Owner) -> bool:
-    """Say whether the attachment of *of_owner* can only send from the hardware address that it was given."""
-    sock = nftables.Socket()
-    try:
-        return (
-            nftables.has_rule(sock, FAMILY, ALIAS, _BASE, _BASE)
-            and nftables.has_element(sock, FAMILY, ALIAS, _MAP, nftables.interface(of_owner.host_veth))
-            and nftables.has_rule(sock, FAMILY, ALIAS, _chain(of_owner), _comment(of_owner))
-        )
-    finally:
-        sock.close()
+def _remove(sock: nftsets.Socket, port: str) -> None:
+    found = present(sock, port)
+    messages = [nftsets.delete_elements(FAMILY, ALIAS, name, keys) for name, keys in found.items() if keys]
+    if messages:
+        sock.transaction(*messages)
 
 
-def _refused(exc: OSError) -> CNIError:
-    return CNIError(INTERNAL, "macspoofchk: nf_tables refuses the rules: %s" % exc.strerror)
+def present(sock: nftsets.Socket, port: str) -> dict[str, list[bytes]]:
+    """Return the keys that there are for *port*, by set. Raises NetlinkError if there is no such set."""
+    name = _key(port)
+    return {one: nftsets.keys(sock, FAMILY, ALIAS, one, length, name) for one, length in LENGTHS.items()}
 
 
-def _dispatch() -> tuple[Message, ...]:
-    """Return the requests that make the table, the map, and the chain whose one rule looks the port up."""
-    return (
-        nftables.new_table(FAMILY, ALIAS),
-        nftables.new_verdict_map(FAMILY, ALIAS, _MAP, *nftables.INTERFACE_KEY),
-        nftables.new_filter_chain(FAMILY, ALIAS, _BASE, _PREROUTING, _PRIORITY),
-        nftables.flush_chain(FAMILY, ALIAS, _BASE),
-        nftables.new_rule(FAMILY, ALIAS, _BASE, nftables.verdict_of_interface(_MAP), _BASE),
-    )
+def refused(by_address: bool, exc: OSError) -> CNIError:
+    """Return the CNIError for *exc*, which nf_tables has met the rules or their elements with."""
+    key = "ipspoofchk" if by_address else "macspoofchk"
+    return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (key, exc.strerror))
 
 
-def _chain(of_owner: Owner) -> str:
-    return "%s-%s" % (_BASE, of_owner.host_veth)
-
-
-def _comment(of_owner: Owner) -> str:
-    return "%s %s" % (_BASE, of_owner.alias)
+def _key(port: str) -> bytes:
+    return port.encode("ascii").ljust(NAME_LENGTH, b"\0")

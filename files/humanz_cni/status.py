@@ -88,9 +88,9 @@ def _check_kernel(sock: netlink.Socket, conf: NetConf) -> None:
 
             vlan.require_filtering(sock, conf.vlans)
         if conf.mac_check:
-            from . import spoofcheck
+            from . import spoofrules
 
-            spoofcheck.rehearse()
+            spoofrules.rehearse(conf.ip_check)
         if conf.masquerade and conf.ipam:
             from . import masquerade
 

@@ -36,7 +36,7 @@ fi
 RESET = "ip link delete br1; nft flush ruleset; rm -r /run/humanz-cni"
 
 # Dual stack and ipMasq: all that an ADD can do. Two IPv4 addresses: one that is lost is missed at once.
-CONF = nested(("10.9.0.0/29", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True, macspoofchk=True)
+CONF = nested(("10.9.0.0/29", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True, ipspoofchk=True)
 CONF["ipam"]["ranges"][0][0]["rangeEnd"] = "10.9.0.3"
 
 

@@ -128,7 +128,18 @@ def test_keys_are_taken_in_any_case_as_the_reference_takes_them(runtime: Runtime
 
 
 def test_null_is_as_good_as_absent_everywhere(runtime: Runtime) -> None:
-    keys = ("runtimeConfig", "args", "dns", "prevResult", "mtu", "vlan", "vlanTrunk", "macspoofchk", "capabilities")
+    keys = (
+        "runtimeConfig",
+        "args",
+        "dns",
+        "prevResult",
+        "mtu",
+        "vlan",
+        "vlanTrunk",
+        "macspoofchk",
+        "ipspoofchk",
+        "capabilities",
+    )
     conf = {**nested(), **dict.fromkeys(keys)}
     conf["ipam"] = {
         "type": "host-local", "routes": None, "resolvConf": None, "dataDir": None, "subnet": None,

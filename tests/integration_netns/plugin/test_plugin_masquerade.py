@@ -148,7 +148,7 @@ def test_s_024_rules_are_in_the_nodes_namespace(runtime: Runtime) -> None:
     assert runtime.node.run("ip", "netns", "exec", "pod1", "nft", "list", "ruleset").stdout == ""
 
 
-@pytest.mark.parametrize(("key", "socket"), [("ipMasq", 3), ("macspoofchk", 2)])
+@pytest.mark.parametrize(("key", "socket"), [("ipMasq", 3), ("macspoofchk", 2), ("ipspoofchk", 2)])
 def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtime, key: str, socket: int) -> None:
     conf = {**nested(), key: True}
     runtime.add(nested(), "pod2")

@@ -1,19 +1,23 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""macspoofchk: what a pod sends from another hardware address than its own goes nowhere."""
+"""macspoofchk and ipspoofchk: what a pod may send from is known to nf_tables for as long as it is attached."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import json
 import re
 from typing import Any
 
 import pytest
 from runtime import Outcome, Runtime, nested
 
-CONF = nested(("10.9.0.0/24",), isDefaultGateway=True, macspoofchk=True)
+PLAIN = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
+CONF = {**PLAIN, "macspoofchk": True}
+BY_ADDRESS = {**PLAIN, "ipspoofchk": True}
+ELEMENTS = {"macspoofchk": 3, "ipspoofchk": 5}  # the port, its hardware address, its addresses or that any is right
+SECOND = {"type": "host-local", "ranges": [[{"subnet": "10.10.0.0/24"}], [{"subnet": "fd00:10::/64"}]]}
+BOTH = pytest.mark.parametrize("key", ELEMENTS)
 OTHER = "0a:00:00:00:00:99"
 
 
@@ -55,95 +59,120 @@ def test_only_frames_from_the_pods_own_address_pass(runtime: Runtime) -> None:
             assert reaches(runtime, "pod1", "10.9.0.3")
 
 
-def test_an_address_that_the_runtime_gives_is_the_pods_own(runtime: Runtime) -> None:
-    runtime.add({**CONF, "runtimeConfig": {"mac": OTHER}})
+@BOTH
+def test_addresses_that_the_runtime_gives_are_the_pods_own(runtime: Runtime, key: str) -> None:
+    runtime.add({**PLAIN, key: True, "runtimeConfig": {"mac": OTHER, "ips": ["10.9.0.77", "fd00:9::77"]}})
     assert mac_of(runtime, "pod1") == OTHER
     assert reaches(runtime, "pod1", "10.9.0.1")
+    assert reaches(runtime, "pod1", "fd00:9::1")
 
 
-def test_del_leaves_no_rule_of_the_pod_and_those_of_others(runtime: Runtime) -> None:
-    names = [runtime.add(CONF, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2")]
+@pytest.mark.parametrize("later", [{}, {"macspoofchk": False, "ipspoofchk": False}], ids=["same conf", "keys dropped"])
+@BOTH
+def test_del_leaves_nothing_of_the_pod_and_all_of_others(runtime: Runtime, key: str, later: dict[str, Any]) -> None:
+    conf = {**PLAIN, key: True}
+    names = [runtime.add(conf, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2")]
     both = ruleset(runtime)
-    assert all(both.count(name) == 3 for name in names), both  # a chain, and the map's element that leads to it
+    assert all(both.count(name) == ELEMENTS[key] for name in names), both
 
-    runtime.delete(CONF, "pod1")
-    runtime.delete(CONF, "pod1")
+    runtime.delete({**conf, **later}, "pod1")
+    runtime.delete({**conf, **later}, "pod1")
 
     assert names[0] not in ruleset(runtime)
     assert ruleset(runtime).count(names[1]) == both.count(names[1])
 
 
 @pytest.mark.parametrize("netns", ["", "/run/netns/gone"])
-def test_del_without_a_namespace_removes_the_rule(runtime: Runtime, netns: str) -> None:
-    name = runtime.add(CONF)["interfaces"][1]["name"]
-    runtime.delete(CONF, NETNS=netns)
+def test_del_without_a_namespace_removes_the_elements(runtime: Runtime, netns: str) -> None:
+    name = runtime.add(BY_ADDRESS)["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {name}")
+    runtime.delete(BY_ADDRESS, NETNS=netns)
     assert name not in ruleset(runtime)
 
 
-def test_an_add_that_fails_later_leaves_no_rule(runtime: Runtime) -> None:
-    runtime.add(CONF, "pod1")
+@BOTH
+def test_an_add_that_fails_later_leaves_no_element(runtime: Runtime, key: str) -> None:
+    conf = {**nested(isDefaultGateway=True), key: True}
+    runtime.add(conf, "pod1")
     runtime.pod("pod2")
     before = ruleset(runtime)
     routes = [{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]  # a gateway that nothing leads to
-    conf = {**CONF, "ipam": {**CONF["ipam"], "routes": routes}}
+    conf = {**conf, "ipam": {**conf["ipam"], "routes": routes}}
 
     assert "failed to configure eth0" in runtime.fail("ADD", conf, "pod2")["msg"]
 
     assert ruleset(runtime) == before
 
 
-def test_what_a_killed_add_has_left_is_replaced(runtime: Runtime) -> None:
-    name = runtime.add(CONF)["interfaces"][1]["name"]
-    runtime.delete({**CONF, "macspoofchk": False})  # as if it had never come to the rules
-    assert name in ruleset(runtime)
+@BOTH
+def test_what_a_killed_add_has_left_is_replaced(runtime: Runtime, key: str) -> None:
+    conf = {**PLAIN, key: True}
+    name = runtime.add(BY_ADDRESS)["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {name}")
+    runtime.node.run("rm", "-r", "/run/humanz-cni")
 
-    runtime.add({**CONF, "runtimeConfig": {"mac": OTHER}})
+    runtime.add({**conf, "runtimeConfig": {"mac": OTHER, "ips": ["10.9.0.77", "fd00:9::77"]}})
 
-    listed = json.loads(
-        runtime.node.run("nft", "-j", "list", "chain", "bridge", "humanz-cni", f"macspoofchk-{name}").stdout
-    )
-    assert len([one for one in listed["nftables"] if "rule" in one]) == 1
+    assert ruleset(runtime).count(name) == ELEMENTS[key]
     assert reaches(runtime, "pod1", "10.9.0.1")
 
 
-def test_ten_at_once_have_a_rule_each(runtime: Runtime) -> None:
+@BOTH
+def test_ten_at_once_have_their_elements_each(runtime: Runtime, key: str) -> None:
     pods = [f"pod{number}" for number in range(10)]
+    conf = {**PLAIN, key: True}
     for pod in pods:
         runtime.pod(pod)
 
     with concurrent.futures.ThreadPoolExecutor(10) as executor:
-        names = [result["interfaces"][1]["name"] for result in executor.map(lambda pod: runtime.add(CONF, pod), pods)]
+        names = [result["interfaces"][1]["name"] for result in executor.map(lambda pod: runtime.add(conf, pod), pods)]
 
     rules = ruleset(runtime)
-    assert rules.count("vmap @macspoofchk") == 1
-    assert all(f"chain macspoofchk-{name}" in rules for name in names)
+    assert rules.count("iifname @ports goto pod") == 1
+    assert all(rules.count(name) == ELEMENTS[key] for name in names)
 
 
-def test_gc_removes_the_rules_of_what_is_not_valid(runtime: Runtime) -> None:
-    names = [runtime.add(CONF, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2")]
+def test_the_next_add_puts_the_rules_back_after_a_flush(runtime: Runtime) -> None:
+    runtime.add(BY_ADDRESS, "pod1")
+    runtime.node.run("nft", "flush", "ruleset")
+    assert reaches(runtime, "pod1", "10.9.0.1")
+
+    name = runtime.add(BY_ADDRESS, "pod2")["interfaces"][1]["name"]
+
+    assert ruleset(runtime).count(name) == ELEMENTS["ipspoofchk"]
+    assert reaches(runtime, "pod2", "10.9.0.1")
+    runtime.delete(BY_ADDRESS, "pod1")
+
+
+@BOTH
+@pytest.mark.parametrize("later", [{}, {"macspoofchk": False, "ipspoofchk": False}], ids=["same conf", "keys dropped"])
+def test_gc_removes_the_elements_of_ports_that_are_gone(runtime: Runtime, key: str, later: dict[str, Any]) -> None:
+    conf = {**PLAIN, "cniVersion": "1.1.0", key: True}
+    names = [runtime.add(conf, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2", "pod3")]
+    other = runtime.add({**conf, "name": "net2", "bridge": "br2", "ipam": SECOND}, "pod4")["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {names[2]}")  # as if its DEL had been killed
     valid = [{"containerID": "pod2", "ifname": "eth0"}]
 
-    outcome = runtime.call("GC", {**CONF, "cniVersion": "1.1.0", "cni.dev/valid-attachments": valid})
+    outcome = runtime.call("GC", {**conf, **later, "cni.dev/valid-attachments": valid})
 
     assert outcome == Outcome(0, "", "")
-    assert names[0] not in ruleset(runtime)
-    assert names[1] in ruleset(runtime)
+    rules = ruleset(runtime)
+    assert [rules.count(name) > 0 for name in (*names, other)] == [False, True, False, True]
 
 
-def damage_rule(runtime: Runtime, name: str) -> None:
-    """Remove the pod's rule."""
-    runtime.node.run("nft", "flush", "chain", "bridge", "humanz-cni", f"macspoofchk-{name}")
+def damage_rule(runtime: Runtime, _name: str) -> None:
+    """Remove the rules for all pods' frames."""
+    runtime.node.run("nft", "flush", "chain", "bridge", "humanz-cni", "pod")
 
 
 def damage_element(runtime: Runtime, name: str) -> None:
-    """Remove what leads to the pod's rule."""
-    element = f"{{ {name} : jump macspoofchk-{name} }}"
-    runtime.node.run("nft", "delete", "element", "bridge", "humanz-cni", "macspoofchk", element)
+    """Remove what makes the port one that is checked."""
+    runtime.node.run("nft", "delete", "element", "bridge", "humanz-cni", "ports", f"{{ {name} }}")
 
 
 def damage_dispatch(runtime: Runtime, _name: str) -> None:
-    """Remove what leads to all pods' rules."""
-    runtime.node.run("nft", "flush", "chain", "bridge", "humanz-cni", "macspoofchk")
+    """Remove what leads to the rules."""
+    runtime.node.run("nft", "flush", "chain", "bridge", "humanz-cni", "prerouting")
 
 
 def damage_all(runtime: Runtime, _name: str) -> None:
@@ -151,14 +180,27 @@ def damage_all(runtime: Runtime, _name: str) -> None:
     runtime.node.run("nft", "flush", "ruleset")
 
 
-@pytest.mark.parametrize("damage", [damage_rule, damage_element, damage_dispatch, damage_all])
-def test_s_092_check_sees_that_a_rule_is_missing(runtime: Runtime, damage: Any) -> None:
-    result = runtime.add(CONF)
-    conf = {**CONF, "prevResult": result}
+def damage_mac(runtime: Runtime, _name: str) -> None:
+    """Change the pod's hardware address, as the plugin tuning does."""
+    runtime.node.ip(f"-n pod1 link set eth0 address {OTHER}")
+
+
+@pytest.mark.parametrize("damage", [damage_rule, damage_element, damage_dispatch, damage_all, damage_mac])
+@BOTH
+def test_s_092_check_sees_what_is_not_checked_any_more(runtime: Runtime, key: str, damage: Any) -> None:
+    conf = {**PLAIN, key: True}
+    result = runtime.add(conf)
+    conf["prevResult"] = result
     assert runtime.call("CHECK", conf) == Outcome(0, "", "")
 
     damage(runtime, result["interfaces"][1]["name"])
 
-    error = runtime.fail("CHECK", conf)
-    assert "from sending from another hardware address are missing" in error["msg"]
-    runtime.delete(CONF)
+    result["interfaces"][2]["mac"] = mac_of(runtime, "pod1")  # the chained plugin has told the runtime
+    assert "from sending from another hardware address" in runtime.fail("CHECK", conf)["msg"]
+    runtime.delete(conf)
+
+
+def test_ipspoofchk_takes_addresses(runtime: Runtime) -> None:
+    runtime.pod("pod1")
+    conf = {**BY_ADDRESS, "ipam": {}}
+    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk takes ipam"

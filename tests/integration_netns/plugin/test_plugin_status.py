@@ -245,7 +245,7 @@ def test_s_100_the_gateway_of_a_vlan_is_on_an_interface_of_its_own(runtime: Runt
         assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
 
 
-RULES = [{"ipMasq": True}, {"macspoofchk": True}, {"ipMasq": True, "macspoofchk": True}]
+RULES = [{"ipMasq": True}, {"macspoofchk": True}, {"ipMasq": True, "ipspoofchk": True}]
 
 
 @pytest.mark.parametrize("keys", RULES, ids=["masquerade", "spoofcheck", "both"])
@@ -268,7 +268,7 @@ LACKS = {
 
 
 @pytest.mark.parametrize("options", LACKS.values(), ids=LACKS)
-@pytest.mark.parametrize(("key", "value"), [("ipMasq", True), ("macspoofchk", True)])
+@pytest.mark.parametrize(("key", "value"), [("ipMasq", True), ("macspoofchk", True), ("ipspoofchk", True)])
 def test_s_100_rules_take_a_kernel_with_nf_tables(runtime: Runtime, options: list[str], key: str, value: bool) -> None:
     outcome = traced(runtime, "STATUS", {**CONF, key: value}, ["-o", "/dev/null", *options])
 

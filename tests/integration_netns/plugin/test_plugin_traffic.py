@@ -58,9 +58,10 @@ def test_pods_and_node_reach_each_other_at_once(runtime: Runtime, subnet: str) -
             server.communicate()
 
 
-def test_a_pod_reaches_itself_through_a_translated_address(runtime: Runtime) -> None:
+@pytest.mark.parametrize("checked", [False, True], ids=["unchecked", "ipspoofchk"])
+def test_a_pod_reaches_itself_through_a_translated_address(runtime: Runtime, checked: bool) -> None:
     """What a Service does for a pod that is its own backend: needs hairpin on the port."""
-    address = runtime.add(BLOG)["ips"][0]["address"].partition("/")[0]
+    address = runtime.add({**BLOG, "ipspoofchk": checked})["ips"][0]["address"].partition("/")[0]
     runtime.node.run("sysctl", "-q", "-w", "net.bridge.bridge-nf-call-iptables=1")
     rules = f"""
         add table ip test

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of macspoofchk and ipspoofchk: the same few for all pods, in a table of their own, made by the first ADD.
+
+Frames to the bridge's group addresses, such as LLDP's, do not pass here. They are forwarded to nobody, and the ports
+do not learn from them.
+"""
+
+from __future__ import annotations
+
+from . import nftables, nftsets
+from .nftables import ACCEPT, DROP, ETHERNET, GOTO, INTERFACE, LINK_HEADER, NETWORK_HEADER, NOT_EQUAL, TRANSPORT_HEADER
+from .nftables import IPV4 as IPV4_TYPE
+from .nftables import IPV6 as IPV6_TYPE
+from .owner import ALIAS
+from .spoofcheck import ANY_ADDRESS, FAMILY, IPV4, IPV6, LENGTHS, MAC, PORTS, elements, present, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .address import Address
+    from .netlink import Message
+
+_BASE = "prerouting"
+_HOOK, _PRIORITY = 0, -300  # before the bridge's own and other NAT
+_TYPES = {
+    PORTS: (INTERFACE,), ANY_ADDRESS: (INTERFACE,), MAC: (INTERFACE, ETHERNET),
+    IPV4: (INTERFACE, IPV4_TYPE), IPV6: (INTERFACE, IPV6_TYPE),
+}  # fmt: skip
+
+_PORT = nftables.meta(nftables.META_INTERFACE)
+_DROP, _ACCEPT = nftables.verdict(DROP), nftables.verdict(ACCEPT)
+_ETHERNET_SOURCE = nftables.payload(LINK_HEADER, 6, 6, 2)
+_IPV4_SOURCE = nftables.payload(NETWORK_HEADER, 12, 4, 2)
+_IPV6_SOURCE = nftables.payload(NETWORK_HEADER, 8, 16, 2)
+_ICMPV6_TARGET = nftables.payload(TRANSPORT_HEADER, 8, 16, 2)
+_UNSPECIFIED = nftables.payload(NETWORK_HEADER, 8, 16), nftables.compare(bytes(16))
+_ARP_HEAD = nftables.payload(NETWORK_HEADER, 0, 6)  # types and lengths of the addresses in it
+_ARP_MAC, _ARP_SENDER, _ARP_TARGET = (
+    nftables.payload(NETWORK_HEADER, offset, length, 2) for offset, length in ((8, 6), (14, 4), (24, 4))
+)
+_ARP_PROBE = nftables.payload(NETWORK_HEADER, 14, 4), nftables.compare(bytes(4))
+
+
+def _protocol(number: int) -> tuple[bytes, bytes]:
+    return nftables.meta(nftables.META_PROTOCOL), nftables.compare(number.to_bytes(2, "big"))
+
+
+def _icmpv6(kind: int) -> tuple[bytes, bytes]:
+    return nftables.payload(TRANSPORT_HEADER, 0, 1), nftables.compare(bytes((kind,)))
+
+
+# By chain; each rule is a comment, which no other one of its chain has, and expressions.
+_CHAINS: dict[str, tuple[tuple[str, tuple[bytes, ...]], ...]] = {
+    _BASE: (
+        ("pods", (_PORT, nftables.is_in(PORTS), nftables.verdict(GOTO, "pod"))),
+    ),
+    "pod": (
+        ("another hardware address", (_PORT, _ETHERNET_SOURCE, nftables.is_not_in(MAC), _DROP)),
+        ("IPv4 from its own", (*_protocol(0x0800), _PORT, _IPV4_SOURCE, nftables.is_in(IPV4), _ACCEPT)),
+        ("macspoofchk alone", (_PORT, nftables.is_in(ANY_ADDRESS), _ACCEPT)),
+        ("IPv6", (*_protocol(0x86DD), nftables.verdict(GOTO, "ipv6"))),
+        ("ARP", (*_protocol(0x0806), nftables.verdict(GOTO, "arp"))),
+        ("all else", (_DROP,)),
+    ),
+    "arp": (
+        ("not Ethernet and IPv4", (_ARP_HEAD, nftables.compare(b"\0\1\x08\0\6\4", NOT_EQUAL), _DROP)),
+        ("another hardware address", (_PORT, _ARP_MAC, nftables.is_not_in(MAC), _DROP)),
+        ("from its own", (_PORT, _ARP_SENDER, nftables.is_in(IPV4), _ACCEPT)),
+        ("probe for its own", (*_ARP_PROBE, _PORT, _ARP_TARGET, nftables.is_in(IPV4), _ACCEPT)),
+        ("all else", (_DROP,)),
+    ),
+    "ipv6": (
+        ("ICMPv6", (
+            nftables.meta(nftables.META_L4PROTO), nftables.compare(b"\x3a"), nftables.verdict(GOTO, "icmpv6"),
+        )),
+        ("from its own", (_PORT, _IPV6_SOURCE, nftables.is_in(IPV6), _ACCEPT)),
+        ("all else", (_DROP,)),
+    ),
+    "icmpv6": (
+        ("router advertisement", (*_icmpv6(134), _DROP)),
+        ("redirect", (*_icmpv6(137), _DROP)),
+        ("neighbour advertisement of its own", (
+            *_icmpv6(136), _PORT, _ICMPV6_TARGET, nftables.is_in(IPV6), _IPV6_SOURCE, nftables.is_in(IPV6), _ACCEPT,
+        )),
+        ("other neighbour advertisement", (*_icmpv6(136), _DROP)),
+        ("from its own", (_PORT, _IPV6_SOURCE, nftables.is_in(IPV6), _ACCEPT)),
+        ("duplicate address detection", (
+            *_UNSPECIFIED, *_icmpv6(135), _PORT, _ICMPV6_TARGET, nftables.is_in(IPV6), _ACCEPT,
+        )),
+        *(("MLD report %d" % kind, (*_UNSPECIFIED, *_icmpv6(kind), _ACCEPT)) for kind in (131, 132, 143)),
+        ("all else", (_DROP,)),
+    ),
+}  # fmt: skip
+
+
+def creation() -> list[Message]:
+    """Return the requests that make the table, its sets and its rules; elements that there are stay."""
+    messages = [nftables.new_table(FAMILY, ALIAS)]
+    messages += [
+        nftables.new_set(FAMILY, ALIAS, name, number, _TYPES[name], LENGTHS[name])
+        for number, name in enumerate(_TYPES, 1)
+    ]
+    for chain in _CHAINS:
+        if chain == _BASE:
+            messages.append(nftables.new_filter_chain(FAMILY, ALIAS, chain, _HOOK, _PRIORITY))
+        else:
+            messages.append(nftables.new_chain(FAMILY, ALIAS, chain))
+        messages.append(nftables.flush_chain(FAMILY, ALIAS, chain))
+    for chain, rules in _CHAINS.items():
+        messages += [nftables.new_rule(FAMILY, ALIAS, chain, parts, comment) for comment, parts in rules]
+    return messages
+
+
+def rehearse(by_address: bool) -> None:
+    """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
+    try:
+        sock = nftsets.Socket(rehearse=True)
+        try:
+            sock.transaction(*creation())
+        finally:
+            sock.close()
+    except OSError as exc:
+        raise refused(by_address, exc) from exc
+
+
+def are_there(port: str, mac: bytes, addresses: Iterable[Address] | None) -> bool:
+    """Return whether *port* is checked for just that, see :func:`spoofcheck.ensure`."""
+    sock = nftsets.Socket()
+    try:
+        found = {name: sorted(keys) for name, keys in present(sock, port).items() if keys}
+        if found != {name: sorted(keys) for name, keys in elements(port, mac, addresses).items()}:
+            return False
+        return all(
+            nftables.comments(sock, FAMILY, ALIAS, chain) == [comment for comment, _parts in rules]
+            for chain, rules in _CHAINS.items()
+        )
+    except OSError:
+        return False
+    finally:
+        sock.close()
+
+
+def ports() -> list[str]:
+    """Return the names of the ports that are checked."""
+    try:
+        sock = nftsets.Socket()
+        try:
+            found = nftsets.keys(sock, FAMILY, ALIAS, PORTS, LENGTHS[PORTS], b"")
+        finally:
+            sock.close()
+    except OSError:
+        return []
+    return [key.rstrip(b"\0").decode("ascii") for key in found]
