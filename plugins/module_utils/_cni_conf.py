@@ -55,12 +55,14 @@ def plugin_conf(
     data_dir: str | None = None,
     log_file: str | None = None,
     log_level: str = "info",
+    spoof_check: bool = False,
+    port_isolation: bool = False,
     ipv6_link_local: bool = False,
 ) -> dict[str, Any]:
     """Return our plugin's configuration, with the keys of the reference's bridge and host-local, as a dict.
 
     Each of *pod_cidrs* gives the pod an address. Without an IPv6 network among them there is no IPv6 at all, unless
-    *ipv6_link_local* keeps it. What *mtu*, *data_dir*, *log_file* and *log_level* have by default is left out.
+    *ipv6_link_local* keeps it. What has its default is left out.
     """
     ipam: dict[str, Any] = {"type": "host-local", "ranges": [[{"subnet": cidr}] for cidr in pod_cidrs]}
     families = sorted({ipaddress.ip_network(cidr).version for cidr in pod_cidrs})
@@ -78,6 +80,10 @@ def plugin_conf(
         conf["disableIPv6"] = True
     if mtu:
         conf["mtu"] = mtu
+    if spoof_check:
+        conf["ipspoofchk"] = True
+    if port_isolation:
+        conf["portIsolation"] = True
     conf["ipam"] = ipam
     if log_file:
         conf["logFile"] = log_file

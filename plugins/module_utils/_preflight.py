@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
+    _bridge_rules,
     _checks,
     _cni_conf,
     _containerd,
@@ -140,6 +141,8 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
         names = ("bridge", "pod_cidrs", "pod_ranges", "cluster_cidrs", "name", "conf_dir")
         old = OldNetwork(None, **{name: options[name] for name in names})
         found.append(_refusal(lambda: old.desired(old.read())))
+    if options["spoof_check"] and options["format"] != "conf":
+        found.append(_without_bridge_rules())
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
@@ -153,6 +156,15 @@ def _refusal(check: Callable[..., object], *values: Any) -> str | None:
     except ConvergeError as exc:
         return str(exc)
     return None
+
+
+def _without_bridge_rules() -> str | None:
+    """Find that the CNI plugin could not check what pods send, so that each ADD would fail."""
+    reason = _bridge_rules.refusal()
+    return reason and (
+        "pod_network_spoof_check: this node's kernel has no nf_tables for bridges (%s): start one with "
+        "CONFIG_NF_TABLES_BRIDGE, or set it to false for this node" % reason
+    )
 
 
 def _python() -> list[str]:

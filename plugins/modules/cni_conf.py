@@ -104,6 +104,24 @@ options:
         on which IPv6 was disabled gets it back when it is made anew, as after a reboot.
     type: bool
     default: false
+  spoof_check:
+    description:
+      - Whether a pod can send only from its own hardware address and its own IP addresses, with ARP and neighbour
+        discovery for these alone, as the key C(ipspoofchk). All else that it sends is dropped where it enters the
+        bridge.
+      - It takes a kernel with nf_tables for bridges, C(CONFIG_NF_TABLES_BRIDGE). Each ADD fails on another one.
+      - It holds for pods that are attached from then on. O(format=conf) has no such key.
+    type: bool
+    default: false
+  port_isolation:
+    description:
+      - Whether the bridge keeps frames of this node's pods from each other, as the key C(portIsolation). They reach the
+        node, and through it everything else.
+      - Pods of one node then do not reach each other by their addresses, unless the node answers for them, as with the
+        sysctl C(net.ipv4.conf.BRIDGE.proxy_arp_pvlan); IPv6 has no such sysctl.
+      - It holds for pods that are attached from then on. O(format=conf) has no such key.
+    type: bool
+    default: false
   chain:
     description:
       - Plugins that follow in the list, for pods that ask for host ports or for limits of their bandwidth.
@@ -169,6 +187,11 @@ EXAMPLES = r"""
 - name: Attach them as the cluster's plan says
   humanz.cni.cni_conf:
     plan: "{{ cluster.plan }}"
+
+- name: Attach them so that none can send in another's name
+  humanz.cni.cni_conf:
+    plan: "{{ cluster.plan }}"
+    spoof_check: true
 
 - name: Write the file that the blog series shows
   humanz.cni.cni_conf:
@@ -266,8 +289,8 @@ def _conflist(module: AnsibleModule, bridge: str, pod_cidrs: list[str]) -> _Pres
     chained, not_chained = _cni_conf.choose_chained(
         module.run_command, params["cni_bin_dir"], params["chain"], versions
     )
-    further = {key: _checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
-    further.update((key, params[key]) for key in ("log_level", "ipv6_link_local"))
+    further: dict[str, Any] = {key: _checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
+    further.update((key, params[key]) for key in ("log_level", "spoof_check", "port_isolation", "ipv6_link_local"))
     plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
     text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
@@ -323,6 +346,8 @@ def main() -> None:
             "node_ip": {"type": "list", "elements": "str"},
             "mtu_overhead": {"type": "int", "default": 0},
             "hairpin": {"type": "bool", "default": True},
+            "spoof_check": {"type": "bool", "default": False},
+            "port_isolation": {"type": "bool", "default": False},
             "ipv6_link_local": {"type": "bool", "default": False},
             "chain": {
                 "type": "list",

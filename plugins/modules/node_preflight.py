@@ -121,6 +121,10 @@ options:
     type: str
     choices: [conflist, conf]
     default: conflist
+  spoof_check:
+    description: Whether what pods send is checked, as in M(humanz.cni.cni_conf). The kernel must be able to.
+    type: bool
+    default: false
   foreign:
     description: Whether others' configurations may come first, as in M(humanz.cni.cni_conf).
     type: str
@@ -208,6 +212,7 @@ def main() -> None:
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
+            "spoof_check": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
         },
         supports_check_mode=True,

@@ -96,7 +96,13 @@ def test_s_155_prediction_is_what_the_first_run_does(conf: Conf) -> None:
 
 
 def test_s_154_s_164_list_has_the_keys_of_the_reference(conf: Conf) -> None:
-    conf.module(data_dir="/var/lib/cni/networks", log_file="/var/log/humanz-cni.log", log_level="debug")
+    conf.module(
+        data_dir="/var/lib/cni/networks",
+        log_file="/var/log/humanz-cni.log",
+        log_level="debug",
+        spoof_check=True,
+        port_isolation=True,
+    )
     assert conf.read() == {
         "cniVersion": "1.0.0",
         "name": "humanz-cni",
@@ -109,6 +115,8 @@ def test_s_154_s_164_list_has_the_keys_of_the_reference(conf: Conf) -> None:
                 "ipMasq": False,
                 "disableIPv6": True,
                 "mtu": 1450,
+                "ipspoofchk": True,
+                "portIsolation": True,
                 "ipam": {
                     "type": "host-local",
                     "ranges": [[{"subnet": "100.100.0.0/24"}]],

@@ -216,9 +216,9 @@ def forwarding(runtime: Runtime, mac: str) -> set[str]:
 
 
 @pytest.mark.parametrize("to", ["ff:ff:ff:ff:ff:ff", "01:80:c2:00:00:0e"], ids=["broadcast", "LLDP"])
-@pytest.mark.parametrize("key", ["", "macspoofchk", "ipspoofchk"])
+@pytest.mark.parametrize("key", ["macspoofchk", "ipspoofchk"])
 def test_a_pod_takes_no_frames_that_are_for_another(runtime: Runtime, key: str, to: str) -> None:
-    conf = {**CONF, key: True} if key else CONF
+    conf = {**CONF, key: True}
     ports = {pod: runtime.add(conf, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2", "pod3")}
     assert reaches(runtime, "pod3", OTHER)
     other = mac_of(runtime, "pod2")
@@ -226,9 +226,8 @@ def test_a_pod_takes_no_frames_that_are_for_another(runtime: Runtime, key: str, 
 
     subprocess.run(inside(runtime, "pod1", SEND), input=steal.hex() + "\n", text=True, check=True)
 
-    assert forwarding(runtime, other) == {ports["pod2" if key else "pod1"]}
-    if key:
-        assert reaches(runtime, "pod3", OTHER)
+    assert forwarding(runtime, other) == {ports["pod2"]}
+    assert reaches(runtime, "pod3", OTHER)
 
 
 @pytest.mark.parametrize(("key", "count"), [("", 2000), ("macspoofchk", 100000), ("ipspoofchk", 100000)])

@@ -20,10 +20,10 @@ PART: dict[str, Any] = {
 
 def problems(node: Node, **changes: Any) -> list[str]:
     """Return what it finds on *node*, whose part of the plan is PART with *changes*; it changes nothing."""
-    path = changes.pop("path", None)
+    how = {key: changes.pop(key) for key in ("path", "python") if key in changes}
     # IPv6 routes come by themselves, once link-local addresses are no longer tentative.
     before = node.ip("-4 route show table all")
-    result = node.module("node_preflight", {**PART, **changes}, path=path)
+    result = node.module("node_preflight", {**PART, **changes}, **how)
     assert node.ip("-4 route show table all") == before
     assert not result.get("changed")
     assert bool(result["problems"]) == bool(result.get("failed"))

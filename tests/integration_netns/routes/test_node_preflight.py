@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -208,6 +209,19 @@ def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> N
         ["n1", "pod_network_mtu"],
         ["n1", "pod_network_uplink"],
     ]
+
+
+def test_a_kernel_that_cannot_check_what_pods_send_is_found(nested: Node) -> None:
+    assert problems(nested, spoof_check=True) == []
+    assert nested.run("nft", "list", "ruleset").stdout == ""
+
+    # It is refused alike without the right to change nf_tables.
+    weak = f'#!/bin/sh\nexec setpriv --inh-caps=-net_admin --bounding-set=-net_admin {sys.executable} "$@"\n'
+    nested.run("sh", "-c", "cat > /run/weak; chmod +x /run/weak", input=weak)
+    assert problems(nested, python="/run/weak") == []
+    assert problems(nested, python="/run/weak", spoof_check=True, format="conf", cluster_cidrs=[]) == []
+    (found,) = problems(nested, python="/run/weak", spoof_check=True)
+    assert found.startswith("n1: pod_network_spoof_check: this node's kernel has no nf_tables for bridges (")
 
 
 def test_a_configuration_that_would_be_loaded_instead_is_found(nested: Node) -> None:
