@@ -5,10 +5,10 @@
 
 What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
 humanz.cni.pod_firewall writes, in vxlan*, which humanz.cni.node_vxlan writes, and in sysctl, which
-humanz.cni.node_kernel writes. What is there stays: nothing is
-removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that somebody else's
-route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets and came after
-those files. When nothing is missing, nothing is written and nothing is printed.
+humanz.cni.node_kernel writes. What is there stays: nothing is removed but a jump to our own chain, or a rule of ours,
+that stands in the wrong place. A prefix that somebody else's route holds is reported and left to it, and so is a chain
+of somebody else's that drops pods' packets and came after those files. When nothing is missing, nothing is written and
+nothing is printed.
 Exits with 1 if something could not be put back, or the lock not be had, with 3 if there is nothing but such a chain,
 and says what.
 
@@ -18,6 +18,7 @@ Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
 import os
 import shlex

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from . import disk, links
 from .errors import IO_FAILURE, CNIError
+from .netlink import attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def _permanent_address(sock: Socket, index: int) -> str:
     for body in sock.dump(links.RTM_GETADDR, links.ADDRESS.pack(links.AF_INET6, 0, 0, 0, index)):
         family, _prefix, flags, scope, of_index = links.ADDRESS.unpack_from(body)
         if family == links.AF_INET6 and of_index == index and scope == 0 and flags & links.IFA_F_PERMANENT:
-            return str(links.unpack_address(links.attributes(body, links.ADDRESS.size)[links.IFA_ADDRESS]))
+            return str(links.unpack_address(attributes(body, links.ADDRESS.size)[links.IFA_ADDRESS]))
     return ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .address import Address
+    from .netlink import Message
 
 FAMILY = 7  # NFPROTO_BRIDGE
 PORTS = "ports"  # that are checked
@@ -54,7 +55,7 @@ def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:
         raise refused(addresses is not None, exc) from exc
 
 
-def _try_again(sock: nftsets.Socket, port: str, messages: list[nftsets.Message], exc: NetlinkError) -> None:
+def _try_again(sock: nftsets.Socket, port: str, messages: list[Message], exc: NetlinkError) -> None:
     """Carry out *messages*, which *exc* has refused: the rules may be missing, or a killed ADD has left elements."""
     from . import spoofrules
 

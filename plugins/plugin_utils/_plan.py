@@ -77,7 +77,8 @@ def make_plan(
         other by VXLAN; None if every node IP is to be a next hop.
     :param ipv6_prefix_length: that of the part of its IPv6 pod CIDR that a node gives pods addresses of.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
-        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "ipv6_prefix_length": number,
+        "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr],
+        "ipv6_prefix_length": number,
         "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; with *vxlan* also that, with the "family" of the
         addresses that carry it, and for each node "segments", the network of each of its node_ips;
         problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
@@ -157,9 +158,9 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr,
     "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``, where pod_ranges are what
     pods get addresses of, each a part of one of pod_cidrs, routes lead to every other node's pods, non_masquerade_cidrs
-    are all destinations that see the pods' own addresses, and allowed_sources are all that may open connections to pods,
-    or none if anybody may. Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan" then
-    describes, see ``_tunnels.interface``.
+    are all destinations that see the pods' own addresses, and allowed_sources are all that may open connections to
+    pods, or none if anybody may. Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan"
+    then describes, see ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
     if "vxlan" in plan:
