@@ -222,6 +222,26 @@ def test_nothing_that_a_node_says_of_itself_runs_on_the_controller(
     assert says(said, "zone: InternalIP", r"2001:db8::1%\\x7b\\x7b lookup(", ": must be an IP address of that machine")
 
 
+def test_no_value_is_trusted_as_a_template(controller: Controller) -> None:
+    controller.source(ansible_host_from_internal_ip=True, compose={"composed": "'x-' ~ kubernetes_internal_ips[0]"})
+    done = controller.run("ansible-inventory", "-i", "inventory", "--list")
+    found = json.loads(done.stdout)["_meta"]["hostvars"]["ubuntu-nested-2"]
+
+    def marked(text: str) -> dict[str, str]:
+        return {"__ansible_unsafe": text}
+
+    assert found == {
+        "ansible_host": marked("200.0.0.20"),
+        "composed": marked("x-200.0.0.20"),
+        "kubernetes_internal_ips": [marked("200.0.0.20")],
+        "kubernetes_labels": {"topology.kubernetes.io/zone": marked("a")},
+        "kubernetes_nodes_group": marked("k8s_cluster"),
+        "kubernetes_pod_cidrs": [marked("100.100.1.0/24")],
+        "pod_network_node_ip": marked("200.0.0.20"),
+        "pod_network_pod_cidr": marked("100.100.1.0/24"),
+    }
+
+
 def test_a_broken_node_is_its_own_problem_which_stops_a_run_for_others_too(controller: Controller) -> None:
     controller.server.nodes.append(node("broken", ["100.100.3.0/24"], ["not-an-ip"]))
     controller.source()

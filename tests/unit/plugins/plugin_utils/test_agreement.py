@@ -65,6 +65,17 @@ def test_a_source_that_could_not_be_read_stops_the_run() -> None:
     ]
 
 
+def test_what_the_source_does_not_use_stops_the_run() -> None:
+    fault = {"value": "InternalIP not-an-ip", "remedy": "must be an IP address"}
+    left_out = {"value": "node all", "remedy": "is the name of a group"}
+    assert said(kubernetes_faults=[fault], kubernetes_nodes_left_out=[left_out, left_out]) == [
+        "cluster: node all: is the name of a group",
+        "n1: InternalIP not-an-ip: must be an IP address",
+    ]
+    assert said(kubernetes_faults="x", kubernetes_nodes_left_out=["x"]) == []
+    assert said(kubernetes_faults=Unreadable("x"), kubernetes_nodes_left_out=Unreadable("x")) == []
+
+
 def member(group: str | None = "k8s_cluster") -> dict[str, Any]:
     return {"kubernetes_nodes_group": group}
 
