@@ -174,13 +174,25 @@ problems:
 """
 
 import platform
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.humanz.cni.plugins.module_utils import _checks
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
 from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
+
+REFUSAL = "nothing was changed, as this must be solved first"
+
+
+def _check_notation(params: dict[str, Any]) -> None:
+    """Raise ConvergeError for an option that a plan cannot have."""
+    for option in ("pod_cidrs", "cluster_cidrs"):
+        _checks.networks(option, params[option])
+    for option in ("node_ips", "vxlan_peers"):
+        _checks.addresses(option, params[option])
 
 
 def main() -> None:
@@ -217,6 +229,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    try:
+        _check_notation(module.params)
+    except ConvergeError as exc:
+        module.fail_json(msg="%s:\n%s" % (REFUSAL, exc), problems=[str(exc)])
     require_pyroute2(module)
     params = dict(module.params, routes=module.params["routes"] or [])
     part = Part(**{name: params[name] for name in Part._fields})
@@ -228,9 +244,7 @@ def main() -> None:
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
-        module.fail_json(
-            msg="nothing was changed, as this must be solved first:\n" + "\n".join(problems), problems=problems
-        )
+        module.fail_json(msg="%s:\n%s" % (REFUSAL, "\n".join(problems)), problems=problems)
     module.exit_json(changed=False, problems=[])
 
 

@@ -274,13 +274,14 @@ def paths(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
 
 def everything(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return all that the node has of the pod network."""
+    cluster_cidrs = _checks.networks("cluster_cidrs", params["cluster_cidrs"])
     conf, network = _pod_network.configuration(params["conf_dir"])
     routes = _pod_network.routes(run, params["protocol"])
     found: dict[str, Any] = {
         "plugin": _pod_network.plugin(params["plugin"], params["cni_path"]),
         "conf": conf,
         "routes": [_pod_network.shown(route) for route in routes],
-        "foreign_routes": _pod_network.foreign_routes(run, params["cluster_cidrs"], routes, params["bridge"]),
+        "foreign_routes": _pod_network.foreign_routes(run, cluster_cidrs, routes, params["bridge"]),
         "vxlan": _pod_network.vxlan(run, params["vxlan_device"]),
         "bridge": _pod_network.bridge(run, params["bridge"]),
         "pool": _pod_network.pool(network),

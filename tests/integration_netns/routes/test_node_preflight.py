@@ -336,3 +336,10 @@ def test_a_plan_with_problems_says_nothing_of_routes_that_go(nested: Node) -> No
     nested.module("node_routes", {"routes": many(10)})
     said = ["n2: pod_network_node_ip is not set: must be"]
     assert problems(nested, routes=[], problems=said) == said
+
+
+@pytest.mark.parametrize("option", ["pod_cidrs", "cluster_cidrs", "node_ips", "vxlan_peers"])
+def test_an_option_that_no_plan_has_is_refused(nested: Node, option: str) -> None:
+    zone = "fe80::%lo" + ("/64" if option.endswith("cidrs") else "")
+    (problem,) = problems(nested, **{option: [zone]})
+    assert problem.startswith("%s: '%s' is not a" % (option, zone))
