@@ -30,8 +30,8 @@ _KERNEL = ("address", "netlink", "links", "owner", "store")
 # command -> modules, each after those that it imports
 NEEDED = {
     b"ADD": (
-        *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "bridge", "netns", "pool", "result",
-        "attach", "log",
+        *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
+        "pool", "result", "attach", "log",
     ),
     b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "nftsets", "spoofcheck", "detach", "arguments", "log"),
 }  # fmt: skip
