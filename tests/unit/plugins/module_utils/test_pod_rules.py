@@ -103,10 +103,10 @@ PODS = ["100.100.0.0/24", "100.100.8.0/24"]
 def test_of_several_networks_each_may_be_the_source() -> None:
     """As iptables -S shows them."""
     assert _pod_rules.forward_rules(PODS, "humanz-cni0") == [
-        "-A HUMANZ-FORWARD -s 100.100.0.0/24 ! -i humanz-cni0 -m comment --comment"
-        ' "DROP src pods network from elsewhere" -j DROP',
-        "-A HUMANZ-FORWARD -s 100.100.8.0/24 ! -i humanz-cni0 -m comment --comment"
-        ' "DROP src pods network from elsewhere" -j DROP',
+        "-A HUMANZ-FORWARD -s 100.100.0.0/24 ! -i humanz-cni0 "
+        '-m comment --comment "DROP src pods network from elsewhere" -j DROP',
+        "-A HUMANZ-FORWARD -s 100.100.8.0/24 ! -i humanz-cni0 "
+        '-m comment --comment "DROP src pods network from elsewhere" -j DROP',
         '-A HUMANZ-FORWARD -s 100.100.0.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
         '-A HUMANZ-FORWARD -s 100.100.8.0/24 -i humanz-cni0 -m comment --comment "ACCEPT src pods network" -j ACCEPT',
         '-A HUMANZ-FORWARD -i humanz-cni0 -m comment --comment "DROP src not pods network" -j DROP',
