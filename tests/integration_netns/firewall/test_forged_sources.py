@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,3 +126,20 @@ def test_nor_by_a_service_or_as_part_of_a_connection(site: Site, backend: str, a
     assert forged[1] == [address.pod]
     site.converge()
     assert arrived() == [[], []]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_neighbours_are_discovered_among_pods(site: Site, make_node: Callable[[], Node], backend: str) -> None:
+    """From link-local addresses too, where iptables look at what a bridge forwards; nothing else comes from these."""
+    node, pod, other = site.node, site.lan.pod, make_node()
+    node.wire("veth1", other, "eth0")
+    node.ip("link set veth1 master humanz-cni0")
+    node.run("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=1", "net.bridge.bridge-nf-call-iptables=1")
+    site.args["backend"] = backend
+    site.converge()
+    for _setting in settings(node, backend):
+        for each, destination in ((other, "fe80::77"), (node, "fe80::1")):
+            device = "eth0" if each is other else "humanz-cni0"
+            each.ip(f"address replace {destination}/64 dev {device} nodad")
+            pod.ip("neigh flush dev eth0")
+            pod.run("ping", "-c1", "-W5", f"{destination}%eth0")
