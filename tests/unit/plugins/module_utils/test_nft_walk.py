@@ -98,6 +98,9 @@ OTHERS = {
     "prefix": saddr({"prefix": {"addr": "10.0.0.0", "len": 8}}),
     "not its own prefix": saddr({"prefix": {"addr": "100.100.0.0", "len": 16}}, "!="),
     "empty set": saddr("@empty"),
+    "source is the node's own": {
+        "match": {"op": "==", "left": {"fib": {"result": "type", "flags": ["saddr"]}}, "right": "local"}
+    },
     "IPv6": saddr({"prefix": {"addr": "::", "len": 0}}, "!=", "ip6"),
     "device": meta("oifname", "humanz*"),
     "UDP": dport(7217, "udp"),
