@@ -12,16 +12,17 @@ from _struct import Struct
 
 from . import netlink
 from .netlink import NLM_F_CREATE, attribute, attributes, nested, text
-from .nftsets import Socket as Socket
-from .nftsets import message_type as _type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .address import Network
     from .netlink import Message
 
+NETLINK_NETFILTER = 12
+_SUBSYSTEM = 10
+_BATCH_BEGIN, _BATCH_END = 16, 17
 _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _DELCHAIN = 3, 4, 5
 _NEWRULE, _GETRULE, _DELRULE = 6, 7, 8
@@ -50,6 +51,23 @@ _ENOENT = 2
 
 _HEADER = Struct(">BBH")  # family, version, subsystem (in a batch's begin and end)
 _BE32 = Struct(">I")
+
+
+class Socket(netlink.Socket):
+    """A connection to nf_tables of the network namespace that the process is in when it is opened.
+
+    :param rehearse: whether transactions are only tried: the kernel drops one whose end does not come.
+    """
+
+    def __init__(self, rehearse: bool = False) -> None:
+        super().__init__(NETLINK_NETFILTER)
+        boundary = _HEADER.pack(0, 0, _SUBSYSTEM)
+        self._begin = _BATCH_BEGIN, 0, boundary
+        self._end: Sequence[Message] = () if rehearse else [(_BATCH_END, 0, boundary)]
+
+    def transaction(self, *messages: Message) -> None:
+        """Carry out *messages*, tuples of type, flags and body, all or none. Raises NetlinkError."""
+        self.request(self._begin, *messages, after=self._end)
 
 
 def has_rule(sock: Socket, family: int, table: str, chain: str, comment: str) -> bool:
@@ -225,3 +243,7 @@ def _value(kind: int, data: bytes) -> bytes:
 
 def _be32(kind: int, value: int) -> bytes:
     return attribute(kind, _BE32.pack(value))
+
+
+def _type(message: int) -> int:
+    return _SUBSYSTEM << 8 | message

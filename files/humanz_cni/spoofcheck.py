@@ -4,14 +4,14 @@
 """macspoofchk and ipspoofchk: what a pod sends in another's name is dropped where it enters the bridge.
 
 The rules, which :mod:`spoofrules` makes, are the same for all pods. What a pod may send from is in sets, whose keys
-begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that.
+begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that. This module is
+all that an ADD loads for it, so it is small, and does without :mod:`nftables`.
 """
 
 from __future__ import annotations
 
-from . import nftsets
 from .errors import INTERNAL, CNIError
-from .netlink import NLM_F_EXCL, NetlinkError
+from .netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Socket, attribute, nested, text
 from .owner import ALIAS
 
 TYPE_CHECKING = False
@@ -26,7 +26,10 @@ PORTS = "ports"  # that are checked
 ANY_ADDRESS = "any-address"  # those of them whose IP addresses are not
 MAC, IPV4, IPV6 = "mac", "ipv4", "ipv6"  # which of them a port may send from
 NAME_LENGTH = 16  # of an interface
-LENGTHS = {PORTS: NAME_LENGTH, ANY_ADDRESS: NAME_LENGTH, MAC: 24, IPV4: 20, IPV6: 32}  # of the keys
+NEWELEMENT, GETELEMENT, DELELEMENT = 10 << 8 | 12, 10 << 8 | 13, 10 << 8 | 14
+DATA_VALUE = 1
+_NETLINK_NETFILTER = 12
+_BEGIN, _END = (16, 0, b"\0\0\0\x0a"), (17, 0, b"\0\0\0\x0a")  # of a transaction of nf_tables
 _ATTEMPTS = 3
 _ENOENT, _EEXIST = 2, 17
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
@@ -38,15 +41,14 @@ def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:
 
     Raises CNIError.
     """
-    wanted = elements(port, mac, addresses)
     messages = [
-        nftsets.new_elements(FAMILY, ALIAS, name, keys, NLM_F_EXCL if name == PORTS else 0)
-        for name, keys in wanted.items()
+        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS else 0), body_of(name, keys))
+        for name, keys in elements(port, mac, addresses).items()
     ]
     try:
-        sock = nftsets.Socket()
+        sock = Socket(_NETLINK_NETFILTER)
         try:
-            sock.transaction(*messages)
+            transaction(sock, messages)
         except NetlinkError as exc:
             _try_again(sock, port, messages, exc)
         finally:
@@ -55,17 +57,17 @@ def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:
         raise refused(addresses is not None, exc) from exc
 
 
-def _try_again(sock: nftsets.Socket, port: str, messages: list[Message], exc: NetlinkError) -> None:
+def _try_again(sock: Socket, port: str, messages: list[Message], exc: NetlinkError) -> None:
     """Carry out *messages*, which *exc* has refused: the rules may be missing, or a killed ADD has left elements."""
-    from . import spoofrules
+    from . import spoofremoval, spoofrules
 
     for _attempt in range(_ATTEMPTS):
         if exc.errno not in (_ENOENT, _EEXIST):
             break
         if exc.errno == _EEXIST:
-            _remove(sock, port)
+            spoofremoval.run(sock, port)
         try:
-            return sock.transaction(*spoofrules.creation(), *messages)
+            return transaction(sock, [*spoofrules.creation(), *messages])
         except NetlinkError as again:
             exc = again
     raise exc
@@ -73,7 +75,7 @@ def _try_again(sock: nftsets.Socket, port: str, messages: list[Message], exc: Ne
 
 def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict[str, list[bytes]]:
     """Return the keys for the bridge's *port* by set, see :func:`ensure`."""
-    name = _key(port)
+    name = key(port)
     wanted = {PORTS: [name], MAC: [name + mac + b"\0\0"]}
     if addresses is None:
         wanted[ANY_ADDRESS] = [name]
@@ -81,27 +83,24 @@ def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict
     for one in addresses:
         if one.bits == 32:
             wanted.setdefault(IPV4, []).append(name + one.packed)
-        else:
-            wanted.setdefault(IPV6, [name + _link_local(mac)]).append(name + one.packed)
+        else:  # and from the address that the kernel forms of the hardware address
+            link_local = b"\xfe\x80\0\0\0\0\0\0%c%b\xff\xfe%b" % (mac[0] ^ 2, mac[1:3], mac[3:])
+            wanted.setdefault(IPV6, [name + link_local]).append(name + one.packed)
     return wanted
 
 
-def _link_local(mac: bytes) -> bytes:
-    """Return the IPv6 address that the kernel gives to an interface with the hardware address *mac*."""
-    return b"\xfe\x80\0\0\0\0\0\0" + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:]
-
-
-def remove(port: str) -> nftsets.Socket | None:
+def remove(port: str) -> Socket | None:
     """Remove what :func:`ensure` has made for *port*; None if there was nothing. Raises CNIError.
 
     Closing the socket that is returned waits until the kernel has freed it all. Deleting a link takes as long, so who
     does both closes the socket after that.
     """
     try:
-        sock = nftsets.Socket()
-        if not nftsets.has_element(sock, FAMILY, ALIAS, PORTS, _key(port)):
-            return None
-        _remove(sock, port)
+        sock = Socket(_NETLINK_NETFILTER)
+        sock.get((GETELEMENT, 0, body_of(PORTS, (key(port),))))
+        from . import spoofremoval
+
+        spoofremoval.run(sock, port)
     except OSError as exc:
         if exc.errno in _NOTHING_THERE:
             return None
@@ -109,24 +108,24 @@ def remove(port: str) -> nftsets.Socket | None:
     return sock
 
 
-def _remove(sock: nftsets.Socket, port: str) -> None:
-    found = present(sock, port)
-    messages = [nftsets.delete_elements(FAMILY, ALIAS, name, keys) for name, keys in found.items() if keys]
-    if messages:
-        sock.transaction(*messages)
+def transaction(sock: Socket, messages: list[Message]) -> None:
+    """Carry out *messages* of nf_tables, all or none. Raises NetlinkError."""
+    sock.request(_BEGIN, *messages, after=(_END,))
 
 
-def present(sock: nftsets.Socket, port: str) -> dict[str, list[bytes]]:
-    """Return the keys that there are for *port*, by set. Raises NetlinkError if there is no such set."""
-    name = _key(port)
-    return {one: nftsets.keys(sock, FAMILY, ALIAS, one, length, name) for one, length in LENGTHS.items()}
+def body_of(name: str, keys: Iterable[bytes] = ()) -> bytes:
+    """Return the body of a request about *keys* of the set *name*, or about all of them."""
+    body = bytes((FAMILY, 0, 0, 0)) + text(1, ALIAS) + text(2, name)
+    items = [nested(1, nested(1, attribute(DATA_VALUE, one))) for one in keys]
+    return body + nested(3, *items) if items else body
 
 
 def refused(by_address: bool, exc: OSError) -> CNIError:
     """Return the CNIError for *exc*, which nf_tables has met the rules or their elements with."""
-    key = "ipspoofchk" if by_address else "macspoofchk"
-    return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (key, exc.strerror))
+    option = "ipspoofchk" if by_address else "macspoofchk"
+    return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (option, exc.strerror))
 
 
-def _key(port: str) -> bytes:
+def key(port: str) -> bytes:
+    """Return the key, or the beginning of one, that stands for *port*."""
     return port.encode("ascii").ljust(NAME_LENGTH, b"\0")

@@ -9,12 +9,14 @@ do not learn from them.
 
 from __future__ import annotations
 
-from . import nftables, nftsets
+from . import nftables
 from .nftables import ACCEPT, DROP, ETHERNET, GOTO, INTERFACE, LINK_HEADER, NETWORK_HEADER, NOT_EQUAL, TRANSPORT_HEADER
 from .nftables import IPV4 as IPV4_TYPE
 from .nftables import IPV6 as IPV6_TYPE
 from .owner import ALIAS
-from .spoofcheck import ANY_ADDRESS, FAMILY, IPV4, IPV6, LENGTHS, MAC, PORTS, elements, present, refused
+from .spoofcheck import ANY_ADDRESS, FAMILY, IPV4, IPV6, MAC, PORTS, elements, refused
+from .spoofremoval import LENGTHS, present
+from .spoofremoval import ports as checked_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def creation() -> list[Message]:
 def rehearse(by_address: bool) -> None:
     """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
     try:
-        sock = nftsets.Socket(rehearse=True)
+        sock = nftables.Socket(rehearse=True)
         try:
             sock.transaction(*creation())
         finally:
@@ -128,7 +130,7 @@ def rehearse(by_address: bool) -> None:
 
 def are_there(port: str, mac: bytes, addresses: Iterable[Address] | None) -> bool:
     """Return whether *port* is checked for just that, see :func:`spoofcheck.ensure`."""
-    sock = nftsets.Socket()
+    sock = nftables.Socket()
     try:
         found = {name: sorted(keys) for name, keys in present(sock, port).items() if keys}
         if found != {name: sorted(keys) for name, keys in elements(port, mac, addresses).items()}:
@@ -146,11 +148,10 @@ def are_there(port: str, mac: bytes, addresses: Iterable[Address] | None) -> boo
 def ports() -> list[str]:
     """Return the names of the ports that are checked."""
     try:
-        sock = nftsets.Socket()
+        sock = nftables.Socket()
         try:
-            found = nftsets.keys(sock, FAMILY, ALIAS, PORTS, LENGTHS[PORTS], b"")
+            return checked_ports(sock)
         finally:
             sock.close()
     except OSError:
         return []
-    return [key.rstrip(b"\0").decode("ascii") for key in found]

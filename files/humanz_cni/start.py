@@ -33,7 +33,7 @@ NEEDED = {
         *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
         "pool", "result", "attach", "log",
     ),
-    b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "nftsets", "spoofcheck", "detach", "arguments", "log"),
+    b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "spoofcheck", "detach", "arguments", "log"),
 }  # fmt: skip
 # command -> C modules that these import
 _EXTENSIONS = {
