@@ -9,6 +9,7 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import tempfile
@@ -72,9 +73,16 @@ class Executable:
         sync_directory(os.path.dirname(self.path))
 
 
+BINARY = "(a binary that is not of humanz.cni)\n"
+
+
 def read_script(path: str) -> str | None:
     """Return the text of the file *path*, None if it is missing; a note if it is a binary, of somebody else."""
     try:
         return read_text(path)
     except UnicodeDecodeError:
-        return "(a binary that is not of humanz.cni)\n"
+        return BINARY
+    except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            return BINARY
+        raise

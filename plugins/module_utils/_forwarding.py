@@ -11,12 +11,13 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
 from collections.abc import Collection, Iterable
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _sysctl
+from ansible_collections.humanz.cni.plugins.module_utils import _sysctl
 
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 BRIDGE = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
@@ -98,9 +99,13 @@ def advertised_devices() -> list[str]:
 
     Where systemd-networkd or NetworkManager listen to advertisements in its place, there are none.
     """
-    lines = (_files.read_text(IPV6_ROUTES) or "").splitlines()
-    fields = [line.split() for line in lines]
-    return sorted({words[9] for words in fields if int(words[8], 16) & RTF_ADDRCONF})
+    found = set()
+    # Line by line: a router may have as many routes as the Internet.
+    with contextlib.suppress(FileNotFoundError), open(IPV6_ROUTES, encoding="utf-8") as stream:
+        for words in map(str.split, stream):
+            if int(words[8], 16) & RTF_ADDRCONF:
+                found.add(words[9])
+    return sorted(found)
 
 
 def _is_kept(key: str, value: str) -> bool:
