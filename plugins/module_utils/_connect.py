@@ -17,6 +17,7 @@ import struct
 import time
 
 from ansible_collections.humanz.cni.plugins.module_utils import _netns
+from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
 
 RESERVED_DESCRIPTORS = 64
 ECHO_INTERVAL = 1.0  # seconds between two echo requests
@@ -100,7 +101,7 @@ class Attempt:
                     raise OSError(code, os.strerror(code))
                 self._connected = time.monotonic()
                 return False
-            line = _printable(self._socket.recv(128).split(b"\n")[0].decode("ascii", "replace").strip())
+            line = printable(self._socket.recv(128).split(b"\n")[0].decode("ascii", "replace").strip())
         except BlockingIOError:
             return False
         except OSError as exc:
@@ -157,11 +158,6 @@ class Attempt:
         """Give the socket back; the outcome stays."""
         if self._socket is not None:
             self._socket.close()
-
-
-def _printable(text: str) -> str:
-    """Return *text*, which anybody may have sent, without what a terminal would take for a command."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _errno_text(exc: OSError) -> str:

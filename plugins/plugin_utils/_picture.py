@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 
+from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _picture_drawing,
     _picture_matrix,
@@ -63,10 +64,8 @@ def render(data: dict[str, Any]) -> dict[str, str]:
 
 
 def _shown(value: object) -> object:
-    """Return *value* of an expression in a template, a text without what XML and UTF-8 have no place for."""
-    if type(value) is not str or value.isprintable():  # markup stays as it is
-        return value
-    return "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in value)
+    """Return *value* of an expression in a template; markup, which is no plain text, stays as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def view(data: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import collections
 import itertools
 from typing import Any
 
+from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
 from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
 
 MATRIX_NODES = 8  # a line of the matrix still fits a terminal
@@ -66,7 +67,7 @@ def render(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]
         lines += [""] + _reasons(number, group)
     if len(groups) > SHOWN_REASONS:
         lines += ["", "... and %d more reasons" % (len(groups) - SHOWN_REASONS)]
-    return [_printable(line) for line in lines]
+    return [printable(line) for line in lines]
 
 
 def summary(failures: list[dict[str, Any]], total: int) -> str:
@@ -76,12 +77,7 @@ def summary(failures: list[dict[str, Any]], total: int) -> str:
     groups = group_by_reasons(failures)
     reasons = "; ".join(group["reasons"][0] for group in groups[:3])
     more = "; and %d more reasons" % (len(groups) - 3) if len(groups) > 3 else ""
-    return _printable("%d of %d checks failed: %s%s" % (len(failures), total, reasons, more))
-
-
-def _printable(line: str) -> str:
-    """Return *line*, in which a node or a listener may have its words, without what a terminal takes for commands."""
-    return line if line.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in line)
+    return printable("%d of %d checks failed: %s%s" % (len(failures), total, reasons, more))
 
 
 def notes(cluster: dict[str, Any]) -> list[str]:

@@ -149,4 +149,4 @@ def test_what_a_node_or_a_listener_says_is_a_line_and_no_command_to_a_terminal()
     failures[0]["what"] = "seen as \x1b]0;title\x07\u202e instead of the pod's own address"
     lines = [*_reachability_table.render(made, failures), _reachability_table.summary(failures, 8)]
     assert [line for line in lines if not line.isprintable()] == []
-    assert "1. n1 drops it??[2Jall 8 checks passed" in lines
+    assert "1. n1 drops it ?[2Jall 8 checks passed" in lines
