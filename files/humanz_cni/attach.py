@@ -166,13 +166,11 @@ class Attachment:
                 raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
-        conf = self.conf
+        conf, name = self.conf, self.owner.host_veth
         # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-        options = links.set_port(
-            self.owner.host_veth, self.owner.alias, conf.hairpin, conf.isolated, learning=not conf.mac_check
-        )
-        port = links.require(sock, self.owner.host_veth, options)
-        parameters.ensure_port(self.owner.host_veth, not conf.disable_ipv6)  # before the pod's end can send
+        options = links.set_port(name, self.owner.alias, conf.hairpin, conf.isolated, learning=not conf.mac_check)
+        port = links.require(sock, name, options)
+        parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
 
     def _confine(self, sock: netlink.Socket, vlans: Vlans) -> None:

@@ -217,6 +217,7 @@ def test_nothing_that_a_node_says_of_itself_runs_on_the_controller(
     play = ("ansible-playbook", "-i", "inventory", "--limit=ubuntu-nested-1", "--connection=local")
     controller.run(*play, "again.yml", code=2, RAN=str(ran))
     site = ("humanz.cni.site", "--check", "--extra-vars=" + networks, "--extra-vars=ansible_become=false")
+    site += ("--extra-vars=ansible_python_interpreter=" + sys.executable,)
     said = controller.run(*play, *site, code=2, RAN=str(ran)).stdout
     assert not ran.exists()
     assert says(said, "zone: InternalIP", r"2001:db8::1%\\x7b\\x7b lookup(", ": must be an IP address of that machine")
