@@ -60,7 +60,9 @@ class Attachment:
             mac = self._pod_mac()
             port = self._plug(sock, port_of, pod, mac)
             if self.conf.vlans:
-                self._confine(sock, self.conf.vlans)
+                from . import vlan
+
+                vlan.confine(sock, port.name, self.conf.vlans)
             if self._delegate:
                 dns = self._ask_delegate(sock, self._delegate)
             if self.conf.mac_check:
@@ -168,16 +170,10 @@ class Attachment:
             raise self._name_taken(sock) from exc
         conf, name = self.conf, self.owner.host_veth
         # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-        options = links.set_port(name, self.owner.alias, conf.hairpin, conf.isolated, learning=not conf.mac_check)
+        options = links.set_port(name, self.owner.alias, conf.hairpin, conf.isolated, not conf.mac_check)
         port = links.require(sock, name, options)
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
-
-    def _confine(self, sock: netlink.Socket, vlans: Vlans) -> None:
-        """Let the port carry its VLANs only."""
-        from . import vlan
-
-        vlan.confine(sock, self.owner.host_veth, vlans)
 
     def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
         """Let the pod, whose end is still down, send only from *mac* and, with ipspoofchk, its own addresses."""

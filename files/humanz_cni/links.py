@@ -154,7 +154,10 @@ def new_veth(host: tuple[str, bytes], pod: tuple[str, bytes], bridge_index: int,
 
 
 def set_port(name: str, alias: str, hairpin: bool, isolated: bool, learning: bool = True) -> Message:
-    """Return the request that marks the bridge port *name* by *alias* and sets how the bridge treats it."""
+    """Return the request that marks the bridge port *name* by *alias* and sets how the bridge treats it.
+
+    :param learning: also from frames that nf_tables does not see, such as LLDP's.
+    """
     options = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
     if isolated:
         options += attribute(IFLA_BRPORT_ISOLATED, b"\1")

@@ -10,7 +10,18 @@ do not learn from them.
 from __future__ import annotations
 
 from . import nftables
-from .nftables import ACCEPT, DROP, ETHERNET, GOTO, INTERFACE, LINK_HEADER, NETWORK_HEADER, NOT_EQUAL, TRANSPORT_HEADER
+from .nftables import (
+    ACCEPT,
+    DROP,
+    EQUAL,
+    ETHERNET,
+    GOTO,
+    INTERFACE,
+    LINK_HEADER,
+    NETWORK_HEADER,
+    NOT_EQUAL,
+    TRANSPORT_HEADER,
+)
 from .nftables import IPV4 as IPV4_TYPE
 from .nftables import IPV6 as IPV6_TYPE
 from .owner import ALIAS
@@ -54,6 +65,13 @@ def _icmpv6(kind: int) -> tuple[bytes, bytes]:
     return nftables.payload(TRANSPORT_HEADER, 0, 1), nftables.compare(bytes((kind,)))
 
 
+def _l4(operation: int) -> tuple[bytes, bytes]:
+    """Return the expressions that go on only if the packet is ICMPv6 (EQUAL), also behind extension headers."""
+    return nftables.meta(nftables.META_L4PROTO), nftables.compare(b"\x3a", operation)
+
+
+_IP6 = _protocol(0x86DD)
+
 # By chain; each rule is a comment, which no other one of its chain has, and expressions.
 _CHAINS: dict[str, tuple[tuple[str, tuple[bytes, ...]], ...]] = {
     _BASE: (
@@ -62,8 +80,9 @@ _CHAINS: dict[str, tuple[tuple[str, tuple[bytes, ...]], ...]] = {
     "pod": (
         ("another hardware address", (_PORT, _ETHERNET_SOURCE, nftables.is_not_in(MAC), _DROP)),
         ("IPv4 from its own", (*_protocol(0x0800), _PORT, _IPV4_SOURCE, nftables.is_in(IPV4), _ACCEPT)),
+        ("IPv6 from its own", (*_IP6, *_l4(NOT_EQUAL), _PORT, _IPV6_SOURCE, nftables.is_in(IPV6), _ACCEPT)),
         ("macspoofchk alone", (_PORT, nftables.is_in(ANY_ADDRESS), _ACCEPT)),
-        ("IPv6", (*_protocol(0x86DD), nftables.verdict(GOTO, "ipv6"))),
+        ("ICMPv6", (*_IP6, *_l4(EQUAL), nftables.verdict(GOTO, "icmpv6"))),
         ("ARP", (*_protocol(0x0806), nftables.verdict(GOTO, "arp"))),
         ("all else", (_DROP,)),
     ),
@@ -72,13 +91,6 @@ _CHAINS: dict[str, tuple[tuple[str, tuple[bytes, ...]], ...]] = {
         ("another hardware address", (_PORT, _ARP_MAC, nftables.is_not_in(MAC), _DROP)),
         ("from its own", (_PORT, _ARP_SENDER, nftables.is_in(IPV4), _ACCEPT)),
         ("probe for its own", (*_ARP_PROBE, _PORT, _ARP_TARGET, nftables.is_in(IPV4), _ACCEPT)),
-        ("all else", (_DROP,)),
-    ),
-    "ipv6": (
-        ("ICMPv6", (
-            nftables.meta(nftables.META_L4PROTO), nftables.compare(b"\x3a"), nftables.verdict(GOTO, "icmpv6"),
-        )),
-        ("from its own", (_PORT, _IPV6_SOURCE, nftables.is_in(IPV6), _ACCEPT)),
         ("all else", (_DROP,)),
     ),
     "icmpv6": (
