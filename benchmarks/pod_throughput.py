@@ -21,7 +21,7 @@ from typing import Any
 import plugin_add_del
 import surroundings
 
-SECONDS = "0.5"
+SECONDS = "0.3"
 SERVER = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
