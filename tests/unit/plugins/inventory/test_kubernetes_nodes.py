@@ -103,6 +103,8 @@ def controller(server: ApiServer, tmp_path: Path) -> Controller:
 
 
 def test_hosts_variables_and_groups_from_the_api(controller: Controller) -> None:
+    largest = {"annotations": {"note": "{{ x }}" * 37_449}}  # all of a Node have 256 KiB at most
+    controller.server.nodes = [{**one, "metadata": {**one["metadata"], **largest}} for one in NODES]
     controller.source(
         keyed_groups=[{"prefix": "zone", "key": "kubernetes_labels['topology.kubernetes.io/zone']"}],
         groups={"no_zone": "'topology.kubernetes.io/zone' not in kubernetes_labels"},
