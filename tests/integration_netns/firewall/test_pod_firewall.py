@@ -222,10 +222,10 @@ def test_auto_is_the_iptables_of_the_node(firewall: Firewall, monkeypatch: pytes
     [
         ({"pod_cidrs": []}, "pod_cidrs: at least one network"),
         ({"pod_cidrs": ["100.100.0.5/24"]}, "pod_cidrs: 100.100.0.5/24 has host bits set"),
-        ({"pod_cidrs": ["pods"]}, "pod_cidrs: 'pods'"),
+        ({"pod_cidrs": ["pods"]}, "pod_cidrs: pods is not a network in CIDR notation"),
         ({"pod_cidrs": ["fd00::5/64"]}, "pod_cidrs: fd00::5/64 has host bits set"),
-        ({"pod_cidrs": ["fd00::%\nCOMMIT\n/64"]}, "pod_cidrs: 'fd00::%\\nCOMMIT\\n/64' has a zone"),
-        ({"non_masquerade_cidrs": ["fd00::%eth0/64"]}, "non_masquerade_cidrs: 'fd00::%eth0/64' has a zone"),
+        ({"pod_cidrs": ["fd00::%\nCOMMIT\n/64"]}, "pod_cidrs: 'fd00::%\\nCOMMIT\\n/64' is not a network"),
+        ({"non_masquerade_cidrs": ["fd00::%eth0/64"]}, "non_masquerade_cidrs: 'fd00::%eth0/64' is not a network"),
         ({"non_masquerade_cidrs": ["0.0.0.0/0"]}, "non_masquerade_cidrs: 0.0.0.0/0"),
         ({"bridge": "humanz-cni-bridge0"}, "bridge: 'humanz-cni-bridge0' must be an interface name"),
         ({"bridge": ""}, "bridge: ''"),

@@ -31,7 +31,7 @@ while True:
 """
 CLIENT = """
 import socket, sys
-socket.create_connection((sys.argv[1], 10250), timeout=2)
+socket.create_connection((sys.argv[1], 10250), timeout=10)
 """
 
 

@@ -130,7 +130,6 @@ def test_a_listener_that_says_nothing_is_reached_if_it_may(node_1: Node) -> None
     assert outcomes == [None, "no answer in 1.5 s"]
 
 
-@pytest.mark.alone
 def test_a_listener_cannot_write_to_the_terminal_of_who_reads_its_words(node_1: Node) -> None:
     start(node_1)
     words = "b'fe80::1%\\x1b[2J\\x07\\n'"
@@ -149,6 +148,7 @@ def test_a_listener_cannot_write_to_the_terminal_of_who_reads_its_words(node_1: 
     assert seen == "fe80::1%?[2J?"
 
 
+@pytest.mark.alone
 def test_a_thousand_targets_at_once(node_1: Node) -> None:
     start(node_1)
     pod = json.loads(node_1.run("sh", "-c", "cat /run/humanz-cni-probe/*.json").stdout)

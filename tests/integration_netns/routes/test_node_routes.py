@@ -209,9 +209,8 @@ def test_absent_leaves_no_trace(nested: Node) -> None:
         (("100.100.5.0/24", "n2"), "route 100.100.5.0/24 via n2: n2 is not an IP address"),
         (("fd01::/64", "fe80::1%enp8s0"), "via fe80::1%enp8s0: 'fe80::1%enp8s0' is not an IP address"),
         (("100.100.1.0/24", "200.0.0.33"), "route 100.100.1.0/24: has two next hops, 200.0.0.20 and 200.0.0.33"),
-        (("fd01::/64", "fd00:200::20%enp8s0"), "'fd00:200::20%enp8s0' has a zone"),
-        (("fd01::/64", "fd00:200::20%\nnetns exec x touch /run/x"), "has a zone"),
-        (("fd01::%\nnetns exec x touch /run/x/64", "fd00:200::20"), "has a zone"),
+        (("fd01::/64", "fd00:200::20%\nnetns exec x touch /run/x"), "is not an IP address"),
+        (("fd01::%\nnetns exec x touch /run/x/64", "fd00:200::20"), "is not a network in CIDR notation"),
         (("fd01::/64", "fe80::1", "enp8s0\nnetns"), "dev: 'enp8s0\\nnetns' must be an interface name"),
     ],
 )
