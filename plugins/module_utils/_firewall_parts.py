@@ -51,6 +51,7 @@ class _Parts:
         self._params = module.params
         self._present = module.params["state"] == "present"
         self._pods = self._checked_pods()
+        self._peers = self._checked_peers()
         self._bridge = _checks.device("bridge", self._params["bridge"])
         self._uplink = _checks.device("uplink", self._params["uplink"]) if self._params["uplink"] else ""
         self._firewalld = self._firewalld_part()
@@ -78,13 +79,24 @@ class _Parts:
             raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
         return pods
 
+    def _checked_peers(self) -> list[str]:
+        if not self._present:
+            return []
+        port = self._params["vxlan_port"]
+        if not 0 < port < 1 << 16:
+            raise ConvergeError("vxlan_port: %d must be a UDP port, 1 to 65535" % port)
+        peers = _checks.addresses("vxlan_peers", self._params["vxlan_peers"])
+        if len({":" in peer for peer in peers}) > 1:
+            raise ConvergeError("vxlan_peers: %s must be all IPv4 or all IPv6" % ", ".join(peers))
+        return peers
+
     def _resolved_backend(self) -> str:
         """Return the option ``backend``.
 
         auto becomes nftables where there is no iptables, and where firewalld runs: some releases of it empty all that
         iptables has whenever they load their configuration.
         """
-        needed = [_iptables.COMMANDS[family] for family in FAMILIES if self._pods_of(family)]
+        needed = [_iptables.COMMANDS[family] for family in FAMILIES if self._needed(family)]
         wiped = self._firewalld is not None and self._firewalld.running
         if self._params["backend"] == "auto" and self._path("nft") and (wiped or not all(map(self._path, needed))):
             return NFTABLES
@@ -99,6 +111,14 @@ class _Parts:
 
     def _pods_of(self, family: int) -> list[str]:
         return _of_family(family, self._pods)
+
+    def _tunnels(self, family: int) -> _pod_rules.Tunnels:
+        peers = [peer for peer in self._peers if (":" in peer) == (family == 6)]
+        return _pod_rules.Tunnels(self._params["vxlan_port"], peers)
+
+    def _needed(self, family: int) -> bool:
+        """Return whether there are to be rules of the *family*; nodes may carry pods' IPv6 in IPv4."""
+        return bool(self._pods_of(family) or self._tunnels(family).peers)
 
     def _kept(self, family: int) -> list[str]:
         """Return the destinations that see the pods' own addresses."""
@@ -128,13 +148,13 @@ class _Parts:
     def _rulesets(self, family: int) -> list[Ruleset]:
         """Return the Rulesets of one *family*: by the node's iptables, and by the other one if its tables drop.
 
-        A family without pods has none, unless there is something of it to remove.
+        A family without pods and peers has none, unless there is something of it to remove.
         """
-        pods = self._pods_of(family)
+        needed = self._needed(family)
         state_file = self._state_file("rules.v%d" % family)
-        if not pods and self._present and not os.path.exists(state_file):
+        if not needed and self._present and not os.path.exists(state_file):
             return []
-        by_iptables = bool(pods) and self._backend != NFTABLES
+        by_iptables = needed and self._backend != NFTABLES
         iptables = self._iptables(family, "auto" if self._backend == NFTABLES else self._backend, by_iptables)
         if iptables and by_iptables:
             rules = self._rules(family, iptables)
@@ -170,11 +190,12 @@ class _Parts:
     def _rules(self, family: int, iptables: Iptables) -> Rules:
         pods = self._pods_of(family)
         nat: list[str] = []
-        if self._masquerades(family):
+        tunnels = self._tunnels(family)
+        if pods and self._masquerades(family):
             random_fully = self._params["random_fully"] and iptables.random_fully
-            nat = _pod_rules.masquerade_rules(pods, self._kept(family), self._uplink, random_fully)
-        guard = _pod_rules.guard_rules(pods, self._bridge)
-        return {"filter": self._forward_rules(family), "nat": nat, "raw": guard}
+            nat = _pod_rules.masquerade_rules(pods, self._kept(family), self._uplink, random_fully, tunnels)
+        guard = _pod_rules.guard_rules(pods, self._bridge, tunnels)
+        return {"filter": self._forward_rules(family) if pods else [], "nat": nat, "raw": guard}
 
     def _forward_rules(self, family: int) -> list[str]:
         sources = self._sources(family) if self._params["allowed_sources"] else []
@@ -223,6 +244,7 @@ class _Parts:
         if self._backend == NFTABLES or self._firewalld and self._firewalld.pods:
             pods = [cidr for family in FAMILIES for cidr in self._pods_of(family)]
             chains.append(_nft_rules.guard_chain(pods, self._bridge))
+            chains += [_nft_rules.tunnels_chain(self._tunnels(family)) for family in FAMILIES]
             if self._params["allowed_sources"]:
                 sources = [cidr for family in FAMILIES for cidr in self._sources(family)]
                 chains.append(_nft_rules.sources_chain(pods, self._bridge, sources))
@@ -231,11 +253,12 @@ class _Parts:
     def _masquerade_chain(self) -> list[str]:
         pods: list[str] = []
         kept: list[str] = []
+        tunnels = _pod_rules.Tunnels(self._params["vxlan_port"], self._peers)
         for family in FAMILIES:
             if self._pods_of(family) and self._masquerades(family):
                 pods += self._pods_of(family)
                 kept += self._kept(family)
-        return _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"])
+        return _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"], tunnels)
 
 
 def _nothing(_chain_family: str) -> list[str]:

@@ -38,8 +38,10 @@ _MATCHES = {
     "-i": "in_device",
     "-o": "out_device",
     "-p": "protocol",
+    "-m udp --dport": "udp_port",
     "-m conntrack --ctstate": "state",
     "-m addrtype --src-type": "source_type",
+    "-m addrtype --dst-type": "destination_type",
 }
 
 
@@ -134,14 +136,14 @@ def rule(chain: str, target: list[str], comment: str | None = None, **matches: s
     """Return a rule in canonical form.
 
     :param target: the target with its options, as a list of words.
-    :param matches: source, destination, in_device, out_device, protocol, state, source_type; an empty one is left out,
-        and ``! `` ahead of a value negates it.
+    :param matches: by the names in _MATCHES; an empty one is left out, and ``! `` ahead of a value negates it.
     """
     words = ["-A", chain]
-    for option, name in _MATCHES.items():
-        if matches.get(name):
-            *negation, value = matches[name].split()
-            words += negation + option.split() + [value]
+    for option, key in _MATCHES.items():
+        if matches.get(key):
+            *negation, value = matches[key].split()
+            *module, name = option.split()
+            words += module + negation + [name, value]
     if comment:
         words += ["-m", "comment", "--comment", comment]
     return " ".join(_quote(word) for word in words + ["-j"] + target)

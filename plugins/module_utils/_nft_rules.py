@@ -46,17 +46,28 @@ def accept_rules(family: str, pods: Iterable[str], bridge: str) -> list[str]:
     return lines
 
 
-def masquerade_chain(pods: list[str], kept: Iterable[str], uplink: str, random_fully: bool) -> list[str]:
+def masquerade_chain(
+    pods: list[str],
+    kept: Iterable[str],
+    uplink: str,
+    random_fully: bool,
+    tunnels: _pod_rules.Tunnels = _pod_rules.NO_TUNNELS,
+) -> list[str]:
     """Return the chain of our own table that masquerades, as nft lists it, without indentation; no pods, no chain.
 
     :param kept: destinations, in CIDR notation, that see the pods' own addresses.
     :param uplink: the only interface out of which is masqueraded, or an empty text for any.
+    :param tunnels: a pod's packet to their port must not get the address of the node, which is its peers' peer.
     """
     if not pods:
         return []
     out = 'oifname "%s" ' % uplink if uplink else ""
     how = "masquerade fully-random" if random_fully else "masquerade"
     lines = ["%s daddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in kept]
+    for cidr in pods:
+        if tunnels.peers and _protocol(cidr) == _protocol(tunnels.peers[0]):
+            match = "%s saddr %s udp dport %d" % (_protocol(cidr), cidr, tunnels.port)
+            lines.append('%s return comment "No VXLAN of pods from the node"' % match)
     for cidr in pods:
         lines.append('%s saddr %s %s%s comment "Nat from pods to outside"' % (_protocol(cidr), cidr, out, how))
     return ["chain postrouting {", "type nat hook postrouting priority srcnat; policy accept;"] + lines + ["}"]
@@ -79,6 +90,20 @@ def guard_chain(pods: list[str], bridge: str) -> list[str]:
     lines += _discovery_rules(pods, bridge)
     lines.append('iifname "%s" drop comment "DROP src not pods network"' % bridge)
     return ["chain prerouting {", "type filter hook prerouting priority raw; policy accept;"] + lines + ["}"]
+
+
+def tunnels_chain(tunnels: _pod_rules.Tunnels) -> list[str]:
+    """Return the chain of our own table by which the node takes VXLAN from its peers alone. No peers, no chain."""
+    if not tunnels.peers:
+        return []
+    lines = [
+        "meta nfproto != %s return" % ("ipv6" if ":" in tunnels.peers[0] else "ipv4"),
+        "meta l4proto != udp return",
+        "udp dport != %d return" % tunnels.port,
+    ]
+    lines += ["%s saddr %s return" % (_protocol(peer), peer) for peer in tunnels.peers]
+    lines.append('drop comment "DROP VXLAN from no node"')
+    return ["chain input {", "type filter hook input priority raw; policy accept;"] + lines + ["}"]
 
 
 def _discovery_rules(pods: list[str], bridge: str) -> list[str]:

@@ -21,9 +21,24 @@ POSTROUTING = "HUMANZ-POSTROUTING"
 MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 # What pods send neighbour and multicast listener discovery from. The kernel forwards it to no other link.
 DISCOVERY_SOURCES = ("fe80::/10", "::/128")
+# What a UDP socket of the node takes, in terms of iptables.
+TO_THE_NODE = {
+    4: [{"destination_type": "LOCAL,BROADCAST,MULTICAST"}],
+    6: [{"destination_type": "LOCAL,ANYCAST"}, {"destination": "ff00::/8"}],
+}
 # Chains of what decides on pods' traffic by Kubernetes' rules: service load balancing and network policies.
 KUBERNETES_CHAINS = ("KUBE-", "cali-", "CILIUM")
 FINAL_TARGETS = ("ACCEPT", "DROP", "RETURN", "MASQUERADE", "SNAT", "NETMAP")
+
+
+class Tunnels(NamedTuple):
+    """The node takes VXLAN packets to the UDP *port* from *peers* alone, addresses of one family; none, no rules."""
+
+    port: int
+    peers: list[str]
+
+
+NO_TUNNELS = Tunnels(0, [])
 
 
 class Hook(NamedTuple):
@@ -45,18 +60,50 @@ def jump(hook: Hook) -> str:
     return _iptables.rule(hook.base, [hook.chain], comment="humanz-cni pod network")
 
 
-def guard_rules(pod_cidrs: Iterable[str], bridge: str) -> list[str]:
-    """Return the rules of our chain in PREROUTING: pods' addresses come by the bridge, and nothing else does."""
+def guard_rules(pod_cidrs: Iterable[str], bridge: str, tunnels: Tunnels = NO_TUNNELS) -> list[str]:
+    """Return the rules of our chain in PREROUTING: pods' addresses come by the bridge, and nothing else does.
+
+    To the node, VXLAN packets come from its peers alone, and by no bridge.
+    """
     pods = list(pod_cidrs)
     # The node's own connections to its addresses on the bridge.
     rules = [_iptables.rule(PREROUTING, ["RETURN"], in_device="lo")]
-    rules += _foreign_rules(PREROUTING, pods, bridge)
+    if tunnels.peers:
+        rules += _vxlan_drops(tunnels, bridge)
+    if pods:
+        rules += _source_rules(pods, bridge)
+    return rules + (_peer_rules(tunnels) if tunnels.peers else [])
+
+
+def _source_rules(pods: list[str], bridge: str) -> list[str]:
+    rules = _foreign_rules(PREROUTING, pods, bridge)
     rules.append(
         _iptables.rule(PREROUTING, ["DROP"], comment="DROP src this node", in_device=bridge, source_type="LOCAL")
     )
     rules += [_iptables.rule(PREROUTING, ["RETURN"], source=cidr, in_device=bridge) for cidr in pods]
     rules += _discovery_rules(PREROUTING, "RETURN", pods, in_device=bridge)
     return rules + [_other_sources(PREROUTING, bridge)]
+
+
+def _vxlan_drops(tunnels: Tunnels, in_device: str = "") -> list[str]:
+    family = 6 if ":" in tunnels.peers[0] else 4
+    vxlan = {"in_device": in_device, "protocol": "udp", "udp_port": str(tunnels.port)}
+    comment = "DROP VXLAN from no node"
+    return [_iptables.rule(PREROUTING, ["DROP"], comment=comment, **vxlan, **to) for to in TO_THE_NODE[family]]
+
+
+def _peer_rules(tunnels: Tunnels) -> list[str]:
+    """Return the rules that end the chain; what is no VXLAN packet passes two of them, however many peers there are."""
+    rules = [
+        _iptables.rule(PREROUTING, ["RETURN"], protocol="! udp"),
+        _iptables.rule(PREROUTING, ["RETURN"], protocol="udp", udp_port="! %d" % tunnels.port),
+    ]
+    rules += [_iptables.rule(PREROUTING, ["RETURN"], source=_network(peer)) for peer in tunnels.peers]
+    return rules + _vxlan_drops(tunnels)
+
+
+def _network(address: str) -> str:
+    return str(ipaddress.ip_network(address))
 
 
 def forward_rules(pod_cidrs: Iterable[str], bridge: str, sources: Iterable[str] = ()) -> list[str]:
@@ -104,15 +151,26 @@ def _other_sources(chain: str, bridge: str) -> str:
     return _iptables.rule(chain, ["DROP"], comment="DROP src not pods network", in_device=bridge)
 
 
-def masquerade_rules(pod_cidrs: Iterable[str], kept: Iterable[str], uplink: str, random_fully: bool) -> list[str]:
+def masquerade_rules(
+    pod_cidrs: Iterable[str], kept: Iterable[str], uplink: str, random_fully: bool, tunnels: Tunnels = NO_TUNNELS
+) -> list[str]:
     """Return the rules of our chain in POSTROUTING.
 
     :param kept: destinations, in CIDR notation, that see the pods' own addresses.
     :param uplink: the only interface out of which is masqueraded, or an empty text for any.
+    :param tunnels: a pod's packet to their port must not get the address of the node, which is its peers' peer.
     """
+    pods = list(pod_cidrs)
     masquerade = ["MASQUERADE"] + (["--random-fully"] if random_fully else [])
     rules = [_iptables.rule(POSTROUTING, ["RETURN"], destination=cidr) for cidr in kept]
-    for cidr in pod_cidrs:
+    if tunnels.peers:
+        vxlan = {"protocol": "udp", "udp_port": str(tunnels.port)}
+        # It ends the table, where somebody else may masquerade all that leaves the node.
+        rules += [
+            _iptables.rule(POSTROUTING, ["ACCEPT"], comment="No VXLAN of pods from the node", source=cidr, **vxlan)
+            for cidr in pods
+        ]
+    for cidr in pods:
         rules.append(
             _iptables.rule(POSTROUTING, masquerade, comment="Nat from pods to outside", source=cidr, out_device=uplink)
         )

@@ -16,6 +16,8 @@ description:
   - Keeps the chain C(HUMANZ-PREROUTING) of the table C(raw), which drops what comes by the bridge with a source that is
     none of O(pod_cidrs), and what carries such a source and comes from elsewhere, on its way to anybody or to the node
     itself. C(HUMANZ-FORWARD) drops the same.
+  - With O(vxlan_peers), C(HUMANZ-PREROUTING) also drops what comes to the node's VXLAN port from any other address or
+    from a pod.
   - The jumps in C(FORWARD) and C(PREROUTING) stand behind the leading rules of Kubernetes' network policies and ahead
     of everybody else's, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. They are put back
     in their places when another program got ahead of them.
@@ -72,6 +74,19 @@ options:
     type: list
     elements: str
     default: []
+  vxlan_peers:
+    description:
+      - The addresses, all IPv4 or all IPv6, from which this node takes VXLAN packets. All others' are dropped, as they
+        would become packets between pods, with whatever source they claim. Empty means that the node has no VXLAN.
+      - What a pod sends to O(vxlan_port) is not masqueraded, as it would come to another node from this one. Where
+        pods use VXLAN to the outside themselves, choose another port for one of both.
+    type: list
+    elements: str
+    default: []
+  vxlan_port:
+    description: The UDP port of the node's VXLAN interface.
+    type: int
+    default: 4789
   uplink:
     description:
       - The only interface out of which is masqueraded. Empty means any, which is right on nodes with several uplinks.
@@ -150,6 +165,17 @@ EXAMPLES = r"""
       - 200.0.0.0/24
       - 192.168.122.0/24
 
+- name: Take VXLAN packets from two nodes behind a router, and from nobody else
+  humanz.cni.pod_firewall:
+    pod_cidrs:
+      - 100.100.0.0/24
+    non_masquerade_cidrs:
+      - 100.100.0.0/16
+      - 200.0.0.0/24
+    vxlan_peers:
+      - 200.0.1.30
+      - 200.0.1.40
+
 - name: Remove the rules
   humanz.cni.pod_firewall:
     state: absent
@@ -208,6 +234,8 @@ def main() -> None:
             "masquerade_ipv6": {"type": "bool"},
             "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
             "allowed_sources": {"type": "list", "elements": "str", "default": []},
+            "vxlan_peers": {"type": "list", "elements": "str", "default": []},
+            "vxlan_port": {"type": "int", "default": 4789},
             "uplink": {"type": "str", "default": ""},
             "random_fully": {"type": "bool", "default": True},
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},

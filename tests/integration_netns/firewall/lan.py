@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from node import Node
 
 PORT = "7777"
+VXLAN_MAC, VNI = "02:d9:c8:00:00:0a", "217"
 
 SERVE = """
 import socket, sys
@@ -60,27 +61,43 @@ except OSError:
 print(json.dumps(seen))
 """
 
+# Directly, or by the VXLAN interface of the node with the address *tunnel*.
 SEND = """
 import ipaddress, socket, struct, sys
-destination, port = sys.argv[1], int(sys.argv[2])
+destination, port, tunnel = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 ipv6 = ":" in destination
-for source in sys.argv[3:]:
-    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
-    words = struct.unpack("!%dH" % (len(ends) // 2), ends)
-    total = sum(words) + 17 + 2 * 10 + 2 * port + int.from_bytes(b"xx", "big")
+
+def checksum(*words):
+    total = sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    datagram = struct.pack("!HHHH2s", port, port, 10, ~total & 0xFFFF, b"xx")
+    return ~total & 0xFFFF
+
+for source in sys.argv[4:]:
+    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+    words = struct.unpack("!%dH" % (len(ends) // 2), ends)
+    check = checksum(*words, 17, 2 * 10, 2 * port, int.from_bytes(b"xx", "big"))
+    datagram = struct.pack("!HHHH2s", port, port, 10, check, b"xx")
     if ipv6:
         packet = struct.pack("!IHBB", 6 << 28, 10, 17, 64) + ends + datagram
     else:
-        packet = struct.pack("!BBHHHBBH", 0x45, 0, 30, 0, 0, 64, 17, 0) + ends + datagram
-    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as stream:
+        check = checksum(0x4500, 30, 0x4011, *words)
+        packet = struct.pack("!BBHHHBBH", 0x45, 0, 30, 0, 0, 64, 17, check) + ends + datagram
+    to = (destination, 0)
+    kind = socket.SOCK_RAW, socket.IPPROTO_RAW
+    if tunnel:
+        to = (tunnel, port)
+        kind = socket.SOCK_DGRAM, 0
+        frame = bytes.fromhex("VXLAN_MAC".replace(":", "") + "020000000001" + ("86dd" if ipv6 else "0800")) + packet
+        packet = struct.pack("!II", 1 << 27, VNI << 8) + frame
+    with socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, *kind) as stream:
+        if tunnel.endswith(".255"):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         try:
-            stream.sendto(packet, (destination, 0))
+            stream.sendto(packet, to)
         except OSError:
             pass
-"""
+""".replace("VXLAN_MAC", VXLAN_MAC).replace("VNI", VNI)
 
 
 class Addresses(NamedTuple):
@@ -177,12 +194,16 @@ def source_seen(client: Node, server: Node, address: str, timeout: float = 1) ->
 
 
 def sources_arrived(
-    senders: list[tuple[Node, list[str]]], server: Node, address: str, known: str, where: str = "wire"
+    senders: Sequence[tuple[Node, list[str]] | tuple[Node, list[str], str]],
+    server: Node,
+    address: str,
+    known: str,
+    where: str = "wire",
 ) -> list[str]:
     """Return the sources, in their order, that *server* sees of datagrams to its *address*.
 
-    Each of *senders* sends one from each of its sources, which need not be its own. The last one is to arrive, as
-    *known*, and is left out.
+    Each of *senders* sends one from each of its sources, which need not be its own, and by VXLAN if it says to which
+    node's address. The last one is to arrive, as *known*, and is left out.
 
     :param where: wire, or socket for what the server itself takes.
     """
@@ -190,8 +211,8 @@ def sources_arrived(
     receiving = subprocess.Popen(listening, stdout=subprocess.PIPE, text=True)
     assert receiving.stdout is not None
     assert receiving.stdout.readline() == "ready\n"
-    for client, sources in senders:
-        client.run("python3", "-IS", "-c", SEND, address, PORT, *sources)
+    for client, sources, *tunnel in senders:
+        client.run("python3", "-IS", "-c", SEND, address, PORT, "".join(tunnel), *sources)
     seen = json.loads(receiving.communicate()[0])
     assert seen[-1:] == [known], seen
     return list(seen[:-1])

@@ -117,6 +117,12 @@ def test_nodes_behind_the_router_see_the_nodes_address_of_a_pod(segments: Segmen
     assert "-d 200.0.1.0/24" not in rules
 
 
+def test_nodes_take_vxlan_from_the_nodes_behind_the_router_alone(segments: Segments) -> None:
+    rules = segments.nodes["n3"].run("iptables", "-t", "raw", "-S", "HUMANZ-PREROUTING").stdout
+    assert re.findall(r"-s (200\S+) -j RETURN", rules) == ["200.0.0.10/32", "200.0.0.20/32"]
+    assert rules.rstrip().endswith('-m comment --comment "DROP VXLAN from no node" -j DROP')
+
+
 def test_a_second_run_changes_nothing(segments: Segments) -> None:
     assert set(re.findall(r"changed=(\d+)", segments.playbook("site"))) == {"0"}
 

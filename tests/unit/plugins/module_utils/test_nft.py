@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils import _nft, _nft_rules
+from ansible_collections.humanz.cni.plugins.module_utils import _nft, _nft_rules, _pod_rules
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._nft import BaseChain, Nft, Rule
 
@@ -141,5 +141,19 @@ def test_own_table() -> None:
         'iifname "humanz-cni0" drop comment "DROP src not pods network"',
     ]
     assert [line for line in _nft_rules.guard_chain(PODS[:1], "humanz-cni0") if "ip6" in line or "ipv6" in line] == []
+    tunnels = _pod_rules.Tunnels(8472, ["200.0.1.30", "200.0.1.40"])
+    assert _nft_rules.tunnels_chain(tunnels)[2:-1] == [
+        "meta nfproto != ipv4 return",
+        "meta l4proto != udp return",
+        "udp dport != 8472 return",
+        "ip saddr 200.0.1.30 return",
+        "ip saddr 200.0.1.40 return",
+        'drop comment "DROP VXLAN from no node"',
+    ]
+    # Its family alone.
+    assert _nft_rules.masquerade_chain(PODS, [], "", False, tunnels)[2:3] == [
+        'ip saddr 100.100.0.0/24 udp dport 8472 return comment "No VXLAN of pods from the node"'
+    ]
+    assert _nft_rules.tunnels_chain(_pod_rules.NO_TUNNELS) == []
     assert _nft_rules.own_table([chain, guard]) == ["table inet humanz-cni {", *chain, *guard, "}"]
     assert _nft_rules.own_table([_nft_rules.masquerade_chain([], ["192.0.2.1/32"], "", True)]) == []

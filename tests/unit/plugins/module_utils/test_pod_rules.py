@@ -118,6 +118,39 @@ def test_of_several_networks_each_may_be_the_source() -> None:
     assert targets == ["RETURN", "DROP", "DROP", "DROP", "RETURN", "RETURN", "DROP"]
 
 
+@pytest.mark.parametrize(
+    ("peers", "to_the_node"),
+    [
+        (["200.0.1.30", "200.0.1.40"], ["-m addrtype --dst-type LOCAL,BROADCAST,MULTICAST"]),
+        (["fd00:201::30"], ["-m addrtype --dst-type LOCAL,ANYCAST", "-d ff00::/8"]),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_vxlan_packets_to_the_node_come_from_its_peers(peers: list[str], to_the_node: list[str]) -> None:
+    tunnels = _pod_rules.Tunnels(8472, peers)
+    alone = _pod_rules.guard_rules([], "humanz-cni0", tunnels)
+    drops = len(to_the_node)
+    assert [rule for rule in alone if " -j DROP" in rule] == alone[1 : 1 + drops] + alone[-drops:]
+    for by_bridge, drop, words in zip(alone[1:], alone[-drops:], to_the_node):
+        assert by_bridge.replace(" -i humanz-cni0", "") == drop
+        assert words in drop
+        assert "-p udp -m udp --dport 8472 " in drop
+        assert '-m comment --comment "DROP VXLAN from no node" -j DROP' in drop
+    assert [rule.split(" ", 2)[2] for rule in alone[1 + drops : -drops]] == [
+        "! -p udp -j RETURN",
+        "-p udp -m udp ! --dport 8472 -j RETURN",
+        *(f"-s {peer}/{128 if ':' in peer else 32} -j RETURN" for peer in peers),
+    ]
+    # What comes by the bridge is decided on before a pod's source, or a forged one of a peer, lets it return.
+    both = _pod_rules.guard_rules(PODS, "humanz-cni0", tunnels)
+    assert both == alone[: 1 + drops] + _pod_rules.guard_rules(PODS, "humanz-cni0")[1:] + alone[1 + drops :]
+    rules = _pod_rules.masquerade_rules(PODS[:1], ["224.0.0.0/4"], "", False, tunnels)
+    assert rules[1] == (
+        "-A HUMANZ-POSTROUTING -s 100.100.0.0/24 -p udp -m udp --dport 8472 "
+        '-m comment --comment "No VXLAN of pods from the node" -j ACCEPT'
+    )
+
+
 def test_those_who_may_open_connections_are_asked_after_answers() -> None:
     rules = _pod_rules.forward_rules(PODS[:1], "humanz-cni0", ["100.100.0.0/16", "192.168.122.0/24"])
     assert rules[3:] == [
