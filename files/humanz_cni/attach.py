@@ -170,7 +170,8 @@ class Attachment:
             raise self._name_taken(sock) from exc
         conf, name = self.conf, self.owner.host_veth
         # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-        options = links.set_port(name, self.owner.alias, conf.hairpin, conf.isolated, not conf.mac_check)
+        flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
+        options = links.set_port(name, self.owner.alias, *flags)
         port = links.require(sock, name, options)
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
@@ -179,7 +180,7 @@ class Attachment:
         """Let the pod, whose end is still down, send only from *mac* and, with ipspoofchk, its own addresses."""
         from . import spoofcheck
 
-        sock.request(links.new_forwarding(port.index, mac))
+        spoofcheck.forward(sock, port, mac, self.conf.vlans)
         self._undo.append(lambda _detach: spoofcheck.remove(port.name))
         spoofcheck.ensure(port.name, mac, [one.address for one in self.chosen] if self.conf.ip_check else None)
 

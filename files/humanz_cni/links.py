@@ -28,7 +28,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD, IFLA_EXT_MASK = 16, 18, 20, 28, 29
 IFLA_AF_SPEC, IFLA_PROMISCUITY = 26, 30
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_ISOLATED = 4, 8, 33  # MODE is hairpin
+IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_GROUP_FWD_MASK, IFLA_BRPORT_ISOLATED = 4, 8, 31, 33  # MODE: hairpin
 VETH_INFO_PEER = 1
 AF_INET, AF_INET6 = 2, 10
 IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2
@@ -50,6 +50,7 @@ AF_BRIDGE, NUD_REACHABLE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x02, 0x40, 0x0
 
 ENODEV = 19
 
+_GROUP_ADDRESSES = Struct("=H").pack(0xFFF8)  # those of 01:80:c2:00:00:00 to 0f that a port may forward
 # A bridge's port is no way into the node: its pod's packets come in by the bridge.
 _OF_PORTS = {IPV4_ACCEPT_REDIRECTS: 0, IPV4_ACCEPT_SOURCE_ROUTE: 0, IPV4_DROP_UNICAST_IN_L2_MULTICAST: 1}
 
@@ -153,16 +154,21 @@ def new_veth(host: tuple[str, bytes], pod: tuple[str, bytes], bridge_index: int,
     return RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(body)
 
 
-def set_port(name: str, alias: str, hairpin: bool, isolated: bool, learning: bool = True) -> Message:
+def set_port(
+    name: str, alias: str, hairpin: bool, isolated: bool, learning: bool = True, forward_groups: bool = False
+) -> Message:
     """Return the request that marks the bridge port *name* by *alias* and sets how the bridge treats it.
 
     :param learning: also from frames that nf_tables does not see, such as LLDP's.
+    :param forward_groups: whether it also forwards frames to group addresses of bridges, such as LLDP's, or takes them.
     """
     options = attribute(IFLA_BRPORT_MODE, bytes([hairpin]))
     if isolated:
         options += attribute(IFLA_BRPORT_ISOLATED, b"\1")
     if not learning:
         options += attribute(IFLA_BRPORT_LEARNING, b"\0")
+    if forward_groups:
+        options += attribute(IFLA_BRPORT_GROUP_FWD_MASK, _GROUP_ADDRESSES)
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
     body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
     return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info) + _ipv4(_OF_PORTS)
@@ -178,10 +184,10 @@ def _ipv4(parameters: dict[int, int]) -> bytes:
     return nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, *values)))
 
 
-def new_forwarding(index: int, mac: bytes) -> Message:
+def new_forwarding(index: int, mac: bytes, flags: int = 0) -> Message:
     """Return the request that has the bridge send what is for *mac* to its port *index*, which it need not learn."""
     body = NEIGHBOUR.pack(AF_BRIDGE, index, NUD_REACHABLE | NUD_NOARP, NTF_MASTER, 0)
-    return RTM_NEWNEIGH, NLM_F_CREATE, body + attribute(NDA_LLADDR, mac)
+    return RTM_NEWNEIGH, NLM_F_CREATE | flags, body + attribute(NDA_LLADDR, mac)
 
 
 def change(index: int, flags: int = 0, mask: int = 0, alias: str | None = None, mac: bytes | None = None) -> Message:

@@ -10,6 +10,7 @@ all that an ADD loads for it, so it is small, and does without :mod:`nftables`.
 
 from __future__ import annotations
 
+from . import links
 from .errors import INTERNAL, CNIError
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Socket, attribute, nested, text
 from .owner import ALIAS
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .address import Address
+    from .links import Link
     from .netlink import Message
+    from .vlan import Vlans
 
 FAMILY = 7  # NFPROTO_BRIDGE
 PORTS = "ports"  # that are checked
@@ -34,6 +37,18 @@ _ATTEMPTS = 3
 _ENOENT, _EEXIST = 2, 17
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
 _NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
+
+
+def forward(sock: Socket, port: Link, mac: bytes, vlans: Vlans | None) -> None:
+    """Have the bridge send what is for *mac* to *port*, which learns no addresses; CNIError if it is another's."""
+    try:
+        sock.request(links.new_forwarding(port.index, mac, NLM_F_EXCL))
+    except NetlinkError as exc:
+        if exc.errno != _EEXIST:
+            raise
+        from . import forwarding
+
+        forwarding.take(sock, port, mac, vlans)
 
 
 def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of macspoofchk and ipspoofchk: the same few for all pods, in a table of their own, made by the first ADD.
 
-Frames to the bridge's group addresses, such as LLDP's, do not pass here. They are forwarded to nobody, and the ports
-do not learn from them.
+A port itself takes frames to the bridge's group addresses, such as LLDP's, and IP datagrams in them: past all that the
+node's firewall has for the bridge. So the port forwards them, which brings them here, see ``links.set_port``; what the
+kernel lets no port forward has a chain of its own.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from .address import Address
     from .netlink import Message
 
-_BASE = "prerouting"
-_HOOK, _PRIORITY = 0, -300  # before the bridge's own and other NAT
+_HOOKS = {"prerouting": 0, "input": 1}  # chains that the kernel calls
+_PRIORITY = -300  # before the bridge's own and other NAT
 _TYPES = {
     PORTS: (INTERFACE,), ANY_ADDRESS: (INTERFACE,), MAC: (INTERFACE, ETHERNET),
     IPV4: (INTERFACE, IPV4_TYPE), IPV6: (INTERFACE, IPV6_TYPE),
@@ -45,6 +46,7 @@ _TYPES = {
 
 _PORT = nftables.meta(nftables.META_INTERFACE)
 _DROP, _ACCEPT = nftables.verdict(DROP), nftables.verdict(ACCEPT)
+_TO_GROUP = nftables.payload(LINK_HEADER, 0, 5), nftables.compare(b"\x01\x80\xc2\0\0")
 _ETHERNET_SOURCE = nftables.payload(LINK_HEADER, 6, 6, 2)
 _IPV4_SOURCE = nftables.payload(NETWORK_HEADER, 12, 4, 2)
 _IPV6_SOURCE = nftables.payload(NETWORK_HEADER, 8, 16, 2)
@@ -74,8 +76,12 @@ _IP6 = _protocol(0x86DD)
 
 # By chain; each rule is a comment, which no other one of its chain has, and expressions.
 _CHAINS: dict[str, tuple[tuple[str, tuple[bytes, ...]], ...]] = {
-    _BASE: (
+    "prerouting": (
         ("pods", (_PORT, nftables.is_in(PORTS), nftables.verdict(GOTO, "pod"))),
+    ),
+    "input": (
+        ("macspoofchk alone", (*_TO_GROUP, _PORT, nftables.is_in(ANY_ADDRESS), _ACCEPT)),
+        ("pods to a group address", (*_TO_GROUP, _PORT, nftables.is_in(PORTS), _DROP)),
     ),
     "pod": (
         ("another hardware address", (_PORT, _ETHERNET_SOURCE, nftables.is_not_in(MAC), _DROP)),
@@ -118,8 +124,8 @@ def creation() -> list[Message]:
         for number, name in enumerate(_TYPES, 1)
     ]
     for chain in _CHAINS:
-        if chain == _BASE:
-            messages.append(nftables.new_filter_chain(FAMILY, ALIAS, chain, _HOOK, _PRIORITY))
+        if chain in _HOOKS:
+            messages.append(nftables.new_filter_chain(FAMILY, ALIAS, chain, _HOOKS[chain], _PRIORITY))
         else:
             messages.append(nftables.new_chain(FAMILY, ALIAS, chain))
         messages.append(nftables.flush_chain(FAMILY, ALIAS, chain))

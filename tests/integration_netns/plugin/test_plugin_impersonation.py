@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 
+import attacker
 import pytest
 from runtime import NSENTER, Runtime, nested
 from test_plugin_spoofcheck import mac_of, reaches
@@ -50,6 +51,18 @@ sender.bind(("eth0", 0))
 for _number in range(int(sys.argv[1])):
     source = b"\\x0a" + random.randbytes(5)
     sender.send(b"\\xff" * 6 + source + b"\\x88\\xb5" + bytes(46))
+"""
+# What a socket of the node takes by any interface.
+LISTEN = """
+import socket
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.bind(("::", 5555))
+sock.settimeout(30)
+print("ready", flush=True)
+data = b""
+while data != b"the last":
+    data, peer = sock.recvfrom(100)
+    print(data.decode(), flush=True)
 """
 
 
@@ -267,3 +280,61 @@ def test_isolated_pods_of_a_node_talk_only_where_the_node_answers_for_them(runti
 
     assert any(reaches(runtime, "pod1", OTHER) for _attempt in range(10))  # proxies answer after a random delay
     assert not reaches(runtime, "pod1", OTHER6)
+
+
+@pytest.mark.parametrize("key", ["", "ipspoofchk"])
+def test_nothing_gets_into_the_node_by_a_port_of_the_bridge(runtime: Runtime, key: str) -> None:
+    conf = {**CONF, key: True} if key else CONF
+    runtime.add(conf)
+    for command in ("iptables", "ip6tables"):
+        runtime.node.run(command, "-A", "INPUT", "-i", "br1", "-j", "DROP")
+    targets = [f"01:80:c2:00:00:{last:02x}" for last in (*range(16), 0x21)]
+    kinds = (("8.8.8.8", "255.255.255.255"), ("fe80::bad", "ff02::1"), ("2001:db8::1", "ff02::1"))
+    sent = [(source, target, to) for source, target in kinds for to in targets]
+    listening = subprocess.Popen(inside(runtime, "", LISTEN), stdout=subprocess.PIPE, text=True)
+    assert listening.stdout is not None
+    assert listening.stdout.readline() == "ready\n"
+
+    frames = [
+        attacker.datagram(to, source, target, 5555, " ".join((source, to)).encode()) for source, target, to in sent
+    ]
+    text = "".join(frame.hex() + "\n" for frame in frames)
+    subprocess.run(inside(runtime, "pod1", SEND), input=text, text=True, check=True)
+    last = "import socket; socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'the last', ('::1', 5555))"
+    subprocess.run(inside(runtime, "", last), check=True)
+
+    taken = set(listening.communicate()[0].splitlines()) - {"the last"}
+    # LLDP's address, which no rule of nf_tables for bridges sees.
+    expected = {f"{source} 01:80:c2:00:00:0e" for source, _target in kinds}
+    assert taken == set() if key else taken >= expected
+
+
+@pytest.mark.parametrize("whose", ["the gateway's", "another pod's"])
+def test_a_pod_cannot_ask_for_the_hardware_address_of_another(runtime: Runtime, whose: str) -> None:
+    conf = {**CONF, "ipspoofchk": True, "capabilities": {"mac": True}}
+    for pod in ("pod1", "pod2"):
+        runtime.add(conf, pod)
+    mac = mac_of(runtime, "pod2") if whose == "another pod's" else runtime.links()["br1"]["address"]
+    runtime.pod("pod3")
+    before = runtime.state()
+
+    error = runtime.fail("ADD", {**conf, "runtimeConfig": {"mac": mac}}, "pod3")
+
+    assert error["code"] == 7
+    assert mac in error["msg"]
+    assert runtime.state() == before
+    assert reaches(runtime, "pod1", GATEWAY)
+    assert reaches(runtime, "pod1", OTHER)
+
+
+def test_a_hardware_address_that_the_bridge_has_learned_elsewhere_comes_over_to_the_pod(runtime: Runtime) -> None:
+    mac = "0a:00:00:00:00:77"
+    runtime.add(CONF, "pod1")
+    subprocess.run(
+        inside(runtime, "pod1", SEND), input=(packed(ALL) + packed(mac) + bytes(48)).hex(), text=True, check=True
+    )
+    conf = {**CONF, "ipspoofchk": True, "capabilities": {"mac": True}, "runtimeConfig": {"mac": mac}}
+
+    port = runtime.add(conf, "pod2")["interfaces"][1]["name"]
+
+    assert forwarding(runtime, mac) == {port}
