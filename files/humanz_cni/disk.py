@@ -59,6 +59,16 @@ def complain(text: str) -> None:
         return
 
 
+def create(path: str) -> int:
+    """Return a descriptor of a new file *path*, for writing; what was there is gone, unless it is a directory."""
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+    try:
+        return posix.open(path, flags, 0o600)
+    except FileExistsError:  # a killed call has left it, or somebody a pipe or a link: nothing goes through those
+        posix.unlink(path)
+        return posix.open(path, flags, 0o600)
+
+
 def replace(path: str, temporary: str, data: bytes, durable: bool) -> None:
     """Make *path* a file that holds *data*: written as *temporary* in the same directory and renamed.
 
@@ -66,12 +76,7 @@ def replace(path: str, temporary: str, data: bytes, durable: bool) -> None:
 
     Raises OSError; *path* is then as it was and *temporary* gone.
     """
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-    try:
-        descriptor = posix.open(temporary, flags, 0o600)
-    except FileExistsError:  # a killed call has left it, or somebody a pipe or a link: nothing goes through those
-        posix.unlink(temporary)
-        descriptor = posix.open(temporary, flags, 0o600)
+    descriptor = create(temporary)
     try:
         try:
             write_all(descriptor, data)

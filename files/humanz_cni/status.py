@@ -119,7 +119,7 @@ def _check_pool(conf: NetConf, ipam: Ipam) -> None:
 
 def _write(path: str) -> None:
     """Write and remove a file as large as a record."""
-    descriptor = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    descriptor = disk.create(path)
     try:
         disk.write_all(descriptor, bytes(_RECORD_SIZE))
     finally:

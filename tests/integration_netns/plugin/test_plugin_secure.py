@@ -98,6 +98,10 @@ PLANTED = {
         "mkdir /run/data/net1; python3 -c 'import socket; socket.socket(1).bind(\"/run/data/net1/RECORD\")'",
         5,
     ),
+    "STATUS's file": ("mkdir /run/data/net1; ln -s /run/victim/file /run/data/net1/.status", 0),
+    "another name of a file as STATUS's": ("mkdir /run/data/net1; ln /run/victim/file /run/data/net1/.status", 0),
+    "a pipe as STATUS's file": ("mkdir /run/data/net1; mkfifo /run/data/net1/.status", 0),
+    "a directory as STATUS's file": ("mkdir -p /run/data/net1/.status", 50),
 }
 
 
@@ -108,7 +112,8 @@ def test_s_079_what_is_planted_in_the_data_directory_leads_nowhere(runtime: Runt
     victim = "mkdir /run/victim /run/data; echo precious > /run/victim/file;"
     runtime.node.run("sh", "-c", victim + plant.replace("RECORD", host))
 
-    outcome = runtime.call("ADD", conf())
+    command = "STATUS" if ".status" in plant else "ADD"
+    outcome = runtime.call(command, conf())
 
     assert (outcome.document["code"] if outcome.status else 0) == code, outcome
     for _time in range(2):
