@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 JOURNAL = "/run/systemd/journal/socket"
 _ERROR, _WARNING, _INFO, _DEBUG = 3, 4, 6, 7  # priorities of syslog(3)
-_LONGEST = (
-    65536  # bytes of a line; of another field a quarter. What is beyond is cut off, or a datagram would not hold it
-)
+# Bytes of a line; of another field a quarter. What is beyond is cut off, or a datagram would not hold it.
+_LONGEST = 65536
 _FLAGS = (
     posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     | posix.O_NOCTTY
@@ -101,9 +100,8 @@ def _to_journal(lines: list[Fields]) -> None:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         for fields in lines:
-            longest = {"MESSAGE": _LONGEST}
             text = "".join(
-                "%s=%s\n" % (name, _one_line(value, longest.get(name, _LONGEST // 4)))
+                "%s=%s\n" % (name, _one_line(value, _LONGEST if name == "MESSAGE" else _LONGEST // 4))
                 for name, value in fields.items()
                 if value != ""
             )
