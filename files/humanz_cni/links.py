@@ -16,6 +16,8 @@ from .netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, attribut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .netlink import Message, Socket
     from .routes import Route
 
@@ -90,11 +92,15 @@ class Link:
         """Say whether the link is administratively up."""
         return bool(self.flags & IFF_UP)
 
-    def parameters(self, family: int) -> dict[int, int]:
-        """Return the kernel parameters that the link has for *family*: values by DEVCONF number; none without it."""
+    def parameters(self, family: int, numbers: Iterable[int]) -> dict[int, int]:
+        """Return the kernel parameters *numbers* (DEVCONF) that the link has for *family*: values by number.
+
+        Those that the kernel does not have, which an older one may not, are left out.
+        """
         kind, first = (IFLA_INET_CONF, 1) if family == AF_INET else (IFLA_INET6_CONF, 0)
         data = attributes(attributes(self._spec).get(family, b"")).get(kind, b"")
-        return dict(enumerate([value for (value,) in _S32.iter_unpack(data)], first))
+        places = [(number, 4 * (number - first)) for number in numbers]
+        return {number: _S32.unpack_from(data, place)[0] for number, place in places if place < len(data)}
 
 
 def show_mac(mac: bytes) -> str:

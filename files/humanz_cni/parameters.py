@@ -32,12 +32,12 @@ def ensure(sock: Socket, link: Link, ipv6: bool | None) -> None:
 
     Raises CNIError if IPv6 cannot be disabled.
     """
-    present = link.parameters(links.AF_INET)
+    present = link.parameters(links.AF_INET, _IPV4)
     wrong = {number: value for number, value in _IPV4.items() if present.get(number, value) != value}
     if wrong:
         sock.request(links.set_ipv4(link.index, wrong))
     wanted = _IPV6 if ipv6 is None else {"disable_ipv6": int(not ipv6), **_IPV6}
-    present = link.parameters(links.AF_INET6)
+    present = link.parameters(links.AF_INET6, _NUMBERS.values())
     for name, value in wanted.items():
         if present.get(_NUMBERS[name], value) == value:
             continue
