@@ -117,8 +117,9 @@ def test_a_units_program_is_not_what_lies_around(evil: tuple[Path, dict[str, str
     line = path.read_text(encoding="utf-8").partition("\nExecStart=")[2].partition("\n")[0]
     line = line.replace("@interpreter@", sys.executable).replace("@directory@", str(path.parent)).replace("%n", "x")
     program = next(word for word in line.split() if word.endswith(".py"))
-    # It imports all that the program does, and asks for help instead of a repair of this machine.
-    command = [*shlex.split(line.partition(program)[0]), str(path.with_name("heal.py")), "--help"]
+    # All of its imports, but no repair of this machine.
+    imports = f"import runpy; runpy.run_path({program!r}, run_name='imported')"
+    command = [*shlex.split(line.partition(program)[0]), "-c", imports]
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert not (tmp_path / "executed").exists()
