@@ -181,7 +181,7 @@ class Attachment:
         from . import spoofcheck
 
         spoofcheck.forward(sock, port, mac, self.conf.vlans)
-        self._undo.append(lambda _detach: spoofcheck.remove(port.name))
+        self._undo.insert(0, lambda _detach: spoofcheck.remove(port.name))  # done last: no link is there unchecked
         spoofcheck.ensure(port.name, mac, [one.address for one in self.chosen] if self.conf.ip_check else None)
 
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:

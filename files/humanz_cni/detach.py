@@ -10,23 +10,18 @@ from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .netlink import Message
     from .request import Request
 
 
 def run(request: Request, _finish: object) -> list[str]:
     """Carry out the DEL *request*, and return the addresses that are free by that.
 
-    The link goes first, so that its addresses are free only when nobody uses them any more. What it may send from goes
-    just before, whether or not today's configuration has such checks: so the kernel frees both at once.
+    The link goes first, so that its addresses are free only when nobody uses them any more; and with it what it may
+    send from, whether or not today's configuration has such checks.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    unchecked = None
-    try:
-        unchecked = spoofcheck.remove(of_owner.host_veth)
-    finally:
-        delete_link(of_owner)
-        if unchecked:
-            unchecked.close()
+    delete_link(of_owner, with_checks=True)
     data_dir, durable = store.data_dir(request.conf)
     released = release(store.Store(data_dir, request.network, durable), of_owner)
     released += _release_elsewhere(data_dir, of_owner)
@@ -37,22 +32,49 @@ def run(request: Request, _finish: object) -> list[str]:
     return released
 
 
-def delete_link(of_owner: owner.Owner) -> bool:
-    """Delete the veth pair of *of_owner*; say whether there was one."""
+def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
+    """Delete the veth pair of *of_owner*; say whether there was one.
+
+    :param with_checks: remove what it may send from as well. That goes first, as the kernel frees both at once then,
+        and the link is down by then, as it must not be up unchecked.
+    """
     sock = netlink.Socket()
+    unchecked = None
     try:
-        link = links.get(sock, of_owner.host_veth) or _renamed(sock, of_owner)
-        # An ADD that was killed may have left the link without its alias, and somebody may have given it another.
-        if link is None or not (_is_of(link, of_owner) or (link.kind == "veth" and not link.alias)):
-            return False
-        sock.request(links.delete(link.index))
+        index = _index(sock, of_owner)
+        if index and with_checks and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
+            index = 0
+        try:
+            if with_checks:
+                unchecked = spoofcheck.remove(of_owner.host_veth)
+        finally:
+            deleted = index > 0 and _carry_out(sock, links.delete(index))
     except netlink.NetlinkError as exc:
-        if exc.errno == links.ENODEV:  # it went away with the pod's namespace just now
-            return False
         raise CNIError(TRY_AGAIN_LATER, "%s cannot be deleted: %s" % (of_owner.host_veth, exc.strerror)) from exc
     finally:
         sock.close()
+        if unchecked:
+            unchecked.close()
+    return deleted
+
+
+def _carry_out(sock: netlink.Socket, message: Message) -> bool:
+    """Carry out *message*; say whether its link is there still: it may have gone with the pod's namespace just now."""
+    try:
+        sock.request(message)
+    except netlink.NetlinkError as exc:
+        if exc.errno == links.ENODEV:
+            return False
+        raise
     return True
+
+
+def _index(sock: netlink.Socket, of_owner: owner.Owner) -> int:
+    """Return the index of the link of *of_owner*, 0 if there is none."""
+    link = links.get(sock, of_owner.host_veth) or _renamed(sock, of_owner)
+    # An ADD that was killed may have left the link without its alias, and somebody may have given it another.
+    is_ours = link is not None and (_is_of(link, of_owner) or (link.kind == "veth" and not link.alias))
+    return link.index if link and is_ours else 0
 
 
 def _renamed(sock: netlink.Socket, of_owner: owner.Owner) -> links.Link | None:

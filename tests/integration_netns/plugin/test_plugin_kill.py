@@ -106,10 +106,11 @@ def with_a_neighbour(runtimes: list[Runtime]) -> dict[Runtime, list[str]]:
     ("command", "first"), [("ADD", True), ("ADD", False), ("DEL", False)], ids=["first ADD", "ADD", "DEL"]
 )
 def test_s_025_killed_at_every_system_call(runtimes: list[Runtime], command: str, first: bool) -> None:
-    """No address is given twice, DEL takes away what is left, and the same pod can be added then."""
+    """No pod sends unchecked, no address is given twice, DEL takes away what is left, and the pod can be added again."""
 
     def examine(runtime: Runtime, call: Call, killed: Outcome) -> None:
         assert killed.output == "" or killed.document["ips"], call
+        assert_checked(runtime, call)
         other = runtime.call("ADD", CONF, "pod2")
         if other.status == 0:
             taken = {ip["address"] for ip in other.document["ips"]}
@@ -126,6 +127,13 @@ def test_s_025_killed_at_every_system_call(runtimes: list[Runtime], command: str
         assert runtime.node.run("nft", "list", "ruleset").stdout.count("masquerade fully-random") == 2, call
         runtime.delete(CONF)
         assert_clean(runtime, call)
+
+    def assert_checked(runtime: Runtime, call: Call) -> None:
+        pod = runtime.links("pod1").get("eth0")
+        if pod and "UP" in pod["flags"]:
+            port = next(link for link in runtime.links().values() if link["ifindex"] == pod["link_index"])
+            ports = runtime.node.run("nft", "list", "set", "bridge", "humanz-cni", "ports", check=False).stdout
+            assert "UP" not in port["flags"] or port["ifname"] in ports, call
 
     def assert_clean(runtime: Runtime, call: Call) -> None:
         if not first:
