@@ -106,7 +106,7 @@ def with_a_neighbour(runtimes: list[Runtime]) -> dict[Runtime, list[str]]:
     ("command", "first"), [("ADD", True), ("ADD", False), ("DEL", False)], ids=["first ADD", "ADD", "DEL"]
 )
 def test_s_025_killed_at_every_system_call(runtimes: list[Runtime], command: str, first: bool) -> None:
-    """No pod sends unchecked, no address is given twice, DEL takes away what is left, and the pod can be added again."""
+    """No pod sends unchecked, no address is given twice, DEL takes away what is left, and the pod can come again."""
 
     def examine(runtime: Runtime, call: Call, killed: Outcome) -> None:
         assert killed.output == "" or killed.document["ips"], call
