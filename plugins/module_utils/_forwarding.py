@@ -28,7 +28,7 @@ NEIGHBOURS = {4: "net.ipv4.neigh.default.gc_thresh%d", 6: "net.ipv6.neigh.defaul
 SHARES = {3: 1, 2: 2, 1: 8}
 USUAL = 1024  # neighbours
 OTHERS = 256  # neighbours that are no nodes: pods, gateways
-MOST = 65536  # addresses of a pod CIDR that room is made for
+MOST = 65536  # nodes and addresses of a pod CIDR that room is made for
 # So that no pod's packet gives its node a route. The plugin sets them too: files/humanz_cni/parameters.py.
 PROTECTED = {
     "net.ipv4.conf.%s.accept_redirects": "0",
@@ -69,7 +69,7 @@ def neighbour_tables(pod_cidrs: Iterable[str], nodes: int, sysctl_file: str | No
     """
     addresses = [ipaddress.ip_network(cidr).num_addresses for cidr in pod_cidrs]
     size = USUAL
-    while size < 2 * (nodes + min(MOST, max([OTHERS, *addresses]))):
+    while size < 2 * max(nodes + OTHERS, min(MOST, nodes + max([0, *addresses]))):
         size *= 2
     ours = dict(_sysctl.parse(sysctl_file or ""))
     wanted = {}

@@ -32,7 +32,7 @@ options:
     description:
       - The networks that this node's own pods get addresses of, in CIDR notation. What is forwarded is their families.
       - Where they have more than 256 addresses, the kernel's tables of neighbours are made larger if they are smaller
-        than twice of what those and O(neighbours) need, up to 65536 addresses.
+        than twice of what those and O(neighbours) need, where these are up to 65536 together.
       - Without any, IPv4 is forwarded.
     type: list
     elements: str

@@ -257,7 +257,7 @@ def test_addresses_that_anybody_can_send_to_find_room_among_the_neighbours(node:
         node.run("tee", f"/proc/sys/net/ipv4/neigh/default/gc_thresh{number}", input=f"{value}\n")
     run_module("node_kernel", {"pod_cidrs": ["100.100.0.0/20"]})
     assert thresholds(node) == [8192, 4096, 1024]
-    run_module("node_kernel", {"pod_cidrs": ["100.64.0.0/10"]})
+    run_module("node_kernel", {"pod_cidrs": ["100.64.0.0/10"], "neighbours": 999})
     assert thresholds(node) == [131072, 65536, 16384]
 
 
