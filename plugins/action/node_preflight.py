@@ -22,7 +22,8 @@ class ActionModule(NodeAction):
     takes_problems = True
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        options = {name: part[name] for name in ("pod_cidrs", "pod_ranges", "cluster_cidrs", "node_ips")}
+        names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "node_ips")
+        options = {name: part[name] for name in names}
         if part["vxlan"]:
             options["vxlan_device"] = part["vxlan"]["device"]
             options["vxlan_peers"] = [peer["node_ip"] for peer in part["vxlan"]["peers"]]

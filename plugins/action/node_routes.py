@@ -17,5 +17,4 @@ class ActionModule(NodeAction):
     hidden = ("routes",)
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        unreachable = [cidr for cidr in part["pod_cidrs"] if cidr not in part["pod_ranges"]]
-        return {"routes": as_texts(part["routes"]), "unreachable": unreachable}
+        return {"routes": as_texts(part["routes"]), "unreachable": part["unreachable"]}

@@ -54,6 +54,7 @@ class Part(NamedTuple):
 
     pod_cidrs: list[str]
     pod_ranges: list[str]
+    unreachable: list[str]
     node_ips: list[str]
     routes: list[dict[str, Any]]  # as of node_routes
     problems: list[str]
@@ -78,8 +79,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     :param find_command: a function that returns the path of a command, or None.
     """
     wanted, found = _routes.parse_routes(part.routes, part.protocol, part.table)
-    rest = [cidr for cidr in part.pod_cidrs if part.pod_ranges and cidr not in part.pod_ranges]
-    wanted.update(_routes.parse_unreachable(rest, part.protocol, part.table))
+    wanted.update(_routes.parse_unreachable(part.unreachable, part.protocol, part.table))
     own = _forwarding.families_of(part.pod_cidrs)
     found += _python() + _commands(find_command, own, part)
     found += _without_ipv6(part) if 6 in own else []
@@ -113,7 +113,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     ]
     return found + _overlaps(
         [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs]
-        + [("route", dst) for dst in sorted(prefixes.difference(rest))],
+        + [("route", dst) for dst in sorted(prefixes.difference(part.unreachable))],
         [route for route in foreign if route.dst not in prefixes],
     )
 

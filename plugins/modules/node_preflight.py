@@ -39,6 +39,11 @@ options:
     type: list
     elements: str
     default: []
+  unreachable:
+    description: Networks that the node answers for as unreachable, as in M(humanz.cni.node_routes).
+    type: list
+    elements: str
+    default: []
   cluster_cidrs:
     description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
     type: list
@@ -203,6 +208,7 @@ def main() -> None:
             "node": {"type": "str"},
             "pod_cidrs": texts,
             "pod_ranges": texts,
+            "unreachable": texts,
             "cluster_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,

@@ -24,7 +24,7 @@ def compare(part: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     :returns: ``{"routes": {"planned", "present", "missing", "unplanned", "foreign"}: numbers,
         "differences": [text]}``; of many of one kind, the first SHOWN and how many more there are.
     """
-    rest = [{"dst": cidr, "via": None} for cidr in part["pod_cidrs"] if cidr not in part["pod_ranges"]]
+    rest = [{"dst": cidr, "via": None} for cidr in part["unreachable"]]
     routes, differences = _routes(part["routes"] + rest, info["routes"], info["foreign_routes"])
     differences = _configuration(part, info) + differences + _vxlan(part["vxlan"], info["vxlan"])
     return {"routes": routes, "differences": differences + _sysctls(part["pod_cidrs"], info["sysctls"])}

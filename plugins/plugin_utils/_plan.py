@@ -155,11 +155,12 @@ def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Proble
 def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
 
-    ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr], "routes": [{"dst": cidr,
-    "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``, where pod_ranges are what
-    pods get addresses of, each a part of one of pod_cidrs, routes lead to every other node's pods, non_masquerade_cidrs
-    are all destinations that see the pods' own addresses, and allowed_sources are all that may open connections to
-    pods, or none if anybody may. Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan"
+    ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "unreachable": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr],
+    "routes": [{"dst": cidr, "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``,
+    where pod_ranges are what pods get addresses of, each a part of one of pod_cidrs, unreachable are those of pod_cidrs
+    of which pods get a part only, routes lead to every other node's pods, non_masquerade_cidrs are all destinations that
+    see the pods' own addresses, and allowed_sources are all that may open connections to pods, or none if anybody may.
+    Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan"
     then describes, see ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
@@ -169,10 +170,12 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
         vxlan, node_cidrs = _tunnels.interface(plan, name, peers), own["segments"]
     else:
         routes, vxlan, node_cidrs = _direct_routes(plan, name), None, plan["node_cidrs"]
+    pod_ranges = _pod_ranges(own["pod_cidrs"], plan["ipv6_prefix_length"])
     unmasqueraded = plan["cluster_cidrs"] + node_cidrs + plan["non_masquerade_cidrs"]
     return {
         "pod_cidrs": own["pod_cidrs"],
-        "pod_ranges": _pod_ranges(own["pod_cidrs"], plan["ipv6_prefix_length"]),
+        "pod_ranges": pod_ranges,
+        "unreachable": [cidr for cidr in own["pod_cidrs"] if cidr not in pod_ranges],
         "node_ips": own["node_ips"],
         "cluster_cidrs": plan["cluster_cidrs"],
         "routes": routes,

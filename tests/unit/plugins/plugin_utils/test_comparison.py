@@ -15,6 +15,7 @@ VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789, "node_ip": "200.0.
 PART = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],
     "pod_ranges": ["100.100.0.0/24", "fd00:100::/120"],
+    "unreachable": ["fd00:100::/64"],
     "routes": [
         {"dst": "100.100.1.0/24", "via": "200.0.0.20"},
         {"dst": "100.100.2.4/32", "via": "200.0.1.30", "dev": "humanz-vxlan0"},

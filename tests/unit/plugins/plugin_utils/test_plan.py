@@ -44,6 +44,7 @@ def test_every_node_gets_routes_to_all_others() -> None:
     assert node_part(plan, "n2") == {
         "pod_cidrs": ["100.100.1.0/24"],
         "pod_ranges": ["100.100.1.0/24"],
+        "unreachable": [],
         "node_ips": ["200.0.0.20"],
         "cluster_cidrs": ["100.100.0.0/16"],
         "routes": [{"dst": "100.100.0.0/24", "via": "200.0.0.10"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],

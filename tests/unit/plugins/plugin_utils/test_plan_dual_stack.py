@@ -72,6 +72,7 @@ def test_ipv6_alone() -> None:
     assert node_part(plan, "n1") == {
         "pod_cidrs": ["fd00:100:0:1::/64"],
         "pod_ranges": ["fd00:100:0:1::/120"],
+        "unreachable": ["fd00:100:0:1::/64"],
         "node_ips": ["fd00:200::10"],
         "cluster_cidrs": ["fd00:100::/48"],
         "routes": [{"dst": "fd00:100:0:2::/64", "via": "fd00:200::20"}],
