@@ -223,7 +223,7 @@ def prune_problems(had: ByKey, wanted: ByKey, recorded: str | None, options: dic
             " or say force if these routes may go"
             % (options["protocol"], len(removed), describe(removed[0]), options["state_file"])
         ]
-    sizes = [[len(_of_family(family, some)) for some in (had.values(), wanted.values(), removed)] for family in (4, 6)]
+    sizes = [[len(_to_pods(family, some)) for some in (had.values(), wanted.values(), removed)] for family in (4, 6)]
     lines = [_too_many(options, family, *size) for family, size in zip((4, 6), sizes)]
     return [text for text in lines if text]
 
@@ -243,8 +243,10 @@ def _too_many(options: dict[str, Any], family: int, total: int, wanted: int, rem
     return None
 
 
-def _of_family(family: int, routes: Iterable[Route]) -> list[Route]:
-    return [route for route in routes if ipaddress.ip_network(route.dst).version == family]
+def _to_pods(family: int, routes: Iterable[Route]) -> list[Route]:
+    """Return those of *routes* that lead to other nodes' pods; that to the rest of the own pod CIDR leads nowhere."""
+    some = [route for route in routes if route.type == "unicast"]
+    return [route for route in some if ipaddress.ip_network(route.dst).version == family]
 
 
 class Routes(Resource):

@@ -332,6 +332,13 @@ def test_that_too_many_routes_would_go_is_found(
     assert refused == refusal
 
 
+def test_the_unreachable_rest_of_the_own_pod_cidr_is_no_route_to_peers(nested: Node) -> None:
+    peers = [{"dst": f"fd00:100:0:{number}::/64", "via": f"fd00:200::{number}"} for number in (20, 30)]
+    nested.module("node_routes", {"routes": peers})
+    expected = "routes: the list has none of IPv6, but the node has 2: say allow_empty if all of them may go"
+    assert problems(nested, **{**IPV6, "routes": []}, unreachable=["fd00:100::/64"]) == ["n1: " + expected]
+
+
 def test_a_plan_with_problems_says_nothing_of_routes_that_go(nested: Node) -> None:
     nested.module("node_routes", {"routes": many(10)})
     said = ["n2: pod_network_node_ip is not set: must be"]

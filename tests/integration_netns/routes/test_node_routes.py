@@ -282,6 +282,11 @@ def ipv6(count: int) -> list[dict[str, str]]:
         (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would go, more than 5"),
         (many(10) + ipv6(5), {}, None),
         (many(10), {"allow_empty": True}, None),
+        (
+            many(10),
+            {"unreachable": ["fd00:100:0:a::/64"]},
+            "the list has none of IPv6, but the node has 10: say allow_empty",
+        ),
     ],
 )
 def test_how_many_routes_of_a_family_may_go_at_once(
