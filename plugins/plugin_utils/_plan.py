@@ -158,10 +158,10 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "unreachable": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr],
     "routes": [{"dst": cidr, "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``,
     where pod_ranges are what pods get addresses of, each a part of one of pod_cidrs, unreachable are those of pod_cidrs
-    of which pods get a part only, routes lead to every other node's pods, non_masquerade_cidrs are all destinations that
-    see the pods' own addresses, and allowed_sources are all that may open connections to pods, or none if anybody may.
-    Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan"
-    then describes, see ``_tunnels.interface``.
+    of which pods get a part only, routes lead to every other node's pods, non_masquerade_cidrs are all destinations
+    that see the pods' own addresses, and allowed_sources are all that may open connections to pods, or none if anybody
+    may. Routes to pods behind a router also have "dev", the VXLAN interface, which "vxlan" then describes, see
+    ``_tunnels.interface``.
     """
     own = plan["nodes"][name]
     if "vxlan" in plan:
