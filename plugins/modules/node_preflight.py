@@ -194,7 +194,7 @@ REFUSAL = "nothing was changed, as this must be solved first"
 
 def _check_notation(params: dict[str, Any]) -> None:
     """Raise ConvergeError for an option that a plan cannot have."""
-    for option in ("pod_cidrs", "cluster_cidrs"):
+    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs"):
         _checks.networks(option, params[option])
     for option in ("node_ips", "vxlan_peers"):
         _checks.addresses(option, params[option])

@@ -332,6 +332,11 @@ def test_that_too_many_routes_would_go_is_found(
     assert refused == refusal
 
 
+@pytest.mark.parametrize("option", ["pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs"])
+def test_an_option_that_is_no_network_is_named(nested: Node, option: str) -> None:
+    assert problems(nested, **{option: ["fd00:100::1/64"]})[0].startswith(option + ": fd00:100::1/64 has host bits set")
+
+
 def test_the_unreachable_rest_of_the_own_pod_cidr_is_no_route_to_peers(nested: Node) -> None:
     peers = [{"dst": f"fd00:100:0:{number}::/64", "via": f"fd00:200::{number}"} for number in (20, 30)]
     nested.module("node_routes", {"routes": peers})
