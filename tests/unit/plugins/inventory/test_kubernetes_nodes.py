@@ -218,8 +218,8 @@ def test_nothing_that_a_node_says_of_itself_runs_on_the_controller(
     controller.run("ansible-inventory", "-i", "inventory", "--graph", "--vars", RAN=str(ran))
     play = ("ansible-playbook", "-i", "inventory", "--limit=ubuntu-nested-1", "--connection=local")
     controller.run(*play, "again.yml", code=2, RAN=str(ran))
-    site = ("humanz.cni.site", "--check", "--extra-vars=" + networks, "--extra-vars=ansible_become=false")
-    site += ("--extra-vars=ansible_python_interpreter=" + sys.executable,)
+    own = {"ansible_become": False, "ansible_python_interpreter": sys.executable}
+    site = ("humanz.cni.site", "--check", "--extra-vars=" + networks, "--extra-vars=" + json.dumps(own))
     said = controller.run(*play, *site, code=2, RAN=str(ran)).stdout
     assert not ran.exists()
     assert says(said, "zone: InternalIP", r"2001:db8::1%\\x7b\\x7b lookup(", ": must be an IP address of that machine")
