@@ -5,10 +5,10 @@
 
 What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
 humanz.cni.pod_firewall writes, in vxlan*, which humanz.cni.node_vxlan writes, and in sysctl, which
-humanz.cni.node_kernel writes. What is there stays: nothing is removed but a jump to our own chain, or a rule of ours,
-that stands in the wrong place. A prefix that somebody else's route holds is reported and left to it, and so is a chain
-of somebody else's that drops pods' packets and came after those files. When nothing is missing, nothing is written and
-nothing is printed.
+humanz.cni.node_kernel writes. What pods' packets are checked by, the CNI plugin's command knows. What is there stays:
+nothing is removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that
+somebody else's route holds is reported and left to it, and so is a chain of somebody else's that drops pods' packets
+and came after those files. When nothing is missing, nothing is written to the kernel and nothing is printed.
 Exits with 1 if something could not be put back, or the lock not be had, with 3 if there is nothing but such a chain,
 and says what.
 
@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, NamedTuple
 # An isolated interpreter does not look beside the program, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import heal_drops  # noqa: E402 - found by the line above
+import heal_checks  # noqa: E402 - found by the line above
+import heal_drops  # noqa: E402 - likewise
 import heal_iptables  # noqa: E402 - likewise
 import heal_lock  # noqa: E402 - likewise
 import heal_nft  # noqa: E402 - likewise
@@ -102,6 +103,12 @@ def heal() -> Outcome:
             outcome.wrong.append("%s: %s" % (path, exc))
         except Exception as exc:  # whatever a file or a command's output makes of this program, the other files count
             outcome.wrong.append("%s: %s: %s" % (path, type(exc).__name__, exc))
+    try:
+        done, wrong = heal_checks.put_back(run)
+        outcome.done += done
+        outcome.wrong += wrong
+    except (OSError, Refused) as exc:
+        outcome.wrong.append("checks of what pods send: %s" % exc)
     outcome.closed = heal_drops.problems(known, run)
     return outcome
 

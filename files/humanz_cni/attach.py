@@ -116,6 +116,8 @@ class Attachment:
             return
         reservations = store.Store(ipam.data_dir, self.conf.name, ipam.durable)
         facts = {"netns": self.request.netns, "pod": pod_of(self.request.args)}
+        if self.conf.ip_check:
+            facts["spoofchk"] = "ip"
         try:
             reservations.create()
             self.chosen = self._choose(reservations, ipam, facts)

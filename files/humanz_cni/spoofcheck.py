@@ -36,7 +36,7 @@ _BEGIN, _END = (16, 0, b"\0\0\0\x0a"), (17, 0, b"\0\0\0\x0a")  # of a transactio
 _ATTEMPTS = 3
 _ENOENT, _EEXIST = 2, 17
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
-_NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
+NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
 
 
 def forward(sock: Socket, port: Link, mac: bytes, vlans: Vlans | None) -> None:
@@ -117,7 +117,7 @@ def remove(port: str) -> Socket | None:
 
         spoofremoval.run(sock, port)
     except OSError as exc:
-        if exc.errno in _NOTHING_THERE:
+        if exc.errno in NOTHING_THERE:
             return None
         raise CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror)) from exc
     return sock

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .netlink import Socket, attribute
+from .netlink import NetlinkError, Socket, attribute
 from .spoofcheck import (
     ANY_ADDRESS,
     DATA_VALUE,
@@ -15,6 +15,7 @@ from .spoofcheck import (
     IPV6,
     MAC,
     NAME_LENGTH,
+    NOTHING_THERE,
     PORTS,
     body_of,
     key,
@@ -39,6 +40,19 @@ def present(sock: Socket, port: str) -> dict[str, list[bytes]]:
 def ports(sock: Socket) -> list[str]:
     """Return the names of the ports that are checked; NetlinkError if there are no rules."""
     return [one.rstrip(b"\0").decode("ascii") for one in _keys(sock, PORTS, NAME_LENGTH, b"")]
+
+
+def everything(sock: Socket) -> dict[str, set[bytes]]:
+    """Return the keys of all ports, by set; none for a set that there is not. Raises NetlinkError."""
+    found = {}
+    for name, length in LENGTHS.items():
+        try:
+            found[name] = set(_keys(sock, name, length, b""))
+        except NetlinkError as exc:
+            if exc.errno not in NOTHING_THERE:
+                raise
+            found[name] = set()
+    return found
 
 
 def _keys(sock: Socket, name: str, length: int, start: bytes) -> list[bytes]:

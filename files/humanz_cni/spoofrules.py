@@ -153,14 +153,19 @@ def are_there(port: str, mac: bytes, addresses: Iterable[Address] | None) -> boo
         found = {name: sorted(keys) for name, keys in present(sock, port).items() if keys}
         if found != {name: sorted(keys) for name, keys in elements(port, mac, addresses).items()}:
             return False
-        return all(
-            nftables.comments(sock, FAMILY, ALIAS, chain) == [comment for comment, _parts in rules]
-            for chain, rules in _CHAINS.items()
-        )
+        return are_whole(sock)
     except OSError:
         return False
     finally:
         sock.close()
+
+
+def are_whole(sock: nftables.Socket) -> bool:
+    """Return whether all rules are there. Raises NetlinkError."""
+    return all(
+        nftables.comments(sock, FAMILY, ALIAS, chain) == [comment for comment, _parts in rules]
+        for chain, rules in _CHAINS.items()
+    )
 
 
 def ports() -> list[str]:

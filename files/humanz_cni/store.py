@@ -10,7 +10,8 @@
     100.100.0.5          the same file once more (a hard link), named by each address that the record lists
     .veth0123456789a     a record that is being written
 
-A record is JSON: network, containerID, ifname, addresses, netns, boot, time (seconds since the epoch), pod.
+A record is JSON: network, containerID, ifname, addresses, netns, boot, time (seconds since the epoch), pod, and
+spoofchk (``ip``) where ipspoofchk was set.
 
 Each step of a change leaves a state that the next call can go on from, also if it is the last one before SIGKILL: a
 record first exists by its owner, then by its addresses; it loses its addresses first, then its owner. Addresses are

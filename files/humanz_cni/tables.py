@@ -49,6 +49,16 @@ def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Network, Addres
     return found
 
 
+def static_forwarding(sock: netlink.Socket) -> dict[int, set[bytes]]:
+    """Return the hardware addresses that bridges have static forwarding entries for, by the port's index."""
+    found: dict[int, set[bytes]] = {}
+    for body in sock.dump(links.RTM_GETNEIGH, links.NEIGHBOUR.pack(links.AF_BRIDGE, 0, 0, 0, 0)):
+        _family, index, state, _flags, _type = links.NEIGHBOUR.unpack_from(body)
+        if state & links.NUD_NOARP:  # without NUD_PERMANENT, which the port's own address has
+            found.setdefault(index, set()).add(attributes(body, links.NEIGHBOUR.size).get(links.NDA_LLADDR, b""))
+    return found
+
+
 def _next_hops(data: bytes) -> list[tuple[int, dict[int, bytes]]]:
     """Return index and attributes of each of a route's next hops."""
     found = []

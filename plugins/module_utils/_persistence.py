@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
-_PARTS = ("_drops", "_iptables", "_lock", "_nft", "_vxlan", "")
+_PARTS = ("_checks", "_drops", "_iptables", "_lock", "_nft", "_vxlan", "")
 PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in _PARTS)
 CHECK = LIBRARY_DIR + "/check.py"
-STATE_DIR = "/run/humanz-cni-heal"  # what CHECK keeps, until the next boot
+STATE_DIR = "/run/humanz-cni-heal"  # what PROGRAM and CHECK keep, until the next boot
 UNIT_DIR = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"  # is there where systemd runs
 BOOT = ("humanz-cni.service",)
@@ -197,7 +197,7 @@ class Persistence(Resource):
                 self._systemctl_run("restart", name)
 
     def _remove_directory(self, path: str) -> None:
-        if path == CHECK:
+        if path in (PROGRAM, CHECK):
             shutil.rmtree(STATE_DIR, ignore_errors=True)
         if os.path.dirname(path) in OWN_DIRECTORIES:
             with contextlib.suppress(OSError):  # something else is in it

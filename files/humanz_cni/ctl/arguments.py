@@ -12,7 +12,10 @@ from .. import __version__, store
 
 NAME = "humanz-cni-ctl"
 CONF_DIR = "/etc/cni/net.d"
-_DESCRIPTION = "Show and release the addresses that the CNI plugin humanz-cni has reserved."
+_DESCRIPTION = (
+    "Show and release the addresses that the CNI plugin humanz-cni has reserved, and\n"
+    "restore the checks of what pods send."
+)
 _EPILOG = """\
 exit status:
   0  everything asked for was read and done
@@ -26,6 +29,7 @@ examples:
   %(prog)s reclaim --dry-run       what reclaim would release
   %(prog)s reclaim                 release it
   %(prog)s list --json             for programs
+  %(prog)s restore-checks          put back the checks of pods
 
 All columns, and the keys of the JSON documents, are described in
 docs/operator-command.md of the collection humanz.cni.
@@ -41,6 +45,11 @@ status of a reservation:
 _RECLAIM = """\
 Releases what list shows as leaked. What belongs to a pod that lives, or that is
 being attached, is never released. Pods may be attached and detached meanwhile.
+"""
+_RESTORE = """\
+For pods that were attached with ipspoofchk or macspoofchk, after their rules or
+set elements were removed, as nft flush ruleset does. Healing calls it. It says
+what it has put back, and nothing if nothing was missing.
 """
 
 
@@ -63,6 +72,13 @@ def parse(words: list[str]) -> argparse.Namespace:
         output = one.add_mutually_exclusive_group()
         output.add_argument("-o", "--output", choices=formats, help="default: table")
         output.add_argument("--json", action="store_const", const="json", dest="output", help="the same as -o json")
+    commands.add_parser(
+        "restore-checks",
+        help="put back the checks of what pods send",
+        description="Put back the checks of what pods send.",
+        epilog=_RESTORE,
+        formatter_class=_AsWritten,
+    )
     return parser.parse_args(words)
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
+from .. import spoofrestore
 from ..errors import CNIError
 from . import arguments, networks, output, pools, reservations
 from .reservations import LEAKED, UNREADABLE
@@ -32,6 +33,8 @@ def main(words: list[str]) -> int:
     if os.geteuid() != 0:
         _complain("it must be run as root: nobody else may read the records and see the pods' namespaces")
         return INCOMPLETE
+    if options.command == "restore-checks":
+        return _restore_checks()
     found, problems = networks.find(options.conf_dir or arguments.CONF_DIR, options.data_dir)
     if options.network:
         known = sorted({one.name for one in found})
@@ -40,6 +43,14 @@ def main(words: list[str]) -> int:
             _complain("--network: %s is not one of %s" % (options.network, ", ".join(known) or "none"))
             return WRONG_USAGE
     sys.stdout.write(_COMMANDS[options.command](options, found, problems))
+    for problem in problems:
+        _complain(problem)
+    return INCOMPLETE if problems else DONE
+
+
+def _restore_checks() -> int:
+    done, problems = spoofrestore.run()
+    sys.stdout.write("".join(line + "\n" for line in done))
     for problem in problems:
         _complain(problem)
     return INCOMPLETE if problems else DONE
