@@ -39,7 +39,7 @@ _DATA_VERDICT, _VERDICT_CODE, _VERDICT_CHAIN = 2, 1, 2
 DROP, ACCEPT, GOTO = 0, 1, 0xFFFFFFFC
 META_PROTOCOL, META_INTERFACE, META_L4PROTO = 1, 6, 16
 _VERDICT_REGISTER = 0
-INTERFACE, ETHERNET, IPV4, IPV6 = 41, 9, 7, 8  # ``nft``'s numbers for the types of a set's key
+INTERFACE, INTEGER, ETHERNET, IPV4, IPV6 = 41, 4, 9, 7, 8  # ``nft``'s numbers for the types of a set's key
 _BITS_OF_TYPE = 6  # of each part of a key
 LINK_HEADER, NETWORK_HEADER, TRANSPORT_HEADER = 0, 1, 2
 EQUAL, NOT_EQUAL = 0, 1
@@ -147,15 +147,22 @@ def new_rule(family: int, table: str, chain: str, expressions: Iterable[bytes], 
     return _type(_NEWRULE), NLM_F_CREATE | netlink.NLM_F_APPEND, _HEADER.pack(family, 0, 0) + body
 
 
-def new_set(family: int, table: str, name: str, number: int, key_types: Iterable[int], key_length: int) -> Message:
-    """Return the request that makes a set, if there is none of that name; *number* is its own in the transaction."""
+def new_set(
+    family: int, table: str, name: str, number: int, key_types: Iterable[int], key_length: int, user_data: bytes = b""
+) -> Message:
+    """Return the request that makes a set, if there is none of that name; *number* is its own in the transaction.
+
+    :param user_data: what ``nft`` must know beside the types to show the set.
+    """
     kind = 0
     for part in key_types:
         kind = kind << _BITS_OF_TYPE | part
     body = text(_SET_TABLE, table) + text(_SET_NAME, name) + _be32(_SET_FLAGS, 0)
     body += _be32(_SET_KEY_TYPE, kind) + _be32(_SET_KEY_LENGTH, key_length) + _be32(_SET_ID, number)
     if kind == INTERFACE:
-        body += attribute(_SET_USERDATA, _KEY_IN_HOST_ORDER)
+        user_data = _KEY_IN_HOST_ORDER
+    if user_data:
+        body += attribute(_SET_USERDATA, user_data)
     return _type(_NEWSET), NLM_F_CREATE, _HEADER.pack(family, 0, 0) + body
 
 

@@ -28,6 +28,7 @@ FAMILY = 7  # NFPROTO_BRIDGE
 PORTS = "ports"  # that are checked
 ANY_ADDRESS = "any-address"  # those of them whose IP addresses are not
 MAC, IPV4, IPV6 = "mac", "ipv4", "ipv6"  # which of them a port may send from
+TARGET = "nd-target"  # the same as IPV6, of neighbour discovery
 NAME_LENGTH = 16  # of an interface
 NEWELEMENT, GETELEMENT, DELELEMENT = 10 << 8 | 12, 10 << 8 | 13, 10 << 8 | 14
 DATA_VALUE = 1
@@ -101,6 +102,7 @@ def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict
         else:  # and from the address that the kernel forms of the hardware address
             link_local = b"\xfe\x80\0\0\0\0\0\0%c%b\xff\xfe%b" % (mac[0] ^ 2, mac[1:3], mac[3:])
             wanted.setdefault(IPV6, [name + link_local]).append(name + one.packed)
+            wanted[TARGET] = wanted[IPV6]
     return wanted
 
 

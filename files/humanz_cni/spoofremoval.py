@@ -17,12 +17,13 @@ from .spoofcheck import (
     NAME_LENGTH,
     NOTHING_THERE,
     PORTS,
+    TARGET,
     body_of,
     key,
     transaction,
 )
 
-LENGTHS = {PORTS: NAME_LENGTH, ANY_ADDRESS: NAME_LENGTH, MAC: 24, IPV4: 20, IPV6: 32}  # of the sets' keys
+LENGTHS = {PORTS: NAME_LENGTH, ANY_ADDRESS: NAME_LENGTH, MAC: 24, IPV4: 20, IPV6: 32, TARGET: 32}  # of the sets' keys
 
 
 def run(sock: Socket, port: str) -> None:

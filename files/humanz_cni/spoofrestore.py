@@ -13,7 +13,7 @@ from . import elsewhere, netlink, nftables, spoofremoval, spoofrules, store, tab
 from .address import Address
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError
 from .owner import Owner
-from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, body_of, elements, key
+from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, TARGET, body_of, elements, key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _ensure(sock: nftables.Socket, port: str, mac: bytes, addresses: list[Addres
     wanted = elements(port, mac, addresses)
     if is_there:
         # Today's checks are as strict as they were.
-        other = (IPV4, IPV6) if name in present[ANY_ADDRESS] else (ANY_ADDRESS,)
+        other = (IPV4, IPV6, TARGET) if name in present[ANY_ADDRESS] else (ANY_ADDRESS,)
         wanted = {kind: keys for kind, keys in wanted.items() if kind not in other}
     messages = []
     for kind, keys in wanted.items():

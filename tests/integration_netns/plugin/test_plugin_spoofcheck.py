@@ -15,7 +15,7 @@ from runtime import Outcome, Runtime, nested
 PLAIN = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 CONF = {**PLAIN, "macspoofchk": True}
 BY_ADDRESS = {**PLAIN, "ipspoofchk": True}
-ELEMENTS = {"macspoofchk": 3, "ipspoofchk": 5}  # the port, its hardware address, its addresses or that any is right
+ELEMENTS = {"macspoofchk": 3, "ipspoofchk": 7}  # the port, its hardware address, its addresses or that any is right
 SECOND = {"type": "host-local", "ranges": [[{"subnet": "10.10.0.0/24"}], [{"subnet": "fd00:10::/64"}]]}
 BOTH = pytest.mark.parametrize("key", ELEMENTS)
 OTHER = "0a:00:00:00:00:99"
@@ -130,6 +130,16 @@ def test_ten_at_once_have_their_elements_each(runtime: Runtime, key: str) -> Non
     rules = ruleset(runtime)
     assert rules.count("iifname @ports goto pod") == 1
     assert all(rules.count(name) == ELEMENTS[key] for name in names)
+
+
+def test_what_nft_lists_can_be_loaded_again(runtime: Runtime) -> None:
+    """As whoever saves all rules to /etc/nftables.conf does."""
+    result = runtime.add(BY_ADDRESS)
+    before = ruleset(runtime)
+    runtime.node.run("sh", "-ec", "nft list ruleset > /run/saved; nft flush ruleset; nft -f /run/saved")
+    assert "nd-target" in before
+    assert ruleset(runtime) == before
+    assert runtime.call("CHECK", {**BY_ADDRESS, "prevResult": result}) == Outcome(0, "", "")
 
 
 def test_the_next_add_puts_the_rules_back_after_a_flush(runtime: Runtime) -> None:
