@@ -154,11 +154,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         super().parse(inventory, loader, path, cache)
         try:
             self._parse(path, cache)
-        except AnsibleError:
+        except Exception as exc:
             # The source's hosts are missing now, and with them others would lose their routes: the plan refuses.
             group = self.inventory.add_group(self.get_option("group") or "k8s_cluster")
             self.inventory.set_variable(group, "kubernetes_nodes_unread", path)
-            raise
+            if isinstance(exc, AnsibleError):
+                raise
+            why = "%s: %s" % (type(exc).__name__, shown(exc))
+            raise AnsibleParserError("%s: cannot be read (%s): see that it is as kubectl has it" % (path, why)) from exc
 
     def _parse(self, path: str, cache: bool) -> None:
         given = self._read_config_data(path)

@@ -92,11 +92,15 @@ def read(paths: list[str], context: str | None = None) -> Connection:
 
 def _connection(cluster: dict[str, Any], user: dict[str, Any], cluster_name: str, user_name: str) -> Connection:
     server = str(cluster.get("server") or "")
-    if not server.startswith(("https://", "http://")):
+    try:
+        netloc = urlsplit(server).netloc
+    except ValueError:  # such as [ without ]
+        netloc = ""
+    if not netloc or not server.startswith(("https://", "http://")):
         raise AnsibleParserError(
             "%s: server %r: must be the API server's URL, such as https://200.0.0.10:6443" % (cluster_name, server)
         )
-    if "@" in urlsplit(server).netloc:
+    if "@" in netloc:
         raise AnsibleParserError("%s: server: must be a URL without user and password" % cluster_name)
     certificate = _pem(user, "client-certificate", user_name)
     key = _pem(user, "client-key", user_name)

@@ -56,9 +56,9 @@ def read_file(path: str) -> list[dict[str, Any]]:
         raise AnsibleParserError("nodes_file %s cannot be read: %s: %s" % (path, exc.strerror, _remedy(path))) from None
     except ValueError as exc:
         raise AnsibleParserError("nodes_file %s is not JSON (%s): %s" % (path, exc, _remedy(path))) from None
-    if not isinstance(content, dict) or content.get("kind") not in ("List", "NodeList"):
+    items = content.get("items") or [] if isinstance(content, dict) else None
+    if not isinstance(items, list) or content.get("kind") not in ("List", "NodeList"):
         raise AnsibleParserError("nodes_file %s is not a list of nodes: %s" % (path, _remedy(path)))
-    items: list[dict[str, Any]] = content.get("items") or []
     # What a NodeList holds has no kind of its own.
     if any(not isinstance(item, dict) or item.get("kind", "Node") != "Node" for item in items):
         raise AnsibleParserError("nodes_file %s holds more than nodes: %s" % (path, _remedy(path)))
@@ -68,13 +68,16 @@ def read_file(path: str) -> list[dict[str, Any]]:
 def needed(item: dict[str, Any]) -> dict[str, Any]:
     """Return of the API's object *item* what :func:`read` reads; the whole is a hundred times as large."""
     metadata, spec, status = (_mapping(item.get(part)) for part in ("metadata", "spec", "status"))
+    addresses = status.get("addresses") or []
+    if not isinstance(addresses, list):  # no form that Kubernetes gives it: for read() to refuse
+        addresses = [{"type": "InternalIP", "address": {"addresses": addresses}}]
     return {
         "metadata": {"name": metadata.get("name"), "labels": _mapping(metadata.get("labels"))},
         "spec": {"podCIDRs": spec.get("podCIDRs") or [spec["podCIDR"]] if spec.get("podCIDR") else []},
         "status": {
             "addresses": [
                 {"type": "InternalIP", "address": address.get("address")}
-                for address in map(_mapping, status.get("addresses") or [])
+                for address in map(_mapping, addresses)
                 if address.get("type") == "InternalIP"
             ]
         },

@@ -354,6 +354,14 @@ def test_a_source_with_a_wrong_option_stops_the_plan_too(controller: Controller)
     assert says(controller.plan(code=2, **{"ubuntu-nested-1": {}}), "kubernetes_nodes.yml could not be read: must be")
 
 
+def test_a_source_that_nobody_thought_of_stops_the_plan_too(controller: Controller) -> None:
+    controller.write("kubeconfig", {**controller.server.kubeconfig(), "clusters": 5})
+    controller.source()
+    said = controller.plan(code=2, **{"ubuntu-nested-1": {}})
+    assert says(said, "inventory/kubernetes_nodes.yml: cannot be read (TypeError: ", "object is not iterable")
+    assert says(said, "kubernetes_nodes.yml could not be read: must be readable, or this run would take")
+
+
 def test_the_page_holds_what_a_user_types(controller: Controller) -> None:
     """Run each command of the page after the files above it are written; kubectl's own answer is the saved one."""
     controller.write("kubectl", "#!/bin/sh\ncat saved.json\n")

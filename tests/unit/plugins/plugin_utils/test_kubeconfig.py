@@ -107,6 +107,10 @@ def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: py
         pytest.param({"clusters": []}, "has no cluster lab: must be one of: none there"),
         pytest.param({"users": [{"name": "x", "user": {}}]}, "has no user admin: must be one of: x"),
         pytest.param({"users": ["x"]}, "each of users must have a name and a user with keys", id="a text as user"),
+        pytest.param(
+            {"clusters": clusters(server="https://[::1:6443")},
+            r"cluster lab: server 'https://\[::1:6443': must be the API server's URL, such as",
+        ),
         pytest.param({"clusters": clusters(server="h:6443")}, "cluster lab: server 'h:6443': must be the API server's"),
         pytest.param(
             {"clusters": clusters(server="http://h")},

@@ -171,6 +171,13 @@ def test_addresses_that_nobody_uses_are_no_fault() -> None:
     assert [(found.internal_ips, found.faults) for found in nodes] == [([], [])] * 2
 
 
+@pytest.mark.parametrize("addresses", [5, True, "200.0.0.10", {"type": "InternalIP", "address": "200.0.0.10"}])
+def test_addresses_that_are_no_list_are_that_nodes_fault(addresses: Any) -> None:
+    found = read_node({**node("n1", ["100.100.0.0/24"], []), "status": {"addresses": addresses}})
+    assert (found.pod_cidrs, found.internal_ips) == (["100.100.0.0/24"], [])
+    assert [(fault["value"][:11], fault["remedy"]) for fault in found.faults] == [("InternalIP ", NO_ADDRESS)]
+
+
 @pytest.mark.parametrize("kind", ["List", "NodeList"])
 def test_a_saved_list(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "nodes.json"
@@ -186,6 +193,7 @@ def test_a_saved_list(tmp_path: Path, kind: str) -> None:
         ),
         pytest.param('{"kind": "Node"}', r"nodes.json is not a list of nodes: must be written by"),
         pytest.param('{"kind": "List", "items": [{"kind": "Pod"}]}', r"nodes.json holds more than nodes: must be"),
+        pytest.param('{"kind": "List", "items": 5}', r"nodes.json is not a list of nodes: must be written by"),
         pytest.param('{"kind": "List", "items": ["Node"]}', r"nodes.json holds more than nodes: must be"),
         pytest.param(None, r"nodes_file .*/nodes.json cannot be read: No such file or directory: must be"),
     ],
