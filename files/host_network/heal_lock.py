@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import sys
 import time
 from typing import Iterator
 
@@ -41,7 +42,7 @@ def held(seconds: float, unit: str | None = None) -> Iterator[bool]:
         return
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d heal.py\n" % os.getpid(), 0)
+        os.pwrite(descriptor, os.fsencode("%d %s\n" % (os.getpid(), os.path.basename(sys.argv[0]))), 0)
         yield True
     finally:
         with contextlib.suppress(OSError):  # another lock is in the directory
@@ -68,6 +69,8 @@ def wait(seconds: float, unit: str | None) -> int | None:
 
 def take() -> int | None:
     """Return a descriptor of the file with the lock, or None if somebody else has it, or is just giving it back."""
+    if os.geteuid():
+        raise NoLockError("nothing was checked, as this needs root")
     with contextlib.suppress(FileExistsError):
         os.mkdir(DIRECTORY, 0o700)
     try:

@@ -99,12 +99,15 @@ class Lock:
 
 
 def _make_directory() -> None:
+    needs_root = "%s cannot be made: this needs root, so set `become: true`" % DIRECTORY
+    if os.geteuid():
+        raise LockError(needs_root)
     try:
         os.mkdir(DIRECTORY, 0o700)
     except FileExistsError:
         pass
-    except PermissionError as exc:
-        raise LockError("%s cannot be made: this needs root, so set `become: true`" % DIRECTORY) from exc
+    except PermissionError as exc:  # root without its capabilities
+        raise LockError(needs_root) from exc
     status = os.lstat(DIRECTORY)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise LockError("%s is no directory of root's alone: remove it" % DIRECTORY)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import stat
+import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,7 +69,8 @@ def test_modules_and_repairs_follow_each_other(heal_lock: ModuleType, tmp_path: 
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o777])
-def test_only_root_can_open_it_whoever_calls(heal_lock: ModuleType, tmp_path: Path, mask: int) -> None:
+def test_only_root_can_open_it_whoever_calls(heal_lock: ModuleType, monkeypatch: pytest.MonkeyPatch, mask: int) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/local/lib/humanz-cni/check.py", "--help"])
     before = os.umask(mask)
     try:
         with _lock.Lock("node").held(0, "node_routes"), pytest.raises(heal_lock.LockedError, match="node_routes"):
@@ -75,12 +78,26 @@ def test_only_root_can_open_it_whoever_calls(heal_lock: ModuleType, tmp_path: Pa
         with heal_lock.held(0):
             modes = [stat.S_IMODE(os.stat(path).st_mode) for path in (heal_lock.DIRECTORY, heal_lock.LOCK)]
             with pytest.raises(
-                _lock.LockError, match=r"has locked .*/lock/node for more than 0 s by process \d+, heal.py:"
+                _lock.LockError, match=r"has locked .*/lock/node for more than 0 s by process \d+, check.py:"
             ):
                 _lock.Lock("node")._wait(0)
     finally:
         os.umask(before)
     assert all(mode & 0o077 == 0 for mode in modes)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_whoever_is_not_root_is_told_so(heal_lock: ModuleType, locked: bool) -> None:
+    context: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    with _lock.Lock("node").held(0, "node_routes") if locked else context:
+        os.seteuid(65534)
+        try:
+            with pytest.raises(_lock.LockError, match="this needs root, so set `become: true`"):
+                _lock.Lock("node")._wait(0)
+            with pytest.raises(heal_lock.NoLockError, match="nothing was checked, as this needs root"):
+                heal_lock.wait(0, None)
+        finally:
+            os.seteuid(0)
 
 
 def test_a_pod_that_cannot_be_taken_away_for_another_run_says_so(
