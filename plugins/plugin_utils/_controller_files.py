@@ -22,10 +22,12 @@ def write(path: str, text: str) -> None:
     """Replace the file *path* atomically by one that holds *text*. Raises OSError; the old file is then as it was.
 
     It has the permissions of the one that it replaces, or those of any new file. A link is followed as by
-    :func:`resolved`, and missing directories are made. What is no file but, say, /dev/stdout is written to and stays.
+    :func:`resolved`, and missing directories are made. What is no file but, say, /dev/stdout is written to and stays,
+    unless it is another user's.
     """
     path = resolved(path)
     if os.path.exists(path) and not os.path.isfile(path):
+        _refuse_others(path)
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text)
         return
@@ -44,20 +46,51 @@ def write(path: str, text: str) -> None:
 
 
 def resolved(path: str) -> str:
-    """Return where *path* leads to. Raises PermissionError for a link that another user laid in, say, /tmp.
+    """Return where *path* leads to. Raises PermissionError for a link that another user may have laid, say in /tmp.
 
     The kernel's sysctl ``fs.protected_symlinks`` refuses the same, and only in sticky directories.
     """
-    for _link in range(_MOST_LINKS):
-        directory = os.path.realpath(os.path.dirname(path))
-        path = os.path.join(directory, os.path.basename(path))
-        if not os.path.islink(path):
-            return path
-        status = os.stat(directory)
-        if status.st_mode & stat.S_IWOTH and os.lstat(path).st_uid not in (os.geteuid(), status.st_uid):
-            raise PermissionError(errno.EACCES, "somebody else's link in a directory that everybody may write to", path)
-        path = os.path.join(directory, os.readlink(path))
-    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    done, names, links = "/", _names(os.path.join(os.getcwd(), path)), 0
+    while names:
+        name = names.pop()
+        if name == "..":
+            done = os.path.dirname(done)
+            continue
+        one = os.path.join(done, name)
+        if not os.path.islink(one):
+            done = one
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        _refuse_others_link(one)
+        target = os.readlink(one)
+        if one.startswith("/proc/") and not os.path.lexists(os.path.join(done, target)):
+            done = one  # a pipe, say, that only /proc/self/fd has a name for
+            continue
+        done = "/" if target.startswith("/") else done
+        names += _names(target)
+    return done
+
+
+def _names(path: str) -> list[str]:
+    """Return the components of *path*, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _refuse_others_link(link: str) -> None:
+    """Raise PermissionError if *link* may be another user's: neither its owner nor its directory vouch for it."""
+    directory, trusted = os.stat(os.path.dirname(link)), (0, os.geteuid())
+    if os.lstat(link).st_uid not in trusted and (directory.st_mode & stat.S_IWOTH or directory.st_uid not in trusted):
+        raise PermissionError(errno.EACCES, "somebody else's link, in a directory that others may write to", link)
+
+
+def _refuse_others(path: str) -> None:
+    """Raise PermissionError if *path*, no file, is another user's; devices are made by root only."""
+    status = os.stat(path)
+    device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    if not device and status.st_uid not in (0, os.geteuid()):
+        raise PermissionError(errno.EACCES, "somebody else's, and no file", path)
 
 
 def refresh(path: str, text: str) -> None:

@@ -70,6 +70,44 @@ def test_a_link_of_ones_own_to_somebody_elses_is_not_followed(page: Path) -> Non
     assert not page.exists()
 
 
+def test_a_link_of_somebody_elses_on_the_way_to_the_file_is_not_followed(page: Path) -> None:
+    _controller_files.write(str(page), "old\n")
+    page.parent.parent.chmod(0o1777)
+    link = page.parent.parent / "a"
+    link.symlink_to(page.parent)
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    own = page.parent / "own"
+    own.symlink_to("../a")
+
+    for directory in (link, link / "new", own, own / ".." / "made" / ".." / "a"):
+        with pytest.raises(PermissionError, match="somebody else's link"):
+            _controller_files.write(str(directory / "page.html"), "new\n")
+
+    assert page.read_text() == "old\n"
+
+
+def test_a_link_in_somebody_elses_directory_is_not_followed(page: Path) -> None:
+    _controller_files.write(str(page), "old\n")
+    directory = page.parent.parent / "d"
+    directory.mkdir(0o755)
+    link = directory / "page.html"
+    link.symlink_to(page)
+    for path in (directory, link):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(PermissionError, match="somebody else's link"):
+        _controller_files.write(str(link), "new\n")
+    assert page.read_text() == "old\n"
+
+
+def test_a_link_in_ones_own_directory_is_followed_whosever_it_is(page: Path) -> None:
+    page.parent.mkdir()
+    link = page.parent / "link"
+    link.symlink_to("../made")
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    _controller_files.write(str(link / "page.html"), "new\n")
+    assert page.read_text() == "new\n"
+
+
 def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("other")
     (tmp_path / "other").symlink_to("one")
@@ -108,6 +146,25 @@ def test_a_colleagues_page_is_written_anew_as_its_date_cannot_be_set(
     _controller_files.refresh(str(page), "same\n")
     assert page.read_text() == "same\n"
     assert page.stat().st_mtime > 1
+
+
+def test_a_pipe_that_is_standard_output_is_written_to() -> None:
+    reading, writing = os.pipe()
+    _controller_files.write("/dev/fd/%d" % writing, "all of it\n")
+    assert os.read(reading, 100) == b"all of it\n"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_pipe_of_somebody_elses_is_not_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    os.chown(pipe, 12345, 12345)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(PermissionError, match="somebody else's"):
+        _controller_files.write(str(pipe), "all of it\n")
+    assert os.read(reader, 100) == b""
+    os.close(reader)
 
 
 def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
