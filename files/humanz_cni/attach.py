@@ -63,10 +63,12 @@ class Attachment:
                 from . import vlan
 
                 vlan.confine(sock, port.name, self.conf.vlans)
-            if self._delegate:
-                dns = self._ask_delegate(sock, self._delegate)
             if self.conf.mac_check:
                 self._check_sources(sock, port, mac)
+            if self._delegate:
+                dns = self._ask_delegate(sock, self._delegate)
+                if self.conf.ip_check:
+                    self._check_sources(sock, port, mac)
             routes = self._routes()
             self._configure(pod, port.peer, routes)
             if self.conf.masquerade:
@@ -179,12 +181,13 @@ class Attachment:
         return port
 
     def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
-        """Let the pod, whose end is still down, send only from *mac* and, with ipspoofchk, its own addresses."""
+        """Let the pod, which may bring its end up, send only from *mac* and, with ipspoofchk, its own addresses."""
         from . import spoofcheck
 
         spoofcheck.forward(sock, port, mac, self.conf.vlans)
         self._undo.insert(0, lambda _detach: spoofcheck.remove(port.name))  # done last: no link is there unchecked
-        spoofcheck.ensure(port.name, mac, [one.address for one in self.chosen] if self.conf.ip_check else None)
+        addresses = [one.address for one in self.chosen] if self.conf.ip_check else None
+        spoofcheck.ensure(port.name, mac, addresses, again=bool(self._delegate and addresses))
 
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:
         """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""

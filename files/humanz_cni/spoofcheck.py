@@ -52,13 +52,15 @@ def forward(sock: Socket, port: Link, mac: bytes, vlans: Vlans | None) -> None:
         forwarding.take(sock, port, mac, vlans)
 
 
-def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None) -> None:
+def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bool = False) -> None:
     """Let the bridge's *port* send only from the hardware address *mac*, and from *addresses* unless that is None.
+
+    :param again: whether this call of the plugin has done so before, with fewer addresses.
 
     Raises CNIError.
     """
     messages = [
-        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS else 0), body_of(name, keys))
+        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS and not again else 0), body_of(name, keys))
         for name, keys in elements(port, mac, addresses).items()
     ]
     try:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -200,14 +201,22 @@ def test_s_055_a_later_failure_gives_the_addresses_back_as_well(runtime: Runtime
     assert set(runtime.links("pod1")) == {"lo"}
 
 
+def checked(runtime: Runtime) -> tuple[set[str], ...]:
+    """Return the ports that are checked, those with a hardware address of their own, and with an IPv4 address."""
+    listed = [runtime.node.run("nft", "list", "set", "bridge", "humanz-cni", name) for name in ("ports", "mac", "ipv4")]
+    return tuple(set(re.findall(r"\"(\w+)\"", one.stdout.partition("elements")[2])) for one in listed)
+
+
 def test_s_025_a_terminated_add_ends_the_delegate_and_calls_its_del(runtime: Runtime, delegate: Delegate) -> None:
     runtime.add(conf(), "pod1", PATH=delegate.path)
     runtime.pod("pod2")
     before = runtime.state()
+    known = runtime.links()
     delegate.hang("ADD")
+    asked = conf(ipspoofchk=True)
     environment = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "pod2", "CNI_NETNS": "/run/netns/pod2"}
     environment.update(CNI_IFNAME="eth0", CNI_PATH=delegate.path)
-    data = json.dumps(conf()).encode()
+    data = json.dumps(asked).encode()
 
     command = runtime.command(environment)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -215,6 +224,8 @@ def test_s_025_a_terminated_add_ends_the_delegate_and_calls_its_del(runtime: Run
         process.stdin.write(data)
         process.stdin.close()
         hanging = delegate.wait_for_hanging()
+        port = next(name for name in runtime.links() if name not in known)
+        assert checked(runtime) == ({port}, {port}, set())
         process.terminate()
         assert process.stdout is not None
         error = json.loads(process.stdout.read())
@@ -222,6 +233,7 @@ def test_s_025_a_terminated_add_ends_the_delegate_and_calls_its_del(runtime: Run
     assert "terminated" in error["msg"]
     assert delegate.calls == ["ADD", "ADD", "DEL"]
     assert not Path(f"/proc/{hanging}").exists()
+    assert checked(runtime) == (set(), set(), set())
     assert runtime.state() == before
 
 
@@ -318,10 +330,11 @@ def damage_route(runtime: Runtime) -> str:
 
 @pytest.mark.parametrize("damage", [damage_nothing, damage_address, damage_bridge, damage_route])
 def test_s_091_check_looks_at_what_the_delegate_gave(runtime: Runtime, delegate: Delegate, damage: Any) -> None:
-    result = runtime.add(conf(isDefaultGateway=True), PATH=delegate.path)
+    asked = conf(isDefaultGateway=True, ipspoofchk=True)
+    result = runtime.add(asked, PATH=delegate.path)
     message = damage(runtime)
 
-    outcome = runtime.call("CHECK", {**conf(isDefaultGateway=True), "prevResult": result}, PATH=delegate.path)
+    outcome = runtime.call("CHECK", {**asked, "prevResult": result}, PATH=delegate.path)
 
     if message:
         assert outcome.document["msg"] == message
