@@ -99,9 +99,12 @@ options:
     description:
       - Whether the bridge and the pods keep the kernel's IPv6 link-local addresses where O(pod_cidrs) has no IPv6
         network.
-      - By default the file has the plugin's key C(disableIPv6), and they have no IPv6 at all. With V(true) a pod
-        reaches what listens on the node by the bridge's link-local address, which rules for IPv4 do not see; a bridge
+      - By default the file has the plugin's key C(disableIPv6), and they have no IPv6 at all. With V(true) a bridge
         on which IPv6 was disabled gets it back when it is made anew, as after a reboot.
+      - With V(true) and O(spoof_check=false) a pod reaches what listens on the node by the bridge's link-local address,
+        which rules for IPv4 do not see, unless the rules of M(humanz.cni.pod_firewall) are those of nftables or
+        firewalld, which drop it. With O(spoof_check=true) nothing passes that a pod without an IPv6 address sends by
+        IPv6.
     type: bool
     default: false
   spoof_check:

@@ -81,13 +81,15 @@ def disabled(runtime: Runtime, name: str, netns: str = "") -> bool:
 
 
 @pytest.mark.usefixtures("kubelet")
-@pytest.mark.parametrize("kept", [False, True], ids=["off", "kept"])
-def test_a_pod_does_not_reach_the_node_by_a_link_local_address(runtime: Runtime, kept: bool) -> None:
-    result = runtime.add(rendered(DUAL[:1], ipv6_link_local=kept))
+@pytest.mark.parametrize(
+    ("kept", "checked"), [(False, False), (True, False), (True, True)], ids=["off", "kept", "kept and checked"]
+)
+def test_a_pod_does_not_reach_the_node_by_a_link_local_address(runtime: Runtime, kept: bool, checked: bool) -> None:
+    result = runtime.add(rendered(DUAL[:1], ipv6_link_local=kept, spoof_check=checked))
 
     for interface in result["interfaces"][:2]:
         reached = connects(runtime, link_local(interface["mac"]) + "%eth0")
-        assert reached is (kept and interface["name"] == BRIDGE)
+        assert reached is (kept and not checked and interface["name"] == BRIDGE)
 
 
 @pytest.mark.parametrize(
