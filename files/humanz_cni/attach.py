@@ -174,9 +174,8 @@ class Attachment:
             raise self._name_taken(sock) from exc
         conf, name = self.conf, self.owner.host_veth
         # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-        flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
-        options = links.set_port(name, self.owner.alias, *flags)
-        port = links.require(sock, name, options)
+        port_flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
+        port = links.require(sock, name, links.set_port(name, self.owner.alias, *port_flags))
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
 
@@ -233,7 +232,7 @@ class Attachment:
             return
         messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
         if self.chosen:
-            messages.insert(0, links.set_ipv4(index, parameters.IPV4_OF_PODS))
+            messages.insert(0, parameters.of_pod(index, [one.address for one in self.chosen]))
         for one in self.chosen:
             network = Network(one.address, one.range.subnet.prefix)
             messages.append(links.new_address(index, network, self.conf.dad))

@@ -33,7 +33,7 @@ IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 
 IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_GROUP_FWD_MASK, IFLA_BRPORT_ISOLATED = 4, 8, 31, 33  # MODE: hairpin
 VETH_INFO_PEER = 1
 AF_INET, AF_INET6 = 2, 10
-IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2
+IFLA_INET_CONF, IFLA_INET6_CONF, IFLA_INET6_ADDR_GEN_MODE = 1, 2, 8
 # IPV4_DEVCONF_* of linux/ip.h, parameters of an interface
 IPV4_ACCEPT_REDIRECTS, IPV4_ACCEPT_SOURCE_ROUTE, IPV4_ARP_NOTIFY, IPV4_DROP_UNICAST_IN_L2_MULTICAST = 4, 9, 22, 30
 RTEXT_FILTER_SKIP_STATS = 8
@@ -177,17 +177,23 @@ def set_port(
         options += attribute(IFLA_BRPORT_GROUP_FWD_MASK, _GROUP_ADDRESSES)
     info = text(IFLA_INFO_SLAVE_KIND, "bridge") + nested(IFLA_INFO_SLAVE_DATA, options)
     body = LINK.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + text(IFLA_IFALIAS, alias)
-    return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info) + _ipv4(_OF_PORTS)
+    return RTM_NEWLINK, 0, body + nested(IFLA_LINKINFO, info) + _parameters(_OF_PORTS)
 
 
-def set_ipv4(index: int, parameters: dict[int, int]) -> Message:
-    """Return the request that sets IPv4 *parameters* of the link *index*: values by number, IPV4_*."""
-    return RTM_NEWLINK, 0, LINK.pack(0, 0, index, 0, 0) + _ipv4(parameters)
+def set_parameters(index: int, ipv4: dict[int, int], eui64: bool = False) -> Message:
+    """Return the request that sets IPv4 parameters of the link *index*: values by number, IPV4_*.
+
+    :param eui64: whether its IPv6 link-local address is to be formed of its hardware address.
+    """
+    return RTM_NEWLINK, 0, LINK.pack(0, 0, index, 0, 0) + _parameters(ipv4, eui64)
 
 
-def _ipv4(parameters: dict[int, int]) -> bytes:
-    values = [u32(number, value) for number, value in parameters.items()]
-    return nested(IFLA_AF_SPEC, nested(AF_INET, nested(IFLA_INET_CONF, *values)))
+def _parameters(ipv4: dict[int, int], eui64: bool = False) -> bytes:
+    values = [u32(number, value) for number, value in ipv4.items()]
+    families = [nested(AF_INET, nested(IFLA_INET_CONF, *values))]
+    if eui64:
+        families.append(nested(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, b"\0")))
+    return nested(IFLA_AF_SPEC, *families)
 
 
 def new_forwarding(index: int, mac: bytes, flags: int = 0) -> Message:

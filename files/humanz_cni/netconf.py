@@ -181,6 +181,9 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
     if loaded.ip_check and not (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "ipspoofchk takes ipam", "without it the pod has no address to send from")
+    if loaded.ip_check and field(conf, "ipam", dict, {}).get("type") == "dhcp":
+        what = "it asks for addresses from 0.0.0.0, also when it renews them: macspoofchk takes it"
+        raise CNIError(INVALID_CONFIG, "ipspoofchk does not take ipam.type dhcp", what)
     if loaded.mtu and loaded.mtu < _LOWEST_MTU:
         raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's own, or at least %d" % _LOWEST_MTU)
     has_ipv6 = _has_ipv6(loaded.ipam)

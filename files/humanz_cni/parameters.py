@@ -15,8 +15,11 @@ from .netlink import attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .address import Address
     from .links import Link
-    from .netlink import Socket
+    from .netlink import Message, Socket
 
 _IPV4 = {links.IPV4_ACCEPT_REDIRECTS: 0, links.IPV4_ACCEPT_SOURCE_ROUTE: 0}
 _IPV6 = {"accept_ra": 0, "accept_redirects": 0, "accept_dad": 0}
@@ -35,7 +38,7 @@ def ensure(sock: Socket, link: Link, ipv6: bool | None) -> None:
     present = link.parameters(links.AF_INET, _IPV4)
     wrong = {number: value for number, value in _IPV4.items() if present.get(number, value) != value}
     if wrong:
-        sock.request(links.set_ipv4(link.index, wrong))
+        sock.request(links.set_parameters(link.index, wrong))
     wanted = _IPV6 if ipv6 is None else {"disable_ipv6": int(not ipv6), **_IPV6}
     present = link.parameters(links.AF_INET6, _NUMBERS.values())
     for name, value in wanted.items():
@@ -77,6 +80,12 @@ def ensure_pod(name: str, ipv6: bool, dad: bool) -> None:
     if dad:
         disk.sysctl(_path(name, "enhanced_dad"), b"1")
     disk.sysctl(_path(name, "accept_dad"), b"1" if dad else b"0")
+
+
+def of_pod(index: int, addresses: Iterable[Address]) -> Message:
+    """Return the request that sets the parameters of the pod's interface *index*, which gets *addresses*."""
+    # ipspoofchk knows the link-local address that the kernel forms of the hardware address.
+    return links.set_parameters(index, IPV4_OF_PODS, eui64=any(one.bits == 128 for one in addresses))
 
 
 def disable_ipv6(name: str) -> None:

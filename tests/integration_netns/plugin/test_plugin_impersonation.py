@@ -267,6 +267,17 @@ def test_a_pod_without_ipv6_addresses_sends_no_ipv6(runtime: Runtime) -> None:
     assert arriving(runtime, frames, broadcast(ipv4(own, OWN, other, b"the last frame"))) == [set(), set()]
 
 
+def test_a_pod_has_the_link_local_address_that_it_may_send_from(runtime: Runtime) -> None:
+    runtime.add({**CONF, "ipspoofchk": True}, "pod2")
+    runtime.pod("pod1")
+    for key, value in (("stable_secret", "2001:db8::1"), ("addr_gen_mode", "3")):
+        runtime.node.run("ip", "netns", "exec", "pod1", "sysctl", "-qw", f"net.ipv6.conf.default.{key}={value}")
+
+    runtime.add({**CONF, "ipspoofchk": True}, "pod1")
+
+    assert reaches(runtime, "pod1", link_local(mac_of(runtime, "pod2")) + "%eth0")
+
+
 def test_isolated_pods_of_a_node_talk_only_where_the_node_answers_for_them(runtime: Runtime) -> None:
     conf = {**CONF, "portIsolation": True, "ipspoofchk": True}
     for pod in ("pod1", "pod2"):

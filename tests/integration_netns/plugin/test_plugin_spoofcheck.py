@@ -214,3 +214,5 @@ def test_ipspoofchk_takes_addresses(runtime: Runtime) -> None:
     runtime.pod("pod1")
     conf = {**BY_ADDRESS, "ipam": {}}
     assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk takes ipam"
+    conf["ipam"] = {"type": "dhcp"}
+    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not take ipam.type dhcp"
