@@ -200,10 +200,8 @@ class Attachment:
     def _name_taken(self, sock: netlink.Socket) -> CNIError:
         present = links.get(sock, self.owner.host_veth)
         if present is None:
-            return CNIError(
-                INTERNAL, "container veth name provided (%s) already exists" % self.request.ifname,
-                "CNI_IFNAME names an interface that CNI_NETNS has already",
-            )  # fmt: skip
+            text = "container veth name provided (%s) already exists" % self.request.ifname
+            return CNIError(INTERNAL, text, "CNI_IFNAME names an interface that CNI_NETNS has already")
         whose = "this attachment's" if present.alias == self.owner.alias else "not ours"
         return CNIError(
             INTERNAL, "host veth name %s already exists" % present.name, "it is %s (alias %r)" % (whose, present.alias)
