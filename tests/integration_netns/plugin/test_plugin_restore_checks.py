@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import subprocess
 from typing import Any
 
@@ -92,7 +93,10 @@ def test_a_pod_is_checked_again_also_if_the_rules_are_as_they_were_before_it(run
     port = runtime.add({**CONF, "ipspoofchk": True}, "pod2")["interfaces"][1]["name"]
     before = ruleset(runtime)
     mac = mac_of(runtime, "pod2")
-    for name, *values in (("ports",), ("mac", mac), ("ipv4", OTHER), ("ipv6", OTHER6), ("ipv6", link_local(mac))):
+    addresses = [(name, address) for name in ("ipv6", "nd-target") for address in (OTHER6, link_local(mac))]
+    for name, *values in (("ports",), ("mac", mac), ("ipv4", OTHER), *addresses):
+        if name == "nd-target":
+            values = ["0x" + ipaddress.ip_address(values[0]).packed.hex()]
         element = " . ".join([f'"{port}"', *values])
         runtime.node.run("nft", f"delete element bridge humanz-cni {name} {{ {element} }}")
     assert ruleset(runtime) == known

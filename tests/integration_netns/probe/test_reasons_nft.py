@@ -97,6 +97,15 @@ def test_reason(fleet: Fleet, cluster: dict[str, Any], name: str) -> None:
     assert reason in {without_numbers(said) for said in reasons(failures)}
 
 
+GUARD = (
+    'iifname "lo" return',
+    'iifname != "humanz-cni0" ip saddr 100.100.0.0/24 drop comment "DROP src pods network from elsewhere"',
+    'iifname "humanz-cni0" fib saddr type local drop comment "DROP src this node"',
+    'iifname "humanz-cni0" ip saddr 100.100.0.0/24 return',
+    'iifname "humanz-cni0" drop comment "DROP src not pods network"',
+)
+
+
 def test_the_rules_are_shown(fleet: Fleet) -> None:
     chain = "insert rule inet guard way "
     postrouting = f"add rule {POSTROUTING} "
@@ -104,6 +113,7 @@ def test_the_rules_are_shown(fleet: Fleet) -> None:
         "nft": [
             *(postrouting + f"ip daddr {cidr} return" for cidr in ("100.100.0.0/16", "200.0.0.0/24", "224.0.0.0/4")),
             postrouting + 'ip saddr 100.100.0.0/24 masquerade fully-random comment "Nat from pods to outside"',
+            *(f"add rule inet humanz-cni prerouting {rule}" for rule in GUARD),
             chain + SOURCE % "100.100.0.0/24",
             chain + TARGET % "100.100.0.0/24",
         ]

@@ -130,6 +130,7 @@ def test_a_family_may_be_added_under_running_pods_but_not_taken_away(nested: Nod
 
 def test_addresses_that_somebody_else_gave_the_bridge_stay(cluster: Cluster) -> None:
     extra = ["192.0.2.1/24", "198.51.100.7/32", "2001:db8::1/64"]
+    cluster.node.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/humanz-cni0/disable_ipv6")
     for address in extra:
         cluster.node.ip(f"addr add {address} dev humanz-cni0")
     # Pods are no reason to refuse: what they are in has not changed.
