@@ -24,6 +24,7 @@ OPTIONS = {
     "state": "present",
     "bridge": "humanz-cni0",
     "force": False,
+    "unreachable": [],
     "state_file": "/etc/humanz-cni/routes",
 }
 
