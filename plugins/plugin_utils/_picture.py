@@ -65,7 +65,7 @@ def render(data: dict[str, Any]) -> dict[str, str]:
 
 def _shown(value: object) -> object:
     """Return *value* of an expression in a template; markup, which is no plain text, stays as it is."""
-    return printable(value) if type(value) is str else value
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def view(data: dict[str, Any]) -> dict[str, Any]:

@@ -89,12 +89,10 @@ class Node:
             if process.stdin is not None and not process.stdin.closed:
                 process.stdin.close()
 
-    @contextlib.contextmanager
-    def run_at_work(self, name: str = "") -> Iterator[subprocess.Popen[str]]:
+    def run_at_work(self, name: str = "") -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
         """Have a process hold the lock of the collection's runs, which says that it is *name*."""
         self.run("sh", "-ec", f'mkdir -pm 700 {LOCK.rpartition("/")[0]}; printf "%s" "$1" > {LOCK}', "sh", name)
-        with self.holder(LOCK) as process:
-            yield process
+        return self.holder(LOCK)
 
     def ip(self, *arguments: str) -> str:
         """Run ``ip``, given as words or one string of words, and return what it prints."""
