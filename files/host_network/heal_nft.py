@@ -29,7 +29,7 @@ def put_back(lines: list[str], run: Callable[..., Result]) -> list[str]:
     if table:
         name = table[0]  # to make sure that there is one to delete
         listed = run(["nft", "list", *name.split()])[1]
-        if stripped(listed.splitlines()) != stripped(table[2:]):
+        if listed.split() != " ".join(table[2:]).split():  # nft breaks the lines of a set's elements
             names.append(name)
             changes += table
     for chain, rules in inserted(lines).items():
@@ -64,7 +64,3 @@ def insertions(chain: str, wanted: list[str], output: str) -> list[str]:
         return []
     deletions = ["delete rule %s handle %s" % (chain, handle) for _text, handle in ours]
     return deletions + ["insert rule %s %s" % (chain, rule) for rule in reversed(wanted)]
-
-
-def stripped(lines: list[str]) -> list[str]:
-    return [line.strip() for line in lines if line.strip()]

@@ -239,7 +239,7 @@ class _Parts:
     def _table(self) -> list[str]:
         chains = []
         if self._backend == NFTABLES:
-            chains.append(self._masquerade_chain())
+            chains += self._masquerade_blocks()
         # firewalld may empty what iptables has.
         if self._backend == NFTABLES or self._firewalld and self._firewalld.pods:
             pods = [cidr for family in FAMILIES for cidr in self._pods_of(family)]
@@ -250,7 +250,7 @@ class _Parts:
                 chains.append(_nft_rules.sources_chain(pods, self._bridge, sources))
         return _nft_rules.own_table(chains)
 
-    def _masquerade_chain(self) -> list[str]:
+    def _masquerade_blocks(self) -> list[list[str]]:
         pods: list[str] = []
         kept: list[str] = []
         tunnels = _pod_rules.Tunnels(self._params["vxlan_port"], self._peers)
@@ -258,7 +258,8 @@ class _Parts:
             if self._pods_of(family) and self._masquerades(family):
                 pods += self._pods_of(family)
                 kept += self._kept(family)
-        return _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"], tunnels)
+        chain = _nft_rules.masquerade_chain(pods, kept, self._uplink, self._params["random_fully"], tunnels)
+        return [*_nft_rules.masquerade_sets(kept), chain]
 
 
 def _nothing(_chain_family: str) -> list[str]:

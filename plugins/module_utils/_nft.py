@@ -23,6 +23,7 @@ FAMILIES = ("ip", "ip6", "inet")
 _IGNORED = re.compile(
     r'comment "[^"]*"|counter( packets \d+ bytes \d+)?|log( prefix "[^"]*"| (level|group|flags|snaplen) \S+)*'
 )
+_ELEMENTS = re.compile(r"^\s*elements = \{[^}]*\}", re.MULTILINE)
 _JUMP = re.compile(r"(jump|goto) (\S+)\Z")
 
 
@@ -96,9 +97,10 @@ class Nft:
         return None
 
     def table(self, family: str, name: str) -> list[str]:
-        """Return the lines of a table, without indentation; none if there is none."""
+        """Return the lines of a table, without indentation; none if there is none. A set's elements are one line."""
         status, output, _error = self._run([self._command, "list", "table", family, name])
-        return [line.strip() for line in output.splitlines() if line.strip()] if status == 0 else []
+        text = _ELEMENTS.sub(lambda found: " ".join(found.group().split()), output)
+        return [line.strip() for line in text.splitlines() if line.strip()] if status == 0 else []
 
     def apply(self, lines: list[str]) -> None:
         """Apply *lines* at once or not at all. Raises ConvergeError."""

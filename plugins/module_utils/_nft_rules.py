@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FAMILY, TABLE = "inet", "humanz-cni"
 OURS = 'comment "humanz-cni: '
 PROTOCOLS = {4: "ip", 6: "ip6"}
+# The sets of destinations that see the pods' own addresses.
+KEPT = {4: "non_masquerade_ipv4", 6: "non_masquerade_ipv6"}
 
 
 def _protocol(cidr: str) -> str:
@@ -46,6 +48,22 @@ def accept_rules(family: str, pods: Iterable[str], bridge: str) -> list[str]:
     return lines
 
 
+def masquerade_sets(kept: Iterable[str]) -> list[list[str]]:
+    """Return the sets of our own table that :func:`masquerade_chain` looks destinations up in, as nft lists them.
+
+    No elements are added to or taken from a set later: a table is replaced as a whole.
+    """
+    networks = [ipaddress.ip_network(cidr) for cidr in kept]
+    sets = []
+    for version in PROTOCOLS:
+        elements = sorted(network for network in networks if network.version == version)
+        if elements:
+            texts = ", ".join(_address(str(network)) for network in elements)
+            kind = ["type ipv%d_addr" % version, "flags interval", "elements = { %s }" % texts]
+            sets.append(["set %s {" % KEPT[version], *kind, "}"])
+    return sets
+
+
 def masquerade_chain(
     pods: list[str],
     kept: Iterable[str],
@@ -55,7 +73,7 @@ def masquerade_chain(
 ) -> list[str]:
     """Return the chain of our own table that masquerades, as nft lists it, without indentation; no pods, no chain.
 
-    :param kept: destinations, in CIDR notation, that see the pods' own addresses.
+    :param kept: destinations, in CIDR notation, that see the pods' own addresses; it needs :func:`masquerade_sets`.
     :param uplink: the only interface out of which is masqueraded, or an empty text for any.
     :param tunnels: a pod's packet to their port must not get the address of the node, which is its peers' peer.
     """
@@ -63,7 +81,8 @@ def masquerade_chain(
         return []
     out = 'oifname "%s" ' % uplink if uplink else ""
     how = "masquerade fully-random" if random_fully else "masquerade"
-    lines = ["%s daddr %s return" % (_protocol(cidr), _address(cidr)) for cidr in kept]
+    versions = {ipaddress.ip_network(cidr).version for cidr in kept}
+    lines = ["%s daddr @%s return" % (PROTOCOLS[version], KEPT[version]) for version in sorted(versions)]
     for cidr in pods:
         if tunnels.peers and _protocol(cidr) == _protocol(tunnels.peers[0]):
             match = "%s saddr %s udp dport %d" % (_protocol(cidr), cidr, tunnels.port)
@@ -124,9 +143,9 @@ def sources_chain(pods: list[str], bridge: str, sources: Iterable[str]) -> list[
     return ["chain forward {", "type filter hook forward priority filter; policy accept;"] + lines + ["}"]
 
 
-def own_table(chains: Iterable[list[str]]) -> list[str]:
-    """Return our own table of *chains*, each a list of lines; no chain, no table."""
-    lines = [line for chain in chains for line in chain]
+def own_table(blocks: Iterable[list[str]]) -> list[str]:
+    """Return our own table of *blocks*, its sets and then its chains, each a list of lines; none, no table."""
+    lines = [line for block in blocks for line in block]
     return ["table %s %s {" % (FAMILY, TABLE)] + lines + ["}"] if lines else []
 
 

@@ -178,14 +178,15 @@ def masquerade_rules(
 
 
 def without_subnets(cidrs: Iterable[str]) -> list[str]:
-    """Return *cidrs*, in their order, without those that another one of them contains."""
+    """Return *cidrs*, all of one version, in their order, without those that another one of them contains."""
     networks = list(collections.OrderedDict.fromkeys(ipaddress.ip_network(cidr) for cidr in cidrs))
-    return [
-        str(network)
-        for network in networks
-        # All are of one version.
-        if not any(network != other and network.subnet_of(other) for other in networks)  # type: ignore[arg-type]
-    ]
+    widest: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
+    kept = set()
+    for network in sorted(networks):  # a network sorts ahead of its parts
+        if widest is None or not network.subnet_of(widest):  # type: ignore[arg-type]
+            widest = network
+            kept.add(network)
+    return [str(network) for network in networks if network in kept]
 
 
 def where(hook: Hook, others: list[str]) -> tuple[int, int]:

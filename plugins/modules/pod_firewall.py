@@ -59,7 +59,7 @@ options:
     type: bool
   non_masquerade_cidrs:
     description:
-      - Destinations that see the pods' own addresses, such as the cluster's pod network and the nodes' networks.
+      - Destinations that see the pods' own addresses, such as the cluster's pod network and the nodes' addresses.
       - O(pod_cidrs) and multicast are always among them.
     type: list
     elements: str
@@ -141,7 +141,8 @@ EXAMPLES = r"""
       - 100.100.0.0/24
     non_masquerade_cidrs:
       - 100.100.0.0/16
-      - 200.0.0.0/24
+      - 200.0.0.10/32
+      - 200.0.0.20/32
 
 - name: The same, as the cluster's plan says
   humanz.cni.pod_firewall:

@@ -134,7 +134,8 @@ def test_without_iptables(site: Site) -> None:
         assert not site.is_router_for_others(address)
     converged = sorted(site.ruleset().splitlines())
     assert site.heal() == ""
-    for damage in ("flush ruleset\n" + POLICY, "flush table inet humanz-cni"):
+    lost = "delete element inet humanz-cni non_masquerade_ipv4 { 200.0.0.0/24 }"
+    for damage in ("flush ruleset\n" + POLICY, "flush table inet humanz-cni", lost):
         site.node.run("nft", "-f", "-", input=damage)
         assert "table inet humanz-cni" in site.heal()
         assert sorted(site.ruleset().splitlines()) == converged

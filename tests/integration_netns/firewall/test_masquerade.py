@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from lan import IPV4, IPV6, enter, source_seen
 
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
+
 if TYPE_CHECKING:
     from node import Node
     from site_under_test import Site
@@ -49,7 +51,21 @@ REPLAY = {
     "legacy": ("iptables-legacy-restore --noflush -w 5", "ip6tables-legacy-restore --noflush -w 5"),
     "nftables": ("nft -f",),
 }
-ONE_WIRE = {"pod_cidrs": ["100.100.0.0/24"], "non_masquerade_cidrs": ["100.100.0.0/16", "192.168.122.0/24"]}
+# All that the inventory says of nodes on one network, whose gateway and other hosts know no pods.
+ONE_WIRE = {
+    "pod_network_cluster_cidr": ["100.100.0.0/16", "fd00:100::/48"],
+    "pod_network_node_cidrs": ["192.168.122.0/24", "2001:db8::/64"],
+}
+ONE_WIRE_NODES = {
+    "node": {
+        "pod_network_pod_cidr": ["100.100.0.0/24", "fd00:100::/64"],
+        "pod_network_node_ip": ["192.168.122.10", "2001:db8::10"],
+    },
+    "peer": {
+        "pod_network_pod_cidr": ["100.100.1.0/24", "fd00:100:0:1::/64"],
+        "pod_network_node_ip": ["192.168.122.20", "2001:db8::20"],
+    },
+}
 
 
 @pytest.mark.alone
@@ -85,34 +101,36 @@ def test_no_packet_leaks_while_rules_are_applied(site: Site, backend: str) -> No
 
 @pytest.fixture
 def one_wire(make_node: Callable[[], Node]) -> dict[str, Node]:
-    """Nodes on one network, by which they also reach the outside: each has one interface."""
+    """Nodes on one network, by which they also reach its other hosts: each has one interface."""
     named = {name: make_node() for name in ("node", "peer", "gateway", "switch", "pod")}
+    for each in named.values():
+        each.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
     switch = named["switch"]
     switch.ip("link add lan type bridge")
     switch.ip("link set lan up")
-    for name, address in (
-        ("node", "192.168.122.10/24"),
-        ("peer", "192.168.122.20/24"),
-        ("gateway", "192.168.122.1/24"),
-    ):
+    for name, host in (("node", "10"), ("peer", "20"), ("gateway", "1")):
         switch.wire(name, named[name], "enp1s0")
         switch.ip(f"link set {name} master lan")
-        named[name].ip(f"addr add {address} dev enp1s0")
-    node, peer, gateway, pod = (named[name] for name in ("node", "peer", "gateway", "pod"))
+        named[name].ip(f"addr add 192.168.122.{host}/24 dev enp1s0")
+        named[name].ip(f"addr add 2001:db8::{host}/64 dev enp1s0")
+    node, peer, pod = (named[name] for name in ("node", "peer", "pod"))
     node.ip("link add humanz-cni0 type bridge")
     node.ip("addr add 100.100.0.1/24 dev humanz-cni0")
+    node.ip("addr add fd00:100::1/64 dev humanz-cni0")
     node.ip("link set humanz-cni0 up")
     node.wire("veth0", pod, "eth0")
     node.ip("link set veth0 master humanz-cni0")
     node.ip("route add 100.100.1.0/24 via 192.168.122.20")
-    node.ip("route add default via 192.168.122.1")
-    node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    node.ip("route add fd00:100:0:1::/64 via 2001:db8::20")
+    node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
     pod.ip("addr add 100.100.0.2/24 dev eth0")
+    pod.ip("addr add fd00:100::2/64 dev eth0")
     pod.ip("route add default via 100.100.0.1")
+    pod.ip("route add default via fd00:100::1")
     peer.ip("addr add 100.100.1.2/32 dev lo")
-    for each in (peer, gateway):
-        each.ip("route add 100.100.0.0/24 via 192.168.122.10")
-    gateway.ip("addr add 203.0.113.1/32 dev lo")
+    peer.ip("addr add fd00:100:0:1::2/128 dev lo")
+    peer.ip("route add 100.100.0.0/24 via 192.168.122.10")
+    peer.ip("route add fd00:100::/64 via 2001:db8::10")
     return named
 
 
@@ -120,16 +138,28 @@ def one_wire(make_node: Callable[[], Node]) -> dict[str, Node]:
     ("backend", "uplink"), [("nft", ""), ("nft", "enp1s0"), ("legacy", "enp1s0"), ("nftables", "enp1s0")]
 )
 def test_one_interface_between_nodes_and_to_the_outside(one_wire: dict[str, Node], backend: str, uplink: str) -> None:
-    node, pod, peer = (one_wire[name] for name in ("node", "pod", "peer"))
+    node, pod, peer, gateway = (one_wire[name] for name in ("node", "pod", "peer", "gateway"))
 
-    def converge(**args: object) -> None:
-        result = node.module("pod_firewall", {**ONE_WIRE, "backend": backend, "uplink": uplink, **args})
+    def converge(**named: object) -> None:
+        plan, problems = make_plan({**ONE_WIRE, **named}, ONE_WIRE_NODES)
+        assert problems == []
+        part = node_part(plan, "node")
+        options = {name: part[name] for name in ("pod_cidrs", "non_masquerade_cidrs", "allowed_sources")}
+        result = node.module("pod_firewall", {**options, "backend": backend, "uplink": uplink})
         assert result["changed"], result
+        assert not node.module("pod_firewall", {**options, "backend": backend, "uplink": uplink})["changed"]
 
     converge()
-    assert source_seen(pod, peer, "100.100.1.2") == "100.100.0.2"
-    assert source_seen(pod, peer, "192.168.122.20") == "100.100.0.2"
-    assert source_seen(pod, node, "192.168.122.10") == "100.100.0.2"
-    assert source_seen(pod, one_wire["gateway"], "203.0.113.1") == "192.168.122.10"
-    converge(non_masquerade_cidrs=[*ONE_WIRE["non_masquerade_cidrs"], "203.0.113.1/32"])
-    assert source_seen(pod, one_wire["gateway"], "203.0.113.1") == "100.100.0.2"
+    for lan, own, other in (
+        ("192.168.122.%d", "100.100.0.2", "100.100.1.2"),
+        ("2001:db8::%d", "fd00:100::2", "fd00:100:0:1::2"),
+    ):
+        assert source_seen(pod, peer, other) == own
+        assert source_seen(pod, peer, lan % 20) == own
+        assert source_seen(pod, node, lan % 10) == own
+        assert source_seen(pod, gateway, lan % 1) == lan % 10
+    gateway.ip("route add 100.100.0.0/24 via 192.168.122.10")
+    gateway.ip("route add fd00:100::/64 via 2001:db8::10")
+    converge(pod_network_non_masquerade_cidrs=["192.168.122.1/32", "2001:db8::1/128"])
+    assert source_seen(pod, gateway, "192.168.122.1") == "100.100.0.2"
+    assert source_seen(pod, gateway, "2001:db8::1") == "fd00:100::2"

@@ -122,10 +122,16 @@ def test_a_rule_behind_others_is_said_to_be() -> None:
 
 
 def test_own_table() -> None:
-    chain = _nft_rules.masquerade_chain(["100.100.0.0/24"], ["192.0.2.1/32", "fd00::1/128"], "enp1s0", False)
+    kept = ["224.0.0.0/4", "192.0.2.1/32", "fd00::1/128"]
+    chain = _nft_rules.masquerade_chain(["100.100.0.0/24"], kept, "enp1s0", False)
+    sets = _nft_rules.masquerade_sets(kept)
+    assert [(block[0], block[3]) for block in sets] == [
+        ("set non_masquerade_ipv4 {", "elements = { 192.0.2.1, 224.0.0.0/4 }"),
+        ("set non_masquerade_ipv6 {", "elements = { fd00::1 }"),
+    ]
     assert chain[2:-1] == [
-        "ip daddr 192.0.2.1 return",
-        "ip6 daddr fd00::1 return",
+        "ip daddr @non_masquerade_ipv4 return",
+        "ip6 daddr @non_masquerade_ipv6 return",
         'ip saddr 100.100.0.0/24 oifname "enp1s0" masquerade comment "Nat from pods to outside"',
     ]
     guard = _nft_rules.guard_chain(PODS, "humanz-cni0")
@@ -155,5 +161,6 @@ def test_own_table() -> None:
         'ip saddr 100.100.0.0/24 udp dport 8472 return comment "No VXLAN of pods from the node"'
     ]
     assert _nft_rules.tunnels_chain(_pod_rules.NO_TUNNELS) == []
-    assert _nft_rules.own_table([chain, guard]) == ["table inet humanz-cni {", *chain, *guard, "}"]
+    table = ["table inet humanz-cni {", *sets[0], *sets[1], *chain, *guard, "}"]
+    assert _nft_rules.own_table([*sets, chain, guard]) == table
     assert _nft_rules.own_table([_nft_rules.masquerade_chain([], ["192.0.2.1/32"], "", True)]) == []
