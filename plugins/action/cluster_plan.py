@@ -11,11 +11,11 @@ import os
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
-from ansible_collections.humanz.cni.plugins.plugin_utils import _agreement, _plan
+from ansible_collections.humanz.cni.plugins.plugin_utils import _agreement, _inventory_values, _plan
 
 ARGUMENTS = {
     "group": {"type": "str", "default": "k8s_cluster"},
@@ -32,7 +32,7 @@ ARGUMENTS = {
     "defer_problems": {"type": "bool", "default": False},
 }
 
-VARIABLES = _plan.NODE_VARIABLES + _agreement.KUBERNETES_VARIABLES
+VARIABLES = _plan.NODE_VARIABLES + _agreement.KUBERNETES_VARIABLES + _agreement.CLUSTER_VARIABLES
 
 
 class ActionModule(ActionBase):
@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
         nodes = self._nodes(arguments["group"], task_vars)
         plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
         problems += _agreement.disagreements(plan, nodes)
+        problems += _agreement.differences(nodes, _inventory_values.role_defaults(self._loader, "pod_network"))
         result["warnings"] = _agreement.absences(nodes, task_vars["groups"])
         lines = [str(problem) for problem in problems]
         result.update(changed=False, nodes=len(plan["nodes"]), problems=lines)
@@ -69,11 +70,7 @@ class ActionModule(ActionBase):
                 "the inventory has no group %r: set pod_network_group to the group that holds the cluster's nodes"
                 % group
             )
-        hostvars = task_vars["hostvars"]
-        return {
-            host: {name: _value(variables, name) for name in VARIABLES}
-            for host, variables in ((host, hostvars[host]) for host in task_vars["groups"][group])
-        }
+        return _inventory_values.values_of(task_vars, task_vars["groups"][group], VARIABLES)
 
     def _write(self, plan: dict[str, Any]) -> str:
         text = json.dumps(plan)
@@ -88,11 +85,3 @@ def _vxlan(arguments: dict[str, Any]) -> dict[str, Any] | None:
     if arguments["cross_subnet"] != "vxlan":
         return None
     return {"device": arguments["vxlan_device"], "vni": arguments["vxlan_id"], "port": arguments["vxlan_port"]}
-
-
-def _value(variables: Any, name: str) -> Any:
-    """Return one variable of a host; a template that fails is that host's problem, not the end of the run."""
-    try:
-        return variables.get(name)
-    except AnsibleError as exc:
-        return _plan.Unreadable(str(exc).splitlines()[0])

@@ -14,8 +14,10 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
+    _agreement,
     _controller_files,
     _host_results,
+    _inventory_values,
     _reachability,
     _reachability_files,
     _reachability_reasons,
@@ -47,8 +49,21 @@ class ActionModule(ActionBase):
             argument_spec=OPTIONS,
             required_if=[("stage", "failures", ("file",)), ("stage", "table", ("file",))],
         )
+        if args["stage"] == "targets":
+            self._require_agreement(task_vars)
         stage = {"targets": _targets, "failures": _failures, "table": _table}[args["stage"]]
         return dict(stage(args, _host_results.Results(task_vars, args["results"])), changed=False)
+
+    def _require_agreement(self, task_vars: dict[str, Any]) -> None:
+        """Refuse what hosts disagree about and one of them, the first of the run, would decide for all."""
+        group = task_vars.get("pod_network_group", "k8s_cluster")
+        hosts = task_vars["groups"].get(group, task_vars["ansible_play_hosts_all"])
+        defaults = _inventory_values.role_defaults(self._loader, "pod_network", "verify")
+        values = _inventory_values.values_of(task_vars, hosts, _agreement.VERIFY_VARIABLES)
+        problems = _agreement.differences(values, defaults, _agreement.VERIFY_VARIABLES)
+        if problems:
+            lines = "\n".join(map(str, problems))
+            raise AnsibleActionFail("nothing was verified, as the hosts disagree about how to:\n%s" % lines)
 
 
 def _targets(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:

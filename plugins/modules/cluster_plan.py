@@ -14,6 +14,9 @@ description:
   - Reads C(pod_network_pod_cidr) and C(pod_network_node_ip) of every host of a group from the inventory, never from
     facts, checks them against each other and against the cluster's networks, and writes the plan to a file on the
     controller.
+  - Compares what the inventory gives the hosts of the group for variables of the role P(humanz.cni.pod_network#role)
+    that hold for the whole cluster, such as C(pod_network_cluster_cidr). Hosts that disagree are a problem, also those
+    that C(--limit) leaves out.
   - Compares them with what the inventory plugin P(humanz.cni.kubernetes_nodes#inventory) read from the cluster, where
     it was used. Other values than the cluster's are problems; hosts that are in the group but no nodes of the cluster,
     or the other way round, are warnings, as nodes may have yet to join. What that plugin does not use of a node,
@@ -42,7 +45,7 @@ options:
     elements: str
     required: true
   non_masquerade_cidrs:
-    description: Further destinations that see the pods' own addresses.
+    description: Destinations that see the pods' own addresses, beside the cluster's pods and its nodes.
     type: list
     elements: str
     default: []

@@ -1,20 +1,23 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the inventory and the Kubernetes cluster disagree, by the variables of the inventory plugin kubernetes_nodes.
+"""Where hosts disagree about what is the whole cluster's, and the inventory and the Kubernetes cluster about a node.
 
-Values that contradict each other are problems, which stop a run. Which hosts there are may differ for a while, as nodes
-join and leave: that is a warning, or no node could be prepared before it joins.
+The latter is known by the variables of the inventory plugin kubernetes_nodes. Values that contradict each other are
+problems, which stop a run. Which hosts there are may differ for a while, as nodes join and leave: that is a warning, or
+no node could be prepared before it joins.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Problem
+from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (
     "kubernetes_pod_cidrs",
@@ -25,7 +28,40 @@ KUBERNETES_VARIABLES = (
     "kubernetes_faults",
 )
 
+# What one task reads for all nodes, or what nodes take of each other: one value holds for the whole cluster.
+CLUSTER_VARIABLES = (
+    "pod_network_group",
+    "pod_network_cluster_cidr",
+    "pod_network_service_cidr",
+    "pod_network_node_cidrs",
+    "pod_network_ipv6_prefix_length",
+    "pod_network_cross_subnet",
+    "pod_network_vxlan_device",
+    "pod_network_vxlan_id",
+    "pod_network_vxlan_port",
+    "pod_network_masquerade",
+    "pod_network_masquerade_ipv6",
+    "pod_network_non_masquerade_cidrs",
+    "pod_network_allowed_sources",
+)
+# The same of the role verify.
+VERIFY_VARIABLES = (
+    "pod_network_masquerade",
+    "pod_network_masquerade_ipv6",
+    "verify_nodes",
+    "verify_masquerade",
+    "verify_masquerade_ipv6",
+    "verify_outside",
+    "verify_sample",
+    "verify_picture",
+    "verify_picture_svg",
+    "verify_report",
+)
+
 SHOWN = 20  # nodes that a line names
+# A role's default that is another variable's value.
+_REFERENCE = re.compile(r"\{\{ (\w+)(?: \| default\((\w+)\))? \}\}\Z")
+_TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def disagreements(plan: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> list[Problem]:
@@ -49,6 +85,60 @@ def disagreements(plan: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> lis
         problems += _pod_cidr_problems(name, member["pod_cidrs"], _items(nodes[name], "kubernetes_pod_cidrs"))
         problems += _node_ip_problems(name, member["node_ips"], _items(nodes[name], "kubernetes_internal_ips"))
     return problems
+
+
+def differences(
+    nodes: dict[str, dict[str, Any]], defaults: dict[str, Any], variables: tuple[str, ...] = CLUSTER_VARIABLES
+) -> list[Problem]:
+    """Return a list of the Problems of *variables* that do not have one value on all of *nodes*.
+
+    :param nodes: the values of *variables* by name, for each node by inventory name; None if not set.
+    :param defaults: the role's defaults, which a node has that sets nothing.
+    """
+    problems = []
+    # One that no host sets differs where another one does, which is named already.
+    given = {name for values in nodes.values() for name, value in values.items() if value is not None}
+    for variable in [name for name in variables if name in given]:
+        found: dict[Any, tuple[Any, list[str]]] = {}
+        for node, values in nodes.items():
+            value = _value(variable, values, defaults)
+            found.setdefault(_comparable(value), (value, []))[1].append(node)
+        if len(found) > 1:
+            by_value = sorted(found.values(), key=lambda item: -len(item[1]))
+            what = "; ".join("%s on %s" % (_in_words(value), _names(members)) for value, members in by_value)
+            remedy = "must be the same on all nodes: set it once, for the inventory group of the nodes"
+            problems.append(Problem("cluster", "%s is %s" % (variable, what), remedy))
+    return problems
+
+
+def _value(variable: str, values: dict[str, Any], defaults: dict[str, Any]) -> Any:
+    """Return what *variable* is on a node; a default may be what another variable is."""
+    if values.get(variable) is not None:
+        return values[variable]
+    default = defaults.get(variable)
+    reference = _REFERENCE.match(default) if isinstance(default, str) else None
+    if reference is None:
+        return default
+    name, alternative = reference.groups()
+    known = next((other for other in (name, alternative) if other in {**values, **defaults}), None)
+    return _value(known, values, defaults) if known else alternative
+
+
+def _comparable(value: Any) -> Any:
+    """Return *value* in a form that is equal for what means the same: a list in any order, or separated by commas.
+
+    So is what no node's inventory variables alone can tell, as it depends on the role's.
+    """
+    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    words = sorted(str(item).strip().lower() for item in items)
+    return tuple(_TRUTH.get(word, word) for word in words if word)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Unreadable):
+        return "unreadable (%s)" % value.reason
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return shown(text) if text else "empty"
 
 
 def absences(nodes: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> list[str]:

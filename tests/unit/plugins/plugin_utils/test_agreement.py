@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._agreement import SHOWN, absences, disagreements
+from ansible_collections.humanz.cni.plugins.plugin_utils._agreement import (
+    SHOWN,
+    VERIFY_VARIABLES,
+    absences,
+    differences,
+    disagreements,
+)
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Unreadable, make_plan
 
 CLUSTER = {"pod_network_cluster_cidr": "100.100.0.0/16,fd00:100::/48", "pod_network_node_cidrs": "200.0.0.0/24"}
@@ -106,3 +112,57 @@ def test_a_thousand_absent_nodes_are_one_line() -> None:
     (line,) = absences({"n": member(), **nodes}, {})
     assert line.count("n9") < SHOWN
     assert " and 980 more. " in line
+
+
+DEFAULTS = {
+    "pod_network_cluster_cidr": "100.100.0.0/16",
+    "pod_network_non_masquerade_cidrs": [],
+    "pod_network_vxlan_id": 217,
+    "pod_network_masquerade": True,
+    "pod_network_masquerade_ipv6": "{{ pod_network_masquerade }}",
+    "verify_masquerade": "{{ pod_network_masquerade | default(true) }}",
+    "verify_masquerade_ipv6": "{{ pod_network_masquerade_ipv6 | default(verify_masquerade) }}",
+    "verify_outside": [],
+}
+
+
+def differing(*nodes: dict[str, Any], **options: Any) -> list[str]:
+    """Return the lines about nodes n1, n2, ... with these variables of the cluster, without the prefix pod_network_."""
+    named = {
+        "n%d" % number: {"pod_network_" + key: value for key, value in variables.items()}
+        for number, variables in enumerate(nodes, 1)
+    }
+    return [str(problem) for problem in differences(named, DEFAULTS, **options)]
+
+
+def test_hosts_that_disagree_about_the_cluster_are_named_with_their_values() -> None:
+    assert differing({}, {"non_masquerade_cidrs": ["10.0.0.0/8", "192.168.0.0/16"]}, {}) == [
+        "cluster: pod_network_non_masquerade_cidrs is empty on n1, n3; 10.0.0.0/8,192.168.0.0/16 on n2: "
+        "must be the same on all nodes: set it once, for the inventory group of the nodes"
+    ]
+    lines = differing({"cluster_cidr": "100.101.0.0/16"}, {"vxlan_id": 218}, {"masquerade": "no"})
+    assert [line.split(" is ")[0] for line in lines] == [
+        "cluster: pod_network_cluster_cidr",
+        "cluster: pod_network_vxlan_id",
+        "cluster: pod_network_masquerade",
+    ]
+    unreadable = Unreadable("'nowhere' is undefined")
+    assert "unreadable ('nowhere' is undefined) on n2" in differing({}, {"cluster_cidr": unreadable})[0]
+
+
+def test_what_means_the_same_is_no_disagreement() -> None:
+    two = ["100.100.0.0/16", "fd00:100::/48"]
+    assert differing({"cluster_cidr": two}, {"cluster_cidr": "fd00:100::/48, 100.100.0.0/16"}) == []
+    assert differing({}, {"vxlan_id": "217", "non_masquerade_cidrs": "", "masquerade": "yes"}) == []
+    assert differing({}, {"masquerade_ipv6": True}) == []
+    assert differing({"masquerade": False}, {"masquerade": False, "masquerade_ipv6": False}) == []
+    # The role's own variables, which the inventory's are made of, are unknown for every node.
+    assert differing(*[{"vxlan_device": Unreadable("'pod_network_name' is undefined")}] * 2) == []
+
+
+def test_hosts_that_disagree_about_what_verify_asks_are_named() -> None:
+    assert differing({}, {}, variables=VERIFY_VARIABLES) == []
+    lines = differing({}, {"masquerade_ipv6": False}, variables=VERIFY_VARIABLES)
+    assert [line.split(" is ")[0] for line in lines] == ["cluster: pod_network_masquerade_ipv6"]
+    nodes = {"n1": {"verify_outside": ["192.0.2.1"]}, "n2": {}}
+    assert "verify_outside is 192.0.2.1 on n1; empty on n2" in str(differences(nodes, DEFAULTS, VERIFY_VARIABLES)[0])
