@@ -189,7 +189,8 @@ class CniConf(Resource):
             return {}
         if self._path not in actual and os.path.lexists(self._path):
             raise ConvergeError(
-                "%s is not ours, as its plugin is not %s: move it away, or name another conf_dir" % (self._path, TYPE)
+                "%s is not ours, as its plugin is not %s: move it away, or name another conf_dir "
+                "(pod_network_cni_conf_dir)" % (self._path, TYPE)
             )
         earlier = [] if self._keep_foreign else self._earlier(actual)
         if earlier:

@@ -138,24 +138,25 @@ class Interpreter:
     :param path: its absolute path, which the launcher will name.
     :param run: runs a command, a list, with an optional ``environ_update`` and ``data``, and returns status, output
         and error output.
+    :param option: what its path was given by.
 
     Raises ConvergeError if it is missing, too old, or lacks a module of the standard library.
     """
 
-    def __init__(self, path: str, run: RunCommand) -> None:
+    def __init__(self, path: str, run: RunCommand, option: str = "interpreter") -> None:
         self.path = path
-        _checks.quotable_path("interpreter", path)
+        _checks.quotable_path(option, path)
         if len("#!%s -ISXutf8\n" % path) > _SHEBANG_LENGTH:
-            raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
+            raise ConvergeError("%s: %s is too long for the first line of a script" % (option, path))
         if not os.access(path, os.X_OK):
-            raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % path)
+            raise ConvergeError("%s: %s does not exist or is not executable on this node" % (option, path))
         status, output, error = run([path, "-IS", "-c", _PROBE])
         words = output.split()
         if words and _version(words[0]) < OLDEST_PYTHON:
-            raise ConvergeError("interpreter: %s is Python %s, but 3.8 or newer is needed" % (path, words[0]))
+            raise ConvergeError("%s: %s is Python %s, but 3.8 or newer is needed" % (option, path, words[0]))
         if status != 0 or len(words) != 3:
             last = (error.strip().splitlines() or ["it says %r" % output])[-1]
-            raise ConvergeError("interpreter: %s cannot run the plugin: %s" % (path, last))
+            raise ConvergeError("%s: %s cannot run the plugin: %s" % (option, path, last))
         self.version, self.cache_tag, self.magic = words
         self.reads_pth = _version(self.version) >= _OLDEST_WITH_PTH
 

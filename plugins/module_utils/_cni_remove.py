@@ -81,9 +81,9 @@ class NoPlugin(Resource):
         """Return the empty state; ConvergeError names the pods that are still attached."""
         if not self._force and (actual["ports"] or actual["reservations"]):
             raise ConvergeError(
-                "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off; "
-                "`humanz-cni-ctl reclaim` releases the addresses of pods that are gone"
-                % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
+                "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off "
+                "(pod_network_force_detach: true); `humanz-cni-ctl reclaim` releases the addresses of pods that are "
+                "gone" % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
             )
         return {key: [] for key in actual}
 

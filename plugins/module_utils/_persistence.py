@@ -79,6 +79,12 @@ def wanted_units(heal_interval: int) -> tuple[str, ...]:
     return BOOT + HEALER if heal_interval else BOOT
 
 
+def require_interval(option: str, seconds: int) -> None:
+    """Raise ConvergeError if *seconds*, the value of *option*, can be none between two repairs."""
+    if seconds < 0:
+        raise ConvergeError("%s: %d must be a number of seconds such as 30, or 0 for no repair" % (option, seconds))
+
+
 def wanted_programs(files: dict[str, str]) -> dict[str, str]:
     """Return the programs among *files*, name to text as in files/host_network, as ``_programs`` installs them."""
     texts = {name: _composed(text) for name, text in files.items() if name.endswith(".py")}

@@ -23,6 +23,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _iptables,
     _kept_ways,
     _owned,
+    _refusals,
     _routes,
     _sysctl,
     _vxlan,
@@ -146,6 +147,7 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
+    found += _refusals.found(options, run, find_command)
     return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
 
 

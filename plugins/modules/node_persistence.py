@@ -14,8 +14,10 @@ description:
   - Installs C(/usr/local/lib/humanz-cni/heal.py), a program that reads C(/etc/humanz-cni/routes) and
     C(/etc/humanz-cni/rules.*) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
-  - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
-    containerd, CRI-O and Docker start.
+  - The unit C(humanz-cni.service) runs it at boot, before kubelet, k3s, RKE2, containerd, CRI-O and Docker start. It
+    waits for the address that the routes need, for up to 30 seconds, and not until the machine is online.
+  - Fails before it changes anything if one of these units would close a cycle of units that each start after the next,
+    as systemd leaves one of them out at boot then, such as a firewall.
   - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) have C(/usr/local/lib/humanz-cni/check.py) run it
     regularly, and whenever systemd-networkd, NetworkManager or ifupdown write down what became of the interface to the
     other nodes, or firewalld or ufw have changed rules. C(humanz-cni-heal.service) is started along with services that
@@ -102,7 +104,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _persistence
+from ansible_collections.humanz.cni.plugins.module_utils import _boot_order, _checks, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 
 NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
@@ -115,10 +117,7 @@ def _files(module: AnsibleModule) -> dict[str, str]:
         return {}
     if not params["files"]:
         raise ConvergeError("files is missing: run the module by its action plugin, as humanz.cni.node_persistence")
-    if params["heal_interval"] < 0:
-        raise ConvergeError(
-            "heal_interval: %d must be a number of seconds such as 30, or 0 for no repair" % params["heal_interval"]
-        )
+    _persistence.require_interval("heal_interval", params["heal_interval"])
     interpreter = _checks.quotable_path("interpreter", params["interpreter"])
     if not os.path.isfile(interpreter) or not os.access(interpreter, os.X_OK):
         raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
@@ -135,9 +134,13 @@ def _persistence_of(module: AnsibleModule) -> _persistence.Persistence:
     systemctl = module.get_bin_path("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
     if systemctl is None and module.params["state"] == "present":
         raise ConvergeError(
-            "systemd does not run on this node: say state=absent, and have %s run at boot by other means"
-            % _persistence.PROGRAM
+            "state: systemd does not run on this node, and would put routes and rules back: set it to absent "
+            "(pod_network_persistence: false), and run humanz.cni.site for this node after each boot"
         )
+    if systemctl and module.params["state"] == "present":
+        cycles = _boot_order.problems(module.run_command, systemctl)
+        if cycles:
+            raise ConvergeError("\n".join(cycles))
     files = _files(module)
     programs = _persistence.wanted_programs(module.params["files"]) if files else {}
     return _persistence.Persistence(module.run_command, systemctl, programs, files)

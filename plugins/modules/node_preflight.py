@@ -11,12 +11,14 @@ module: node_preflight
 short_description: Find on a node what stands against its part of the plan
 version_added: 0.1.0
 description:
-  - Fails with everything that keeps the node from taking its part in the pod network, in one message.
+  - Fails with everything that keeps the node from taking its part in the pod network, as RV(problems).
   - Finds a node IP that is on no interface or that another machine has as well, IPv6 that is off, next hops that are
     not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
     from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
     firewalld without policies.
+  - Finds a Python that cannot run the plugin, a kernel without C(br_netfilter), files of somebody else where modules
+    write, a node without systemd, and units that systemd could not start in the order that they ask for.
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
@@ -135,6 +137,23 @@ options:
     type: str
     choices: [fail, keep]
     default: fail
+  interpreter:
+    description: The Python that is to run the plugin, as in M(humanz.cni.cni_plugin). It must be fit for that.
+    type: path
+    default: /usr/bin/python3
+  log_file:
+    description: The file that the plugin logs to, as in M(humanz.cni.cni_conf).
+    type: path
+  persistence:
+    description:
+      - Whether M(humanz.cni.node_persistence) is to put routes and rules back. systemd must run then, and be able to
+        start that module's units in their order.
+    type: bool
+    default: false
+  heal_interval:
+    description: The seconds between two repairs, as in M(humanz.cni.node_persistence).
+    type: int
+    default: 30
 attributes:
   check_mode:
     support: full
@@ -183,13 +202,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
 from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
-REFUSAL = "nothing was changed, as this must be solved first"
+
+def refusal(problems: list[str]) -> str:
+    """Return the module's message about *problems*, which it returns beside it."""
+    return "nothing was changed, as %s must be solved first" % _texts.counted(problems)
 
 
 def _check_notation(params: dict[str, Any]) -> None:
@@ -232,13 +254,17 @@ def main() -> None:
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "spoof_check": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
+            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "log_file": {"type": "path"},
+            "persistence": {"type": "bool", "default": False},
+            "heal_interval": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
     try:
         _check_notation(module.params)
     except ConvergeError as exc:
-        module.fail_json(msg="%s:\n%s" % (REFUSAL, exc), problems=[str(exc)])
+        module.fail_json(msg=refusal([str(exc)]), problems=[str(exc)])
     require_pyroute2(module)
     params = dict(module.params, routes=module.params["routes"] or [])
     part = Part(**{name: params[name] for name in Part._fields})
@@ -250,7 +276,7 @@ def main() -> None:
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
-        module.fail_json(msg="%s:\n%s" % (REFUSAL, "\n".join(problems)), problems=problems)
+        module.fail_json(msg=refusal(problems), problems=problems)
     module.exit_json(changed=False, problems=[])
 
 

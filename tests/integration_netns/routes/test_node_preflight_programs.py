@@ -82,3 +82,71 @@ def test_a_containerd_that_runs_may_look_elsewhere(nested: Node) -> None:
     )
     nested.run("touch", "/opt/other/loopback")
     assert problems(nested, cni_bin_dir="/opt/other") == []
+
+
+BIN = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def script(node: Node, path: str, text: str) -> None:
+    node.run("sh", "-c", 'mkdir -p "${0%/*}"; printf %s "$1" > "$0"; chmod 755 "$0"', path, text)
+
+
+def test_a_node_without_systemd_is_found_before_anything_is_changed(nested: Node) -> None:
+    (found,) = problems(nested, persistence=True)
+    assert found.startswith("n1: pod_network_persistence true: systemd does not run on this node")
+    assert problems(nested, persistence=False) == []
+
+
+def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) -> None:
+    """systemctl is a stand-in: it knows of nftables, which a drop-in has start after Docker, and of Docker."""
+    shows = """#!/bin/sh
+    [ "$1" = show ] || exit 1
+    case $2 in *NeedDaemonReload*) plain=yes;; esac
+    for name; do
+        case $name in -*|show) continue;; esac
+        state=not-found after=
+        case $name in nftables.service) state=loaded after=docker.service;; docker.service) state=loaded;; esac
+        printf 'Id=%s\\nNames=%s\\nLoadState=%s\\nAfter=%s\\nBefore=\\n' "$name" "$name" $state "$after"
+        [ -z "$plain" ] || printf 'ActiveState=inactive\\nUnitFileState=\\nNeedDaemonReload=no\\n'
+        echo
+    done
+    """
+    script(nested, "/usr/local/bin/systemctl", shows)
+    nested.run("mkdir", "-p", "/run/systemd/system")
+    (found,) = problems(nested, path=BIN, persistence=True)
+    assert found.startswith(
+        "n1: unit nftables.service: starts after docker.service, which starts after humanz-cni.service, which starts "
+        "after nftables.service: systemd would leave one of them out at boot"
+    )
+    result = nested.module("node_persistence", {"files": {"": ""}, "heal_interval": 30}, path=BIN)
+    assert result["failed"]
+    nested.run("test", "!", "-e", "/etc/systemd/system/humanz-cni.service")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "options", "begins"),
+    [
+        ("/etc/sysctl.d/99-humanz-cni.conf", "mine\n", {}, "/etc/sysctl.d/99-humanz-cni.conf was not written by"),
+        ("/etc/humanz-cni/rules.v4", "mine\n", {}, "/etc/humanz-cni/rules.v4 was not written by this collection"),
+        ("/etc/systemd/system/humanz-cni.service", "mine\n", {}, "/etc/systemd/system/humanz-cni.service was not"),
+        ("/usr/local/lib/humanz-cni/heal.py", "mine\n", {}, "/usr/local/lib/humanz-cni/heal.py was not written by"),
+        (
+            "/opt/old",
+            "#!/bin/sh\necho 3.7.3 cpython-37\n",
+            {"interpreter": "/opt/old"},
+            "pod_network_python_interpreter: ",
+        ),
+        (None, "", {"interpreter": "/opt/none"}, "pod_network_python_interpreter: /opt/none does not exist"),
+        (None, "", {"protocol": 2}, "protocol 2: is kernel's: take a number from 19 to 185"),
+        (None, "", {"log_file": "cni.log"}, "pod_network_log_file: cni.log must be an absolute path"),
+        (None, "", {"heal_interval": -1}, "pod_network_heal_interval: -1 must be a number of seconds"),
+        (None, "", {"cni_bin_dir": "/usr/local/sbin/"}, "pod_network_cni_bin_dir /usr/local/sbin/: is where"),
+    ],
+)
+def test_what_a_later_module_would_refuse_is_found(
+    nested: Node, path: str | None, text: str, options: dict[str, object], begins: str
+) -> None:
+    if path:
+        script(nested, path, text)
+    (found,) = problems(nested, **options)
+    assert found.startswith("n1: " + begins)
