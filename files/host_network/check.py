@@ -114,7 +114,7 @@ def report(problems: list[str]) -> None:
             known, age = stream.read().splitlines(), time.time() - os.stat(PROBLEMS).st_mtime
     except FileNotFoundError:
         known, age = [], 0
-    if problems == known and (not problems or age < REMIND):
+    if problems == known and (not problems or abs(age) < REMIND):  # the clock may have been set back
         return
     for line in known:
         if line not in problems:
@@ -139,4 +139,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as exc:  # such as a full /run
+        sys.exit("%s: %s" % (exc.filename or STATE, exc.strerror))

@@ -374,4 +374,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as exc:  # such as a full /run
+        sys.exit("%s: %s" % (exc.filename or heal_lock.LOCK, exc.strerror))

@@ -13,7 +13,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils import _directories, _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 if TYPE_CHECKING:
@@ -211,10 +211,13 @@ class CniConf(Resource):
         try:
             for path, text in desired.items():
                 if actual.get(path) != text:
+                    _directories.make_for(path)
                     _files.write_text(path, text)
             for path in actual:
                 if path not in desired:
                     _files.remove(path)
+                    if not desired:
+                        _directories.remove_for(path)
         except OSError as exc:
             raise ConvergeError("%s cannot be changed: %s" % (self._conf_dir, exc)) from exc
 

@@ -241,7 +241,7 @@ class Library:
         command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
         status, output, error = self._run([*command, str(HEAD_SIZE), *sources])
         if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+            raise self._not_compiled(error or output)
         if self._interpreter.reads_pth:
             self._build_startup(building)
         manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
@@ -260,7 +260,15 @@ class Library:
         command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
         status, output, error = self._run(command)
         if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+            raise self._not_compiled(error or output)
+
+    def _not_compiled(self, said: str) -> ConvergeError:
+        """Return the error about what the interpreter *said* last; what leads to it is of no use to an operator."""
+        last = (said.strip().splitlines() or ["it does not say why"])[-1]
+        reason = re.sub(r"^\w+Error: (\[Errno \d+\] )?", "", last)
+        return ConvergeError(
+            "%s cannot compile the plugin in %s: %s" % (self._interpreter.path, self._directory, reason)
+        )
 
     def _repair(self, building: str) -> None:
         for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
