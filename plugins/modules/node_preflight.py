@@ -17,6 +17,8 @@ description:
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
     from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
     firewalld without policies.
+  - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
+    the route of another table, as those of a VPN may.
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
@@ -46,6 +48,11 @@ options:
     default: []
   cluster_cidrs:
     description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
+    type: list
+    elements: str
+    default: []
+  service_cidrs:
+    description: The networks of the cluster's services. No address of the node may be in one.
     type: list
     elements: str
     default: []
@@ -194,7 +201,7 @@ REFUSAL = "nothing was changed, as this must be solved first"
 
 def _check_notation(params: dict[str, Any]) -> None:
     """Raise ConvergeError for an option that a plan cannot have."""
-    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs"):
+    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs"):
         _checks.networks(option, params[option])
     for option in ("node_ips", "vxlan_peers"):
         _checks.addresses(option, params[option])
@@ -210,6 +217,7 @@ def main() -> None:
             "pod_ranges": texts,
             "unreachable": texts,
             "cluster_cidrs": texts,
+            "service_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,
             "problems": texts,
