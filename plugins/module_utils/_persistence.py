@@ -42,6 +42,7 @@ HEALER = ("humanz-cni-heal.service", "humanz-cni-heal.timer", "humanz-cni-heal.p
 CHECK_SERVICE = "humanz-cni-check.service"
 # It ends at once: to be enabled is all.
 NEVER_ACTIVE = "humanz-cni-heal.service"
+NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 NETWORKMANAGER_CONF = "/etc/NetworkManager/conf.d/50-humanz-cni.conf"
 NETWORKMANAGER = "NetworkManager.service"

@@ -19,14 +19,17 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
     _cni_conf,
     _containerd,
+    _crio,
     _forwarding,
     _iptables,
     _kept_ways,
     _owned,
+    _places,
     _policy_routing,
     _routes,
     _sysctl,
     _vxlan,
+    _writable,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._firewalld import Firewalld
@@ -155,7 +158,14 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
-    return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
+    return [text for text in found if text] + _writable.problems(_places.places(options, find_command))
+
+
+def of_runtime(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str] | None:
+    """Return why this node's container runtime would not attach pods by our configuration; None if there is none."""
+    wanted = _containerd.Wanted(options["cni_bin_dir"], options["conf_dir"], options["foreign"] == "keep")
+    found = _crio.problems(wanted, options["name"], run, find_command)
+    return _containerd.problems(wanted, run, find_command("containerd")) if found is None else found
 
 
 def _refusal(check: Callable[..., object], *values: Any) -> str | None:

@@ -105,8 +105,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 
-NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
-
 
 def _files(module: AnsibleModule) -> dict[str, str]:
     """Return ``{path: text}`` of what is to be there. Raises ConvergeError for a bad option."""
@@ -124,7 +122,7 @@ def _files(module: AnsibleModule) -> dict[str, str]:
         raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
     files = _persistence.wanted_files(params["files"], interpreter, params["heal_interval"])
     bridge = _checks.device("bridge", params["bridge"])
-    if any(os.path.exists(path) for path in NETWORKD):
+    if any(os.path.exists(path) for path in _persistence.NETWORKD):
         files[_persistence.NETWORKD_CONF] = _persistence.networkd_text()
     if module.get_bin_path("NetworkManager"):
         files[_persistence.NETWORKMANAGER_CONF] = _persistence.networkmanager_text(bridge)
