@@ -18,9 +18,9 @@ import subprocess
 import sys
 import time
 
-# An isolated interpreter does not look beside the program, and what it compiled would stay behind.
+# An isolated interpreter does not look beside the program's file, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import heal  # noqa: E402 - found by the line above
 import heal_lock  # noqa: E402 - likewise
 

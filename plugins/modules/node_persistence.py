@@ -107,7 +107,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 
 
 def _files(module: AnsibleModule) -> dict[str, str]:
-    """Return ``{path: text}`` of what is to be there. Raises ConvergeError for a bad option."""
+    """Return ``{path: text}`` of the units and drop-ins. Raises ConvergeError for a bad option."""
     params = module.params
     if params["state"] == "absent":
         return {}
@@ -136,7 +136,9 @@ def _persistence_of(module: AnsibleModule) -> _persistence.Persistence:
             "systemd does not run on this node: say state=absent, and have %s run at boot by other means"
             % _persistence.PROGRAM
         )
-    return _persistence.Persistence(module.run_command, systemctl, _files(module))
+    files = _files(module)
+    programs = _persistence.wanted_programs(module.params["files"]) if files else {}
+    return _persistence.Persistence(module.run_command, systemctl, programs, files)
 
 
 def main() -> None:
