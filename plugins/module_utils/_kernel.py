@@ -20,16 +20,17 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.humanz.cni.plugins.module_utils import _library_dirs
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 # The controller's own copy, put there by humanz.cni.node_python on a node that has no pyroute2 of its own.
-ARCHIVE = "/usr/local/lib/humanz-cni/pyroute2.zip"
+ARCHIVE = "pyroute2.zip"
 
 try:
     try:
         import pyroute2
     except ImportError:
-        sys.path.append(ARCHIVE)
+        sys.path += [os.path.join(directory, ARCHIVE) for directory in _library_dirs.others("")]
         import pyroute2
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError

@@ -15,9 +15,9 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _cni_command,
     _cni_conf,
     _cni_install,
+    _directories,
     _firewalld,
     _lock,
-    _owned,
     _persistence,
     _pod_bridge,
     _routes,
@@ -41,7 +41,7 @@ def places(options: dict[str, Any], find_command: FindCommand) -> list[Place]:
         Place(options["conf_dir"], tuple(_cni_conf.NAMES.values()), "pod_network_cni_conf_dir"),
         Place(options["library_dir"], (), "pod_network_library_dir", size=LARGE),
         Place(options["sbin_dir"], (_cni_command.NAME,), "pod_network_sbin_dir", programs=True),
-        Place(_owned.OWN_DIRECTORY, ("routes", "rules.v4", "rules.v6", "rules.nft", "sysctl")),
+        Place(_directories.OWN_DIRECTORY, ("routes", "rules.v4", "rules.v6", "rules.nft", "sysctl")),
         Place("/etc/sysctl.d", ("99-humanz-cni.conf",)),
         Place("/etc/modules-load.d", ("humanz-cni.conf",)),
         _of(_routes.PROTOCOL_NAMES),
@@ -52,7 +52,7 @@ def places(options: dict[str, Any], find_command: FindCommand) -> list[Place]:
         directory, name = os.path.split(options["log_file"])
         found.append(Place(directory, (name,), "pod_network_log_file", "leave it empty for the journal"))
     if options["persistence"]:
-        units = (*_persistence.BOOT, *_persistence.HEALER, _persistence.CHECK_SERVICE)
+        units = _persistence.UNITS
         found += [
             Place(_persistence.UNIT_DIR, units, "", WITHOUT_PERSISTENCE),
             Place(_persistence.STATE_DIR, (), "", WITHOUT_PERSISTENCE),
