@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 8)
 
+TAILSCALE = ipaddress.ip_network("100.64.0.0/10")  # that of carrier-grade NAT, RFC 6598
+TAILSCALE_RULES = (
+    ["nft", "list", "chain", "ip", "filter", "ts-input"],
+    ["iptables", "-S", "ts-input"],
+    ["iptables-legacy", "-S", "ts-input"],
+)
 ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 
 
@@ -155,6 +161,7 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
         found.append(_refusal(lambda: old.desired(old.read())))
     if options["spoof_check"] and options["format"] != "conf":
         found.append(_without_bridge_rules())
+    found.append(_tailscale(options["cluster_cidrs"], run, find_command))
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
@@ -184,6 +191,24 @@ def _without_bridge_rules() -> str | None:
         "pod_network_spoof_check: this node's kernel has no nf_tables for bridges (%s): start one with "
         "CONFIG_NF_TABLES_BRIDGE, or set it to false for this node" % reason
     )
+
+
+def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindCommand) -> str | None:
+    """Find that Tailscale's rules drop what pods send to the node, whatever its routes are."""
+    for cidr in cluster_cidrs:
+        network = ipaddress.ip_network(cidr)
+        if network.version != 4 or not network.overlaps(TAILSCALE):
+            continue
+        for name, *words in TAILSCALE_RULES:
+            path = find_command(name)
+            status, output, _error = run([path, *words]) if path else (1, "", "")
+            if status == 0 and any(str(TAILSCALE) in line and "drop" in line.lower() for line in output.splitlines()):
+                return (
+                    "pod_network_cluster_cidr %s: overlaps %s, which Tailscale on this node drops where it comes in by "
+                    "another interface than its own (chain ts-input): have the cluster's pods in another network, such "
+                    "as 10.244.0.0/16" % (cidr, TAILSCALE)
+                )
+    return None
 
 
 def _python() -> list[str]:

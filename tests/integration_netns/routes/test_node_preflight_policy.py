@@ -181,3 +181,16 @@ def test_the_remedy_for_another_table_is_a_rule_for_pods(nested: Node) -> None:
     assert found.endswith("have the cluster's pods in another network, or the node `%s` at every boot" % remedy)
     nested.ip(remedy.removeprefix("ip "))
     assert problems(nested, **DUAL) == []
+
+
+def test_rules_of_tailscale_that_drop_what_pods_send_are_named(nested: Node) -> None:
+    for backend in ("nft", "legacy"):
+        iptables = f"iptables-{backend}"
+        nested.run(iptables, "-N", "ts-input")
+        assert problems(nested) == []
+        nested.run(iptables, *["-A", "ts-input", "-s", "100.64.0.0/10", "!", "-i", "tailscale0", "-j", "DROP"])
+        (found,) = problems(nested)
+        assert found.startswith("n1: pod_network_cluster_cidr 100.100.0.0/16: overlaps 100.64.0.0/10, which Tailscale")
+        assert problems(nested, cluster_cidrs=["10.244.0.0/16"]) == []
+        nested.run(iptables, "-F", "ts-input")
+        nested.run(iptables, "-X", "ts-input")
