@@ -23,7 +23,7 @@ class ActionModule(NodeAction):
     takes_problems = True
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "node_ips")
+        names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs", "node_ips")
         options = {name: part[name] for name in names}
         if part["vxlan"]:
             options["vxlan_device"] = part["vxlan"]["device"]

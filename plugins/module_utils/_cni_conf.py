@@ -165,6 +165,13 @@ def choose_chained(
     return chained, left_out
 
 
+def others_in(conf_dir: str) -> list[str]:
+    """Return the paths of the configurations in *conf_dir* that are not of our names, in a runtime's order."""
+    names = os.listdir(conf_dir) if os.path.isdir(conf_dir) else []
+    paths = [os.path.join(conf_dir, name) for name in names if name.endswith(EXTENSIONS) and name not in NAMES.values()]
+    return sorted((path for path in paths if not os.path.isdir(path)), key=os.fsencode)
+
+
 class CniConf(Resource):
     """Our file in the directory of CNI configurations, in one of two formats.
 

@@ -285,8 +285,11 @@ def remove(directory: str, keep: Collection[str | None] = ()) -> None:
     _remove_leftovers(directory)
 
 
-def running(directory: str) -> list[str]:
-    """Return the paths of those versions of the library in *directory* that a process was started from."""
+def running(directory: str, launcher: str = "") -> list[str]:
+    """Return the paths of those versions of the library in *directory* that a process was started from.
+
+    A process that was started by the script *launcher* may use any of them.
+    """
     found: set[str] = set()
     paths = versions(directory)
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -295,6 +298,7 @@ def running(directory: str) -> list[str]:
                 words = os.fsdecode(stream.read()).split("\0")
         except OSError:  # it has ended
             continue
+        found.update(paths if launcher and launcher in words else ())
         found.update(path for path in paths if any(word.startswith(path + "/") for word in words))
     return sorted(found)
 

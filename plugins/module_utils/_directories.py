@@ -50,11 +50,16 @@ def make(paths: Collection[str], record: str) -> None:
 
     They are remembered first: one that is remembered and not there does no harm, the opposite would stay for ever.
     """
-    missing = sorted({one for path in paths for one in _missing(path)})
-    if missing:
-        write_text(record, "".join("%s\n" % path for path in sorted({*remembered(record), *missing})))
+    add([one for path in paths for one in _missing(path)], record)
     for path in paths:
         make_directories(path)
+
+
+def add(paths: Iterable[str], record: str) -> None:
+    """Remember the directories *paths* in the file *record*, too."""
+    known = remembered(record)
+    if not set(paths).issubset(known):
+        write_text(record, "".join("%s\n" % path for path in sorted({*known, *paths})))
 
 
 def remembered(record: str) -> list[str]:

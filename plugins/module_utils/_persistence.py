@@ -15,7 +15,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _owned, _programs
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _library_dirs, _owned, _programs
 from ansible_collections.humanz.cni.plugins.module_utils._converge import LOCK, ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._files import sync_directory, write_text
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     class State(TypedDict):
         """What there is, or is to be.
 
-        The texts of programs by relative path, as of ``_programs``; those of other files by path, None where there is
-        none; the units by name, and the links that enable them; the units that systemd does not know as they are on
-        the disk; and whether an interrupted run has left its work unfinished.
+        The texts of programs by relative path, as of ``_programs``, and likewise those in former directories; those of
+        other files by path, None where there is none; the units by name, and the links that enable them; the units that
+        systemd does not know as they are on the disk; and whether an interrupted run has left its work unfinished.
         """
 
         programs: dict[str, str]
+        former: dict[str, dict[str, str]]
         files: dict[str, str | None]
         units: dict[str, Unit]
         links: list[str]
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
         unfinished: bool
 
 
-LIBRARY_DIR = "/usr/local/lib/humanz-cni"
+LIBRARY_DIR = _library_dirs.DEFAULT
 PROGRAM = LIBRARY_DIR + "/heal.py"
 LINKS = ("heal.py", "check.py")  # the programs that units run
 STATE_DIR = "/run/humanz-cni-heal"  # what the programs keep, until the next boot
@@ -54,6 +55,7 @@ CHECK_SERVICE = "humanz-cni-check.service"
 UNITS = (*BOOT, *HEALER, CHECK_SERVICE)
 # It ends at once: to be enabled is all.
 NEVER_ACTIVE = "humanz-cni-heal.service"
+NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 NETWORKMANAGER_CONF = "/etc/NetworkManager/conf.d/50-humanz-cni.conf"
 NETWORKMANAGER = "NetworkManager.service"
@@ -85,20 +87,27 @@ def require_interval(option: str, seconds: int) -> None:
         raise ConvergeError("%s: %d must be a number of seconds such as 30, or 0 for no repair" % (option, seconds))
 
 
-def wanted_programs(files: dict[str, str]) -> dict[str, str]:
-    """Return the programs among *files*, name to text as in files/host_network, as ``_programs`` installs them."""
-    texts = {name: _composed(text) for name, text in files.items() if name.endswith(".py")}
+def wanted_programs(files: dict[str, str], sbin_dir: str = _cni_command.SBIN_DIR) -> dict[str, str]:
+    """Return the programs among *files*, name to text as in files/host_network, as ``_programs`` installs them.
+
+    :param sbin_dir: the directory of the operator's command, which they call.
+    """
+    command, own = ('"%s/%s"' % (directory, _cni_command.NAME) for directory in (_cni_command.SBIN_DIR, sbin_dir))
+    texts = {name: _composed(text.replace(command, own)) for name, text in files.items() if name.endswith(".py")}
     return _programs.wanted(texts, LINKS)
 
 
-def wanted_files(files: dict[str, str], interpreter: str, heal_interval: int) -> dict[str, str]:
+def wanted_files(
+    files: dict[str, str], interpreter: str, heal_interval: int, directory: str = LIBRARY_DIR
+) -> dict[str, str]:
     """Return ``{path: text}`` of the units.
 
     :param files: name to text, as in files/host_network.
     :param interpreter: the path of the Python that runs the programs.
     :param heal_interval: seconds between two repairs; 0 for none at all.
+    :param directory: the directory of the programs.
     """
-    values = {"@interpreter@": interpreter, "@directory@": LIBRARY_DIR, "@interval@": str(heal_interval)}
+    values = {"@interpreter@": interpreter, "@directory@": directory, "@interval@": str(heal_interval)}
     names = wanted_units(heal_interval) + ((CHECK_SERVICE,) if heal_interval else ())
     texts = {}
     for name in names:
@@ -136,14 +145,23 @@ def networkmanager_text(bridge: str) -> str:
 class Persistence(Resource):
     """Programs and files, and the units among them as systemd knows them. The state is a State."""
 
-    def __init__(self, run: RunCommand, systemctl: str | None, programs: dict[str, str], files: dict[str, str]) -> None:
+    def __init__(
+        self,
+        run: RunCommand,
+        systemctl: str | None,
+        programs: dict[str, str],
+        files: dict[str, str],
+        directory: str | None = None,
+    ) -> None:
         """Take what is wanted.
 
         :param run: AnsibleModule.run_command.
         :param systemctl: the path of systemctl, or None where systemd does not run.
         :param programs: as of :func:`wanted_programs`; empty to have none.
         :param files: path to text; what is not among them is to be removed.
+        :param directory: that of the programs; from former ones they are removed.
         """
+        self._directory = directory or LIBRARY_DIR
         self._run = run
         self._systemctl = systemctl
         units = [*map(unit_path, UNITS)]
@@ -156,11 +174,13 @@ class Persistence(Resource):
         shown, unloaded = self._show() if self._systemctl else ({}, [])
         self._manager_runs = shown.pop(NETWORKMANAGER, OFF).active
         links = _links()
+        former = [(path, _programs.read(path)) for path in _library_dirs.others(self._directory)]
         for directory in (UNIT_DIR, *glob.glob(UNIT_DIR + "/*.wants")):
             if os.path.isdir(directory):
                 sync_directory(directory)
         return {
-            "programs": _programs.read(LIBRARY_DIR),
+            "programs": _programs.read(self._directory),
+            "former": {path: texts for path, texts in former if texts},
             "files": {path: _owned.read(path) for path in self._files},
             "units": shown,
             "links": links,
@@ -172,6 +192,7 @@ class Persistence(Resource):
         """Return the state wanted."""
         return {
             "programs": self._programs,
+            "former": {},
             "files": dict(self._files),
             "units": {name: self._unit(name) for name in actual["units"]},
             "links": self._wanted_links(),
@@ -202,10 +223,11 @@ class Persistence(Resource):
         lines += ["# %s" % link for link in state["links"]]
         if state["unfinished"]:
             lines.append("# an interrupted run has left its work unfinished")
+        lines += ["# %s has programs of before" % path for path in state["former"]]
         for path, text in state["programs"].items():
             if "/" not in path:
                 version = "this version" if text == self._programs.get(path) else "another version"
-                lines.append("# %s/%s is %s" % (LIBRARY_DIR, path, version))
+                lines.append("# %s/%s is %s" % (self._directory, path, version))
         for path, text in state["files"].items():
             if text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]
@@ -213,7 +235,7 @@ class Persistence(Resource):
 
     def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
-        programs = ["%s/%s" % (LIBRARY_DIR, path) for path in desired["programs"] if "/" not in path]
+        programs = ["%s/%s" % (self._directory, path) for path in desired["programs"] if "/" not in path]
         return {
             "files": programs + [path for path, text in desired["files"].items() if text is not None],
             "units": [name for name, unit in desired["units"].items() if unit.enabled],
@@ -232,7 +254,8 @@ class Persistence(Resource):
             # Says that a unit is not loaded where it is not there.
             self._run([self._systemctl, "stop", CHECK_SERVICE])
         if desired["programs"]:
-            _programs.put(LIBRARY_DIR, actual["programs"], desired["programs"])
+            _library_dirs.remember(self._directory)
+            _programs.put(self._directory, actual["programs"], desired["programs"])
         for path in changed:
             _owned.write(path, desired["files"][path])
         for link in {*actual["links"]}.difference(desired["links"]):  # also of units that systemctl finds no more
@@ -242,7 +265,11 @@ class Persistence(Resource):
             self._start(changed, actual, desired)
             if self._manager_runs and (NETWORKMANAGER_CONF in changed or actual["unfinished"]):
                 self._systemctl_run("reload", NETWORKMANAGER)
-        _programs.clear(LIBRARY_DIR, actual["programs"], desired["programs"])
+        _programs.clear(self._directory, actual["programs"], desired["programs"])
+        for directory, texts in actual["former"].items():
+            _programs.clear(directory, texts, {})
+        for directory in (self._directory, *_library_dirs.others(self._directory)):
+            _library_dirs.remove_if_empty(directory)
         if desired["files"][unit_path(CHECK_SERVICE)] is None:
             shutil.rmtree(STATE_DIR, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):

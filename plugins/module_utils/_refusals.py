@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     FindCommand = Callable[[str], Optional[str]]
 
-SBIN_DIR = "/usr/local/sbin"  # of the operator's command
 MODULE = "br_netfilter"  # the kernel's
 # Where other modules write; what somebody else has put there stays, and fails them.
 FILES = (
@@ -59,7 +58,7 @@ def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -
         lambda: _checks.absolute_path("pod_network_log_file", options["log_file"]),
         lambda: _persistence.require_interval("pod_network_heal_interval", options["heal_interval"]),
         *(lambda path=path: _owned.read(path) for pattern in FILES for path in sorted(glob.glob(pattern))),
-        lambda: _persistence.Persistence(run, systemctl, {}, {}).read(),
+        lambda: _persistence.Persistence(run, systemctl, {}, {}, options["library_dir"]).read(),
     ]
     texts = [text for check in checks for text in _refusal(check)]
     texts += _places(options) + _modules(run, find_command)
@@ -74,10 +73,10 @@ def _refusal(check: Callable[[], object]) -> Iterator[str]:
 
 
 def _places(options: dict[str, Any]) -> list[str]:
-    path = options["cni_bin_dir"]
-    if os.path.realpath(path) != os.path.realpath(SBIN_DIR):
+    path, sbin_dir = options["cni_bin_dir"], options["sbin_dir"]
+    if os.path.realpath(path) != os.path.realpath(sbin_dir):
         return []
-    return ["pod_network_cni_bin_dir %s: is where humanz-cni-ctl belongs: it must be for plugins only" % path]
+    return ["pod_network_sbin_dir %s: is pod_network_cni_bin_dir, where only plugins belong: name another" % sbin_dir]
 
 
 def _modules(run: RunCommand, find_command: FindCommand) -> list[str]:

@@ -19,12 +19,19 @@ description:
     firewalld without policies.
   - Finds a Python that cannot run the plugin, a kernel without C(br_netfilter), files of somebody else where modules
     write, a node without systemd, and units that systemd could not start in the order that they ask for.
+  - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
+    the route of another table, as those of a VPN may.
+  - Finds directories that the modules after it could not put their files into, as they are on a read-only or full file
+    system, immutable, a link to nothing or no directory, and file systems without the right to run programs. It leaves
+    no trace there.
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
-  - Finds that containerd, as configured in C(/etc/containerd/config.toml) or by k3s in C(/var/lib/rancher/k3s), looks
-    for CNI plugins or configurations elsewhere, or lacks the plugin C(loopback). A containerd beside CRI-O,
-    cri-dockerd, RKE2, k0s or MicroK8s, or one whose CRI plugin is disabled, is not looked at.
+  - Finds that the container runtime looks for CNI plugins or configurations elsewhere, that pods would get another
+    network from it, and that containerd lacks the plugin C(loopback). The runtime that runs is asked itself, by
+    C(containerd config dump), also that of k3s, RKE2, k0s and MicroK8s, or by C(crio status config). A containerd
+    beside CRI-O or cri-dockerd, or one whose CRI plugin is disabled, is not asked. Where none runs that could be
+    asked, a warning says so.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:
@@ -48,6 +55,11 @@ options:
     default: []
   cluster_cidrs:
     description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
+    type: list
+    elements: str
+    default: []
+  service_cidrs:
+    description: The networks of the cluster's services. No address of the node may be in one.
     type: list
     elements: str
     default: []
@@ -123,6 +135,23 @@ options:
     description: The directory of CNI plugins, as in M(humanz.cni.cni_plugin).
     type: path
     default: /opt/cni/bin
+  library_dir:
+    description: The directory of the plugin's library, as in M(humanz.cni.cni_plugin).
+    type: path
+    default: /usr/local/lib/humanz-cni
+  sbin_dir:
+    description: The directory of the operator's command, as in M(humanz.cni.cni_plugin).
+    type: path
+    default: /usr/local/sbin
+  log_file:
+    description: The file that the plugin logs to, as in M(humanz.cni.cni_conf).
+    type: path
+  persistence:
+    description:
+      - Whether M(humanz.cni.node_persistence) is to put routes and rules back. systemd must run then, and be able to
+        start that module's units in their order.
+    type: bool
+    default: false
   format:
     description: The configuration's format, as in M(humanz.cni.cni_conf).
     type: str
@@ -141,15 +170,6 @@ options:
     description: The Python that is to run the plugin, as in M(humanz.cni.cni_plugin). It must be fit for that.
     type: path
     default: /usr/bin/python3
-  log_file:
-    description: The file that the plugin logs to, as in M(humanz.cni.cni_conf).
-    type: path
-  persistence:
-    description:
-      - Whether M(humanz.cni.node_persistence) is to put routes and rules back. systemd must run then, and be able to
-        start that module's units in their order.
-    type: bool
-    default: false
   heal_interval:
     description: The seconds between two repairs, as in M(humanz.cni.node_persistence).
     type: int
@@ -205,8 +225,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, of_runtime, refused
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
+
+NO_RUNTIME = (
+    "neither containerd nor CRI-O runs pods on some nodes: nobody could say whether a runtime there will look in "
+    "pod_network_cni_bin_dir and pod_network_cni_conf_dir"
+)
 
 
 def refusal(problems: list[str]) -> str:
@@ -216,7 +241,7 @@ def refusal(problems: list[str]) -> str:
 
 def _check_notation(params: dict[str, Any]) -> None:
     """Raise ConvergeError for an option that a plan cannot have."""
-    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs"):
+    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs"):
         _checks.networks(option, params[option])
     for option in ("node_ips", "vxlan_peers"):
         _checks.addresses(option, params[option])
@@ -232,6 +257,7 @@ def main() -> None:
             "pod_ranges": texts,
             "unreachable": texts,
             "cluster_cidrs": texts,
+            "service_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,
             "problems": texts,
@@ -251,12 +277,14 @@ def main() -> None:
             "mtu": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+            "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
+            "log_file": {"type": "path"},
+            "persistence": {"type": "bool", "default": False},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "spoof_check": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
-            "log_file": {"type": "path"},
-            "persistence": {"type": "bool", "default": False},
             "heal_interval": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
@@ -273,6 +301,10 @@ def main() -> None:
     except ConvergeError as exc:
         found = str(exc).splitlines()
     found += refused(module.params, module.run_command, module.get_bin_path)
+    runtime = of_runtime(module.params, module.run_command, module.get_bin_path)
+    if runtime is None:
+        module.warn(NO_RUNTIME)
+    found += runtime or []
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:

@@ -190,6 +190,35 @@ def test_installed_kept_changed_turned_off_and_removed(disk: Path) -> None:
     assert converge(systemd, {}, {}) == []
 
 
+def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
+    systemd = Systemd()
+    converge(systemd, wanted())
+    new = str(disk / "new")
+    sources = {name: "unit" if name.endswith(".service") else "@directory@" for name in _persistence.UNITS}
+    moved = _persistence.wanted_files(sources, "/usr/bin/python3", 30, new)
+    assert new in moved[_persistence.unit_path("humanz-cni-heal.path")]
+    _persistence._library_dirs.remember(_persistence.LIBRARY_DIR)
+    resource = _persistence.Persistence(systemd.run, "systemctl", PROGRAMS, wanted(), new)
+    actual = resource.read()
+    assert list(actual["former"]) == [_persistence.LIBRARY_DIR]
+    resource.apply(actual, resource.desired(actual))
+    assert resource.read() == resource.desired(actual)
+    assert not (disk / "lib").exists()
+    assert (disk / "new" / "heal.py").exists()
+    # An inventory that has lost the variable.
+    gone = _persistence.Persistence(systemd.run, "systemctl", {}, {})
+    actual = gone.read()
+    gone.apply(actual, gone.desired(actual))
+    assert [path for path in disk.rglob("*") if not path.is_dir()] == []
+    assert not (disk / "new").exists()
+
+
+def test_programs_call_the_command_where_it_is() -> None:
+    source = (Path(__file__).parents[4] / "files" / "host_network" / "heal_checks.py").read_text()
+    programs = _persistence.wanted_programs({"heal.py": "", "check.py": "", "heal_checks.py": source}, "/opt/sbin")
+    assert any('COMMAND = "/opt/sbin/humanz-cni-ctl"' in text for text in programs.values())
+
+
 @pytest.mark.parametrize("before", [0, 30])
 def test_a_run_that_was_killed_wherever_it_was_is_finished_by_the_next(disk: Path, before: int) -> None:
     """Killed at each call of systemctl in turn, of an installation and of a change of every unit."""
