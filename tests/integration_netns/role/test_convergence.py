@@ -9,7 +9,6 @@ from pathlib import Path
 
 from two_nodes import Cluster, changes
 
-
 DIRECTORIES = ("find", "/etc", "/opt", "/usr/local/lib", "/usr/local/sbin", "-type", "d")
 
 
