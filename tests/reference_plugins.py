@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches the CNI reference plugins that Debian's newest suite has, without touching this machine's apt or files."""
+"""Fetches the CNI reference plugins, and containerd, of Debian's newest suite, without touching this machine's apt."""
 
 from __future__ import annotations
 
@@ -36,14 +36,26 @@ def fetch(cache: Path | None = None) -> Path:
     return executables
 
 
+def containerd(cache: Path | None = None) -> Path:
+    """Return the path of the program containerd, downloaded if it is not in *cache* yet."""
+    cache = cache or cache_directory()
+    program = cache / "containerd" / "usr" / "bin" / "containerd"
+    with downloads.alone_in(cache):
+        if not program.exists():
+            print("fetching containerd from Debian sid into %s" % cache, flush=True)
+            archive = _download(cache / "apt", "containerd")
+            subprocess.run(["dpkg", "-x", str(archive), str(cache / "containerd")], check=True)
+    return program
+
+
 def version(cache: Path | None = None) -> str:
     """Return the version of the package that :func:`fetch` downloaded."""
     archive = _archive((cache or cache_directory()) / "apt")
     return archive.name.split("_")[1]
 
 
-def _download(apt: Path) -> Path:
-    """Download the package with lists, cache and configuration of its own below *apt*."""
+def _download(apt: Path, package: str = PACKAGE) -> Path:
+    """Download the *package* with lists, cache and configuration of its own below *apt*."""
     for directory in ("lists/partial", "archives/partial"):
         (apt / directory).mkdir(parents=True, exist_ok=True)
     (apt / "status").touch()
@@ -63,9 +75,9 @@ def _download(apt: Path) -> Path:
     }
     apt_get = ["apt-get", "-q"] + ["-o%s=%s" % item for item in options.items()]
     subprocess.run([*apt_get, "update"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*apt_get, "download", PACKAGE], check=True, cwd=apt / "archives")
-    return _archive(apt)
+    subprocess.run([*apt_get, "download", package], check=True, cwd=apt / "archives")
+    return _archive(apt, package)
 
 
-def _archive(apt: Path) -> Path:
-    return max((apt / "archives").glob(PACKAGE + "_*.deb"), key=lambda path: path.stat().st_mtime)
+def _archive(apt: Path, package: str = PACKAGE) -> Path:
+    return max((apt / "archives").glob(package + "_*.deb"), key=lambda path: path.stat().st_mtime)

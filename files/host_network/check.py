@@ -18,9 +18,9 @@ import subprocess
 import sys
 import time
 
-# An isolated interpreter does not look beside the program, and what it compiled would stay behind.
+# An isolated interpreter does not look beside the program's file, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import heal  # noqa: E402 - found by the line above
 import heal_lock  # noqa: E402 - likewise
 
@@ -114,7 +114,7 @@ def report(problems: list[str]) -> None:
             known, age = stream.read().splitlines(), time.time() - os.stat(PROBLEMS).st_mtime
     except FileNotFoundError:
         known, age = [], 0
-    if problems == known and (not problems or age < REMIND):
+    if problems == known and (not problems or abs(age) < REMIND):  # the clock may have been set back
         return
     for line in known:
         if line not in problems:
@@ -139,4 +139,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as exc:  # such as a full /run
+        sys.exit("%s: %s" % (exc.filename or STATE, exc.strerror))

@@ -27,15 +27,16 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-# An isolated interpreter does not look beside the program, and what it compiled would stay behind.
+# An isolated interpreter does not look beside the program's file, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import heal_checks  # noqa: E402 - found by the line above
 import heal_drops  # noqa: E402 - likewise
 import heal_iptables  # noqa: E402 - likewise
 import heal_lock  # noqa: E402 - likewise
 import heal_nft  # noqa: E402 - likewise
 import heal_vxlan  # noqa: E402 - likewise
+import heal_wait  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     Result = tuple[int, str, str]  # a command's status, output and error output
@@ -351,24 +352,29 @@ def main() -> int:
     parser.add_argument("--unit", metavar="NAME", help=unit)
     options = parser.parse_args()
     deadline = time.monotonic() + options.wait
-    while True:
-        try:
-            with heal_lock.held(PATIENCE, options.unit) as locked:
-                outcome = heal() if locked else Outcome()
-                if not locked:
-                    outcome.done.append("nothing was checked, as a module at work waits for this unit")
-        except heal_lock.NoLockError as exc:
-            print(exc, file=sys.stderr)
-            return 1
-        for line in outcome.done:
-            print(line, flush=True)
-        if not outcome.later or time.monotonic() >= deadline:
-            break
-        time.sleep(0.2)
+    with heal_wait.changes() as changes:
+        while True:
+            try:
+                with heal_lock.held(PATIENCE, options.unit) as locked:
+                    outcome = heal() if locked else Outcome()
+                    if not locked:
+                        outcome.done.append("nothing was checked, as a module at work waits for this unit")
+            except heal_lock.NoLockError as exc:
+                print(exc, file=sys.stderr)
+                return 1
+            for line in outcome.done:
+                print(line, flush=True)
+            if not outcome.later or not heal_wait.one_of(changes, deadline - time.monotonic()):
+                break
+    if outcome.later and options.wait:
+        print("%g seconds were not enough for the network: pods may start without this" % options.wait, file=sys.stderr)
     for line in outcome.wrong + outcome.later + outcome.closed:
         print(line, file=sys.stderr)
     return 1 if outcome.wrong or outcome.later else CLOSED if outcome.closed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as exc:  # such as a full /run
+        sys.exit("%s: %s" % (exc.filename or heal_lock.LOCK, exc.strerror))

@@ -102,8 +102,11 @@ def holder() -> str:
 
 
 def age() -> float:
-    """Return for how many seconds the lock has been held, as its holder writes into it only when it begins."""
+    """Return for how many seconds the lock has been held, as its holder writes into it only when it begins.
+
+    A clock that was set back since makes that long, too.
+    """
     try:
-        return time.time() - os.stat(LOCK).st_mtime
+        return abs(time.time() - os.stat(LOCK).st_mtime)
     except OSError:
         return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.humanz.cni.plugins.module_utils import _texts
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
 
 SHOWN = 20  # problems of nodes that take no part in the run
@@ -22,7 +23,7 @@ class ActionModule(NodeAction):
     takes_problems = True
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "node_ips")
+        names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs", "node_ips")
         options = {name: part[name] for name in names}
         if part["vxlan"]:
             options["vxlan_device"] = part["vxlan"]["device"]
@@ -46,7 +47,7 @@ class ActionModule(NodeAction):
             # Nobody else reports them.
             unreachable = "%s: cannot be reached: %s" % (task_vars["inventory_hostname"], str(exc).splitlines()[0])
             problems = [*args["problems"], unreachable]
-            return {"failed": True, "problems": problems, "msg": "the plan has problems:\n" + "\n".join(problems)}
+            return {"failed": True, "problems": problems, "msg": "the plan has %s" % _texts.counted(problems)}
 
 
 def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 NAME = "humanz-cni-ctl"
+SBIN_DIR = "/usr/local/sbin"
 
 _TEXT = """\
 #!%(interpreter)s -ISXutf8
@@ -34,6 +35,14 @@ except ImportError as exc:
     sys.exit("humanz-cni-ctl: %%s is damaged: run humanz.cni.cni_plugin: %%s" %% (library, exc))
 sys.exit(main(sys.argv[1:]))
 """
+
+
+def paths() -> list[str]:
+    """Return where the command is on this process's search path, and in the directory that it is in by default."""
+    directories = [SBIN_DIR, *os.environ.get("PATH", os.defpath).split(":")]
+    places = dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, directories)))
+    found = [os.path.join(directory, NAME) for directory in places]
+    return [path for path in found if os.path.isfile(path)]
 
 
 def executable(sbin_dir: str, interpreter: str, library: Library, run: RunCommand) -> Executable:

@@ -13,7 +13,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils import _directories, _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 if TYPE_CHECKING:
@@ -165,6 +165,13 @@ def choose_chained(
     return chained, left_out
 
 
+def others_in(conf_dir: str) -> list[str]:
+    """Return the paths of the configurations in *conf_dir* that are not of our names, in a runtime's order."""
+    names = os.listdir(conf_dir) if os.path.isdir(conf_dir) else []
+    paths = [os.path.join(conf_dir, name) for name in names if name.endswith(EXTENSIONS) and name not in NAMES.values()]
+    return sorted((path for path in paths if not os.path.isdir(path)), key=os.fsencode)
+
+
 class CniConf(Resource):
     """Our file in the directory of CNI configurations, in one of two formats.
 
@@ -189,7 +196,8 @@ class CniConf(Resource):
             return {}
         if self._path not in actual and os.path.lexists(self._path):
             raise ConvergeError(
-                "%s is not ours, as its plugin is not %s: move it away, or name another conf_dir" % (self._path, TYPE)
+                "%s is not ours, as its plugin is not %s: move it away, or name another conf_dir "
+                "(pod_network_cni_conf_dir)" % (self._path, TYPE)
             )
         earlier = [] if self._keep_foreign else self._earlier(actual)
         if earlier:
@@ -210,10 +218,13 @@ class CniConf(Resource):
         try:
             for path, text in desired.items():
                 if actual.get(path) != text:
+                    _directories.make_for(path)
                     _files.write_text(path, text)
             for path in actual:
                 if path not in desired:
                     _files.remove(path)
+                    if not desired:
+                        _directories.remove_for(path)
         except OSError as exc:
             raise ConvergeError("%s cannot be changed: %s" % (self._conf_dir, exc)) from exc
 

@@ -10,6 +10,9 @@
     <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
     <sbin directory>/humanz-cni-ctl                 the operator's command, likewise
 
+Where one of these directories is another than before, the library and the command go from the former one as soon as no
+process uses them.
+
 A call of the plugin finds the old version or the new one, whole, whenever this is interrupted. The version before
 stays, for calls that are on their way. The standard library only.
 
@@ -25,15 +28,22 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _directories
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _cni_command,
+    _cni_library,
+    _directories,
+    _library_dirs,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
-from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
+from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable, read_script
+from ansible_collections.humanz.cni.plugins.module_utils._files import remove
 
 if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
-    #: ``library``: its digest if whole; ``launcher`` and ``command`` as Executable.read; None for what is missing.
+    #: ``library``: its digest if whole; ``launcher`` and ``command`` as Executable.read; None for what is missing;
+    #: ``former``: what no process uses of libraries in other directories, and commands beside that one, as paths.
     State = dict[str, Any]
 
 NAME = "humanz-cni"
@@ -80,10 +90,11 @@ class Plugin(Resource):
     def read(self) -> State:
         """Return launcher and command, and the library's digest if it is whole; None for what is missing."""
         whole = self._library.is_whole()
-        state = {
+        state: State = {
             "library": self._library.digest if whole else None,
             "launcher": self._launcher.read(),
             "command": self._command.read(),
+            "former": self._former(),
         }
         if state == self.desired(state):
             self._prove(self.path)
@@ -95,12 +106,14 @@ class Plugin(Resource):
             "library": self._library.digest,
             "launcher": self._launcher.desired(),
             "command": self._command.desired(),
+            "former": [],
         }
 
     def render(self, state: State) -> str:
         """Return the state as the two scripts' texts after a line that says where the library stands."""
         library = "whole" if state["library"] else "missing or damaged"
         head = "library %s: %s\n" % (self._library.path, library)
+        head += "".join("former: %s\n" % path for path in state["former"])
         return head + self._launcher.render(state["launcher"]) + self._command.render(state["command"])
 
     def apply(self, actual: State, desired: State) -> None:
@@ -108,6 +121,7 @@ class Plugin(Resource):
         before = library_of((actual["launcher"] or {}).get("text"))
         directory = os.path.dirname(self._library.path)
         places = [os.path.dirname(one.path) for one in (self._launcher, self._command)]
+        _library_dirs.remember(directory)
         _directories.make([directory, *places], os.path.join(directory, DIRECTORIES))
         if not actual["library"]:
             self._library.install()
@@ -117,6 +131,26 @@ class Plugin(Resource):
             for put in staged:
                 put()
         _cni_library.remove(directory, keep=(self._library.path, before, *_cni_library.running(directory)))
+        self._remove_former(os.path.join(directory, DIRECTORIES))
+
+    def _former(self) -> list[str]:
+        own = os.path.realpath(self._command.path)
+        found = [path for path in _cni_command.paths() if library_of(read_script(path)) and path != own]
+        for directory in _library_dirs.others(os.path.dirname(self._library.path)):
+            used = _cni_library.running(directory, self.path)
+            found += [path for path in _cni_library.versions(directory) if path not in used]
+        return found
+
+    def _remove_former(self, record: str) -> None:
+        """Remove what :meth:`_former` finds, and what is empty then; this installation has its record."""
+        for path in self._former():
+            shutil.rmtree(path) if os.path.isdir(path) else remove(path)
+        for directory in _library_dirs.others(os.path.dirname(self._library.path)):
+            old = os.path.join(directory, DIRECTORIES)
+            if os.path.exists(old) and not _cni_library.versions(directory):
+                _directories.add(_directories.remembered(old), record)
+                remove(old)
+            _library_dirs.remove_if_empty(directory)
 
     def undo(self, before: State) -> None:
         """Take away the library if nothing names it: both scripts were proven before either was put into its place."""

@@ -138,24 +138,25 @@ class Interpreter:
     :param path: its absolute path, which the launcher will name.
     :param run: runs a command, a list, with an optional ``environ_update`` and ``data``, and returns status, output
         and error output.
+    :param option: what its path was given by.
 
     Raises ConvergeError if it is missing, too old, or lacks a module of the standard library.
     """
 
-    def __init__(self, path: str, run: RunCommand) -> None:
+    def __init__(self, path: str, run: RunCommand, option: str = "interpreter") -> None:
         self.path = path
-        _checks.quotable_path("interpreter", path)
+        _checks.quotable_path(option, path)
         if len("#!%s -ISXutf8\n" % path) > _SHEBANG_LENGTH:
-            raise ConvergeError("interpreter: %s is too long for the first line of a script" % path)
+            raise ConvergeError("%s: %s is too long for the first line of a script" % (option, path))
         if not os.access(path, os.X_OK):
-            raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % path)
+            raise ConvergeError("%s: %s does not exist or is not executable on this node" % (option, path))
         status, output, error = run([path, "-IS", "-c", _PROBE])
         words = output.split()
         if words and _version(words[0]) < OLDEST_PYTHON:
-            raise ConvergeError("interpreter: %s is Python %s, but 3.8 or newer is needed" % (path, words[0]))
+            raise ConvergeError("%s: %s is Python %s, but 3.8 or newer is needed" % (option, path, words[0]))
         if status != 0 or len(words) != 3:
             last = (error.strip().splitlines() or ["it says %r" % output])[-1]
-            raise ConvergeError("interpreter: %s cannot run the plugin: %s" % (path, last))
+            raise ConvergeError("%s: %s cannot run the plugin: %s" % (option, path, last))
         self.version, self.cache_tag, self.magic = words
         self.reads_pth = _version(self.version) >= _OLDEST_WITH_PTH
 
@@ -240,7 +241,7 @@ class Library:
         command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
         status, output, error = self._run([*command, str(HEAD_SIZE), *sources])
         if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+            raise self._not_compiled(error or output)
         if self._interpreter.reads_pth:
             self._build_startup(building)
         manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
@@ -259,7 +260,15 @@ class Library:
         command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
         status, output, error = self._run(command)
         if status != 0:
-            raise ConvergeError("%s cannot compile the plugin: %s" % (self._interpreter.path, error or output))
+            raise self._not_compiled(error or output)
+
+    def _not_compiled(self, said: str) -> ConvergeError:
+        """Return the error about what the interpreter *said* last; what leads to it is of no use to an operator."""
+        last = (said.strip().splitlines() or ["it does not say why"])[-1]
+        reason = re.sub(r"^\w+Error: (\[Errno \d+\] )?", "", last)
+        return ConvergeError(
+            "%s cannot compile the plugin in %s: %s" % (self._interpreter.path, self._directory, reason)
+        )
 
     def _repair(self, building: str) -> None:
         for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
@@ -276,8 +285,11 @@ def remove(directory: str, keep: Collection[str | None] = ()) -> None:
     _remove_leftovers(directory)
 
 
-def running(directory: str) -> list[str]:
-    """Return the paths of those versions of the library in *directory* that a process was started from."""
+def running(directory: str, launcher: str = "") -> list[str]:
+    """Return the paths of those versions of the library in *directory* that a process was started from.
+
+    A process that was started by the script *launcher* may use any of them.
+    """
     found: set[str] = set()
     paths = versions(directory)
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -286,6 +298,7 @@ def running(directory: str) -> list[str]:
                 words = os.fsdecode(stream.read()).split("\0")
         except OSError:  # it has ended
             continue
+        found.update(paths if launcher and launcher in words else ())
         found.update(path for path in paths if any(word.startswith(path + "/") for word in words))
     return sorted(found)
 

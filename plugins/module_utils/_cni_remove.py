@@ -13,7 +13,13 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _cni_library, _cni_state, _directories
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _cni_command,
+    _cni_library,
+    _cni_state,
+    _directories,
+    _library_dirs,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._cni_install import DIRECTORIES, NAME, library_of
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import read_script
@@ -52,8 +58,10 @@ class NoPlugin(Resource):
     ) -> None:
         # The launcher first, so that no new pod is attached meanwhile.
         self._scripts = [os.path.join(bin_dir, NAME), os.path.join(sbin_dir, _cni_command.NAME)]
-        self._library_dir = library_dir
-        self._record = os.path.join(library_dir, DIRECTORIES)
+        self._scripts += [path for path in _cni_command.paths() if path not in self._scripts]
+        # The inventory may have named another one before.
+        self._library_dirs = [library_dir, *_library_dirs.others(library_dir)]
+        self._records = [os.path.join(directory, DIRECTORIES) for directory in self._library_dirs]
         self._data_dir = data_dir
         self._conf_dir = conf_dir
         self._force = force
@@ -62,14 +70,14 @@ class NoPlugin(Resource):
     def read(self) -> dict[str, list[str]]:
         """Return the paths and link names of all that is ours: a dict of sorted lists."""
         files = [path for path in self._scripts if library_of(read_script(path)) is not None]
-        files += [self._record] if os.path.exists(self._record) else []
-        found = _cni_library.versions(self._library_dir)
+        files += filter(os.path.exists, self._records)
+        found = self._versions()
         networks = _cni_state.networks(self._data_dir, self._conf_dir)
         links = _aliases()
         return {
             "files": files,
             "libraries": found,
-            "directories": _directories.removable(self._record, files + found),
+            "directories": [path for record in self._records for path in _directories.removable(record, files + found)],
             "reservations": _cni_state.reservations(networks),
             "networks": networks,
             "rules": self._rules(),
@@ -81,9 +89,9 @@ class NoPlugin(Resource):
         """Return the empty state; ConvergeError names the pods that are still attached."""
         if not self._force and (actual["ports"] or actual["reservations"]):
             raise ConvergeError(
-                "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off; "
-                "`humanz-cni-ctl reclaim` releases the addresses of pods that are gone"
-                % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
+                "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off "
+                "(pod_network_force_detach: true); `humanz-cni-ctl reclaim` releases the addresses of pods that are "
+                "gone" % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
             )
         return {key: [] for key in actual}
 
@@ -94,7 +102,7 @@ class NoPlugin(Resource):
     def apply(self, actual: dict[str, list[str]], desired: dict[str, list[str]]) -> None:
         """Remove it all."""
         for path in actual["files"]:
-            if path != self._record:
+            if path not in self._records:
                 remove(path)
         for name in actual["ports"] + actual["bridges"]:
             status, output, error = self._run(["ip", "link", "delete", "dev", name])
@@ -107,10 +115,14 @@ class NoPlugin(Resource):
             _remove_if_empty(os.path.dirname(path))
         shutil.rmtree(os.path.join(self._data_dir, _cni_state.NOTES), ignore_errors=True)
         _remove_if_empty(self._data_dir)
-        _cni_library.remove(self._library_dir)
-        remove(self._record)
-        for path in [*actual["directories"], self._library_dir]:
+        for directory, record in zip(self._library_dirs, self._records):
+            _cni_library.remove(directory)
+            if os.path.isdir(directory):
+                remove(record)
+        for path in actual["directories"]:
             _remove_if_empty(path)
+        for directory in self._library_dirs:
+            _library_dirs.remove_if_empty(directory)
 
     def undo(self, before: dict[str, list[str]]) -> None:
         """Say that there is no way back: what pods had is gone."""
@@ -118,13 +130,16 @@ class NoPlugin(Resource):
 
     def _rules(self, *families: str) -> list[str]:
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
-        for library in _cni_library.versions(self._library_dir):
+        for library in self._versions():
             if os.path.exists(os.path.join(library, _cni_library.PACKAGE, "masquerade.py")):
                 status, output, error = self._run([sys.executable, "-ISB", "-c", _RULES, library, *families])
                 if status != 0:
                     raise ConvergeError("the plugin's rules in nf_tables cannot be found: %s" % error.strip())
                 return output.split()
         return []
+
+    def _versions(self) -> list[str]:
+        return [path for directory in self._library_dirs for path in _cni_library.versions(directory)]
 
     def _is_free(self, bridge: str, links: dict[str, str]) -> bool:
         """Say whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""

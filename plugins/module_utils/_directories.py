@@ -11,7 +11,38 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from ansible_collections.humanz.cni.plugins.module_utils._files import make_directories, read_text, write_text
+from ansible_collections.humanz.cni.plugins.module_utils._files import (
+    make_directories,
+    read_text,
+    remove,
+    sync_directory,
+    write_text,
+)
+
+OWN_DIRECTORY = "/etc/humanz-cni"
+RECORD = OWN_DIRECTORY + "/directories"
+
+
+def make_for(path: str) -> None:
+    """Make the directories that lead to the file *path*, and remember in RECORD which were missing."""
+    directory = os.path.dirname(path)
+    if directory != OWN_DIRECTORY:
+        make([directory], RECORD)
+
+
+def remove_for(path: str) -> None:
+    """Remove the directories that were made for the file *path*, which is gone, and are empty.
+
+    One that is not empty is somebody else's from now on. The collection's own directory goes with the last file in it.
+    """
+    own = remembered(RECORD)
+    left = [one for one in own if os.path.join(path, "").startswith(one + "/")]
+    for one in sorted(left, reverse=True):
+        _remove_if_empty(one)
+    if left:
+        rest = [one for one in own if one not in left]
+        write_text(RECORD, "".join("%s\n" % one for one in rest)) if rest else remove(RECORD)
+    _remove_if_empty(OWN_DIRECTORY)
 
 
 def make(paths: Collection[str], record: str) -> None:
@@ -19,11 +50,16 @@ def make(paths: Collection[str], record: str) -> None:
 
     They are remembered first: one that is remembered and not there does no harm, the opposite would stay for ever.
     """
-    missing = sorted({one for path in paths for one in _missing(path)})
-    if missing:
-        write_text(record, "".join("%s\n" % path for path in sorted({*remembered(record), *missing})))
+    add([one for path in paths for one in _missing(path)], record)
     for path in paths:
         make_directories(path)
+
+
+def add(paths: Iterable[str], record: str) -> None:
+    """Remember the directories *paths* in the file *record*, too."""
+    known = remembered(record)
+    if not set(paths).issubset(known):
+        write_text(record, "".join("%s\n" % path for path in sorted({*known, *paths})))
 
 
 def remembered(record: str) -> list[str]:
@@ -46,3 +82,9 @@ def _missing(path: str) -> Iterator[str]:
     while not os.path.isdir(path):
         yield path
         path = os.path.dirname(path)
+
+
+def _remove_if_empty(directory: str) -> None:
+    if os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
+        sync_directory(os.path.dirname(directory))

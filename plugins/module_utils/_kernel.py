@@ -20,16 +20,17 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.humanz.cni.plugins.module_utils import _library_dirs
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 # The controller's own copy, put there by humanz.cni.node_python on a node that has no pyroute2 of its own.
-ARCHIVE = "/usr/local/lib/humanz-cni/pyroute2.zip"
+ARCHIVE = "pyroute2.zip"
 
 try:
     try:
         import pyroute2
     except ImportError:
-        sys.path.append(ARCHIVE)
+        sys.path += [os.path.join(directory, ARCHIVE) for directory in _library_dirs.others("")]
         import pyroute2
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
@@ -65,6 +66,19 @@ PROTOCOLS = {
     18: "keepalived",
     186: "bgp",
     188: "ospf",
+}
+
+
+# linux/fib_rules.h, FR_ACT_*.
+ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+# Selectors of rules by which they are for some packets only: FRA_*, and the word of ``ip rule``.
+_SELECTORS = {
+    "FRA_L3MDEV": "l3mdev",
+    "FRA_TUN_ID": "tun_id",
+    "FRA_UID_RANGE": "uidrange",
+    "FRA_IP_PROTO": "ipproto",
+    "FRA_SPORT_RANGE": "sport",
+    "FRA_DPORT_RANGE": "dport",
 }
 
 
@@ -116,6 +130,29 @@ class Route(NamedTuple):
     metric: int
     tos: int
     onlink: bool = False
+
+
+class Rule(NamedTuple):
+    """A rule of policy routing, as in ``ip rule``.
+
+    *action* is a name of ACTIONS; *source* and *destination* are CIDR notation or ``all``; *mark* and *mask* are None
+    without a mark; *target* is the priority that goto leads to; *suppress* the prefix length up to which the table's
+    routes do not count, or -1; *others* are further selectors, as words.
+    """
+
+    priority: int
+    action: str
+    table: int
+    source: str
+    destination: str
+    incoming: str
+    outgoing: str
+    mark: int | None
+    mask: int | None
+    inverted: bool
+    target: int
+    suppress: int
+    others: tuple[str, ...]
 
 
 class Lookup(NamedTuple):
@@ -178,14 +215,22 @@ class Kernel:
             if message["family"] == family
         ]
 
-    def routes(self, family: int = socket.AF_INET, table: int = MAIN_TABLE, protocol: int | None = None) -> list[Route]:
-        """Return every Route of *family* in *table*, or only those of *protocol*."""
+    def rules(self, family: int = socket.AF_INET) -> list[Rule]:
+        """Return every Rule of *family*, in the order in which the kernel asks them."""
+        messages = self._dump("rules", lambda: self._socket.get_rules(family=family))
+        rules = [_rule(message) for message in messages if message["family"] == family]
+        return sorted(rules, key=lambda rule: rule.priority)
+
+    def routes(
+        self, family: int = socket.AF_INET, table: int | None = MAIN_TABLE, protocol: int | None = None
+    ) -> list[Route]:
+        """Return every Route of *family* in *table*, None for all tables, or only those of *protocol*."""
         messages = self._dump("routes", lambda: self._socket.get_routes(family=family))
         return [
             self._route(message)
             for message in messages
             if message["family"] == family
-            and (message.get_attr("RTA_TABLE") or message["table"]) == table
+            and table in (None, message.get_attr("RTA_TABLE") or message["table"])
             and protocol in (None, message["proto"])
             and not message["flags"] & 0x200  # RTM_F_CLONED: an entry of the IPv6 route cache
         ]
@@ -244,6 +289,32 @@ def _link(message: Any) -> Link:
         master=message.get_attr("IFLA_MASTER") or 0,
         mac=message.get_attr("IFLA_ADDRESS") or "",
         alias=message.get_attr("IFLA_IFALIAS") or "",
+    )
+
+
+def _rule(message: Any) -> Rule:
+    def prefix(name: str, length: int) -> str:
+        address = message.get_attr(name)
+        return "%s/%d" % (address, length) if address else "all"
+
+    mark = message.get_attr("FRA_FWMARK")
+    suppress = message.get_attr("FRA_SUPPRESS_PREFIXLEN")
+    others = tuple(word for name, word in _SELECTORS.items() if message.get_attr(name) is not None)
+    return Rule(
+        priority=message.get_attr("FRA_PRIORITY") or 0,
+        action=ACTIONS.get(message["action"], str(message["action"])),
+        table=message.get_attr("FRA_TABLE") or message["table"],
+        source=prefix("FRA_SRC", message["src_len"]),
+        destination=prefix("FRA_DST", message["dst_len"]),
+        incoming=message.get_attr("FRA_IIFNAME") or "",
+        outgoing=message.get_attr("FRA_OIFNAME") or "",
+        mark=mark,
+        mask=None if mark is None else message.get_attr("FRA_FWMASK"),
+        inverted=bool(message["flags"] & 0x2),  # FIB_RULE_INVERT
+        target=message.get_attr("FRA_GOTO") or 0,
+        # 0xffffffff stands for none.
+        suppress=-1 if suppress in (None, 0xFFFFFFFF) else suppress,
+        others=others + (("tos",) if message["tos"] else ()),
     )
 
 

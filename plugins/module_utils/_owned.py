@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files
+from ansible_collections.humanz.cni.plugins.module_utils import _directories, _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 MARK = "# Managed by humanz.cni"
 XML_MARK = "<!-- Managed by humanz.cni"
-OWN_DIRECTORY = "/etc/humanz-cni"
 
 
 def compose(module: str, lines: Iterable[str]) -> str:
@@ -48,15 +47,14 @@ def read(path: str, mark: str = MARK) -> str | None:
 def write(path: str, text: str | None) -> None:
     """Make *text* the content of the file *path*, or remove the file if it is None. Raises ConvergeError.
 
-    The collection's own directory goes with the last file in it.
+    Directories that were made for it go with it, and the collection's own one with the last file in it.
     """
     try:
         if text is not None:
+            _directories.make_for(path)
             _files.write_text(path, text)
             return
         _files.remove(path)
-        directory = os.path.dirname(path)
-        if directory == OWN_DIRECTORY and os.path.isdir(directory) and not os.listdir(directory):
-            os.rmdir(directory)
+        _directories.remove_for(path)
     except OSError as exc:
         raise ConvergeError("%s cannot be written: %s" % (path, exc)) from exc

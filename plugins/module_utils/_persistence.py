@@ -9,12 +9,15 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _cni_command, _library_dirs, _owned, _programs
 from ansible_collections.humanz.cni.plugins.module_utils._converge import LOCK, ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._files import sync_directory, write_text
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -22,31 +25,40 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
     class State(TypedDict):
-        """The texts of files by path, None where there is none, and the units by name."""
+        """What there is, or is to be.
 
+        The texts of programs by relative path, as of ``_programs``, and likewise those in former directories; those of
+        other files by path, None where there is none; the units by name, and the links that enable them; the units that
+        systemd does not know as they are on the disk; and whether an interrupted run has left its work unfinished.
+        """
+
+        programs: dict[str, str]
+        former: dict[str, dict[str, str]]
         files: dict[str, str | None]
         units: dict[str, Unit]
+        links: list[str]
+        unloaded: list[str]
+        unfinished: bool
 
 
-LIBRARY_DIR = "/usr/local/lib/humanz-cni"
+LIBRARY_DIR = _library_dirs.DEFAULT
 PROGRAM = LIBRARY_DIR + "/heal.py"
-_PARTS = ("_checks", "_drops", "_iptables", "_lock", "_nft", "_vxlan", "")
-PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in _PARTS)
-CHECK = LIBRARY_DIR + "/check.py"
-STATE_DIR = "/run/humanz-cni-heal"  # what PROGRAM and CHECK keep, until the next boot
+LINKS = ("heal.py", "check.py")  # the programs that units run
+STATE_DIR = "/run/humanz-cni-heal"  # what the programs keep, until the next boot
+UNFINISHED = "/run/humanz-cni-persistence"  # is there while a run changes something; one that was killed leaves it
 UNIT_DIR = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"  # is there where systemd runs
 BOOT = ("humanz-cni.service",)
 HEALER = ("humanz-cni-heal.service", "humanz-cni-heal.timer", "humanz-cni-heal.path")
 # Only started by the timer and the path.
 CHECK_SERVICE = "humanz-cni-check.service"
+UNITS = (*BOOT, *HEALER, CHECK_SERVICE)
 # It ends at once: to be enabled is all.
 NEVER_ACTIVE = "humanz-cni-heal.service"
+NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 NETWORKMANAGER_CONF = "/etc/NetworkManager/conf.d/50-humanz-cni.conf"
 NETWORKMANAGER = "NetworkManager.service"
-# Directories that are not there on every node, and go with the last file in them.
-OWN_DIRECTORIES = (LIBRARY_DIR, os.path.dirname(NETWORKD_CONF))
 
 
 class Unit(NamedTuple):
@@ -69,25 +81,51 @@ def wanted_units(heal_interval: int) -> tuple[str, ...]:
     return BOOT + HEALER if heal_interval else BOOT
 
 
-def wanted_files(files: dict[str, str], interpreter: str, heal_interval: int) -> dict[str, str]:
-    """Return ``{path: text}`` of the programs and of the units.
+def require_interval(option: str, seconds: int) -> None:
+    """Raise ConvergeError if *seconds*, the value of *option*, can be none between two repairs."""
+    if seconds < 0:
+        raise ConvergeError("%s: %d must be a number of seconds such as 30, or 0 for no repair" % (option, seconds))
+
+
+def wanted_programs(files: dict[str, str], sbin_dir: str = _cni_command.SBIN_DIR) -> dict[str, str]:
+    """Return the programs among *files*, name to text as in files/host_network, as ``_programs`` installs them.
+
+    :param sbin_dir: the directory of the operator's command, which they call.
+    """
+    command, own = ('"%s/%s"' % (directory, _cni_command.NAME) for directory in (_cni_command.SBIN_DIR, sbin_dir))
+    texts = {name: _composed(text.replace(command, own)) for name, text in files.items() if name.endswith(".py")}
+    return _programs.wanted(texts, LINKS)
+
+
+def wanted_files(
+    files: dict[str, str], interpreter: str, heal_interval: int, directory: str = LIBRARY_DIR
+) -> dict[str, str]:
+    """Return ``{path: text}`` of the units.
 
     :param files: name to text, as in files/host_network.
     :param interpreter: the path of the Python that runs the programs.
     :param heal_interval: seconds between two repairs; 0 for none at all.
+    :param directory: the directory of the programs.
     """
-    values = {"@interpreter@": interpreter, "@directory@": LIBRARY_DIR, "@interval@": str(heal_interval)}
-    texts = {path: files[os.path.basename(path)] for path in PROGRAM_FILES}
-    names = wanted_units(heal_interval)
-    if heal_interval:
-        texts[CHECK] = files["check.py"]
-        names += (CHECK_SERVICE,)
+    values = {"@interpreter@": interpreter, "@directory@": directory, "@interval@": str(heal_interval)}
+    names = wanted_units(heal_interval) + ((CHECK_SERVICE,) if heal_interval else ())
+    texts = {}
     for name in names:
         text = files[name]
         for word, value in values.items():
             text = text.replace(word, value)
-        texts[unit_path(name)] = text
-    return {path: _owned.compose("node_persistence", text.splitlines()) for path, text in texts.items()}
+        texts[unit_path(name)] = _composed(text)
+    return texts
+
+
+def _composed(text: str) -> str:
+    return _owned.compose("node_persistence", text.splitlines())
+
+
+def _links() -> list[str]:
+    """Return the paths of the links in UNIT_DIR by which units of ours are started."""
+    found = [path for name in UNITS for path in glob.glob("%s/*.wants/%s" % (UNIT_DIR, name))]
+    return sorted(path for path in found if os.path.islink(path))
 
 
 def networkd_text() -> str:
@@ -105,39 +143,74 @@ def networkmanager_text(bridge: str) -> str:
 
 
 class Persistence(Resource):
-    """Files, and the units among them as systemd knows them.
+    """Programs and files, and the units among them as systemd knows them. The state is a State."""
 
-    The state is a dict of ``files`` (path to text or None) and ``units`` (name to Unit).
-    """
-
-    def __init__(self, run: RunCommand, systemctl: str | None, files: dict[str, str]) -> None:
+    def __init__(
+        self,
+        run: RunCommand,
+        systemctl: str | None,
+        programs: dict[str, str],
+        files: dict[str, str],
+        directory: str | None = None,
+    ) -> None:
         """Take what is wanted.
 
         :param run: AnsibleModule.run_command.
         :param systemctl: the path of systemctl, or None where systemd does not run.
+        :param programs: as of :func:`wanted_programs`; empty to have none.
         :param files: path to text; what is not among them is to be removed.
+        :param directory: that of the programs; from former ones they are removed.
         """
+        self._directory = directory or LIBRARY_DIR
         self._run = run
         self._systemctl = systemctl
-        units = [*map(unit_path, (*BOOT, *HEALER, CHECK_SERVICE))]
-        paths = [*PROGRAM_FILES, CHECK, *units, NETWORKD_CONF, NETWORKMANAGER_CONF]
-        self._files = {path: files.get(path) for path in paths}
+        units = [*map(unit_path, UNITS)]
+        self._programs = programs
+        self._files = {path: files.get(path) for path in [*units, NETWORKD_CONF, NETWORKMANAGER_CONF]}
         self._manager_runs = False
 
     def read(self) -> State:
-        """Return the state."""
-        shown = self._show() if self._systemctl else {}
+        """Return the state, which a power cut leaves as it is."""
+        shown, unloaded = self._show() if self._systemctl else ({}, [])
         self._manager_runs = shown.pop(NETWORKMANAGER, OFF).active
-        return {"files": {path: _owned.read(path) for path in self._files}, "units": shown}
+        links = _links()
+        former = [(path, _programs.read(path)) for path in _library_dirs.others(self._directory)]
+        for directory in (UNIT_DIR, *glob.glob(UNIT_DIR + "/*.wants")):
+            if os.path.isdir(directory):
+                sync_directory(directory)
+        return {
+            "programs": _programs.read(self._directory),
+            "former": {path: texts for path, texts in former if texts},
+            "files": {path: _owned.read(path) for path in self._files},
+            "units": shown,
+            "links": links,
+            "unloaded": unloaded,
+            "unfinished": os.path.exists(UNFINISHED),
+        }
 
     def desired(self, actual: State) -> State:
         """Return the state wanted."""
-        units = {name: self._unit(name) for name in actual["units"]}
-        return {"files": dict(self._files), "units": units}
+        return {
+            "programs": self._programs,
+            "former": {},
+            "files": dict(self._files),
+            "units": {name: self._unit(name) for name in actual["units"]},
+            "links": self._wanted_links(),
+            "unloaded": [],
+            "unfinished": False,
+        }
 
     def _unit(self, name: str) -> Unit:
         wanted = self._files[unit_path(name)] is not None
         return Unit(enabled=wanted, active=wanted and name != NEVER_ACTIVE)
+
+    def _wanted_links(self) -> list[str]:
+        """Return the paths of the links by which ``systemctl enable`` has the units started."""
+        links = []
+        for name in UNITS:
+            for line in re.findall(r"^WantedBy=(.*)$", self._files[unit_path(name)] or "", re.MULTILINE):
+                links += ["%s/%s.wants/%s" % (UNIT_DIR, other, name) for other in line.split()]
+        return sorted(links)
 
     def render(self, state: State) -> str:
         """Return the state as the files' texts, and a line for each unit; the programs' texts are left out."""
@@ -146,73 +219,99 @@ class Persistence(Resource):
             words = [word for word, true in zip(("enabled", "active"), unit) if true]
             if words:
                 lines.append("# %s is %s" % (name, " and ".join(words)))
+        lines += ["# %s is not loaded as it is on the disk" % name for name in state["unloaded"]]
+        lines += ["# %s" % link for link in state["links"]]
+        if state["unfinished"]:
+            lines.append("# an interrupted run has left its work unfinished")
+        lines += ["# %s has programs of before" % path for path in state["former"]]
+        for path, text in state["programs"].items():
+            if "/" not in path:
+                version = "this version" if text == self._programs.get(path) else "another version"
+                lines.append("# %s/%s is %s" % (self._directory, path, version))
         for path, text in state["files"].items():
-            if path in (*PROGRAM_FILES, CHECK) and text is not None:
-                lines.append("# %s is %s" % (path, "this version" if text == self._files[path] else "another version"))
-            elif text is not None:
+            if text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]
         return "\n".join(lines) + "\n" if lines else ""
 
     def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
+        programs = ["%s/%s" % (self._directory, path) for path in desired["programs"] if "/" not in path]
         return {
-            "files": [path for path, text in desired["files"].items() if text is not None],
+            "files": programs + [path for path, text in desired["files"].items() if text is not None],
             "units": [name for name, unit in desired["units"].items() if unit.enabled],
         }
 
     def apply(self, actual: State, desired: State) -> None:
-        """Stop what goes, write the files, then start what is new or changed: the program and its units are whole."""
+        """Stop what goes, write the files, then start what is new or changed: the programs and their units are whole.
+
+        Programs that a unit may still be starting are removed last.
+        """
+        write_text(UNFINISHED, "")
         changed = [path for path, text in desired["files"].items() if text != actual["files"][path]]
         going = [name for name, unit in desired["units"].items() if not unit.enabled and actual["units"][name] != OFF]
         if going:
             self._systemctl_run("disable", "--now", "--quiet", *going)
             # Says that a unit is not loaded where it is not there.
             self._run([self._systemctl, "stop", CHECK_SERVICE])
+        if desired["programs"]:
+            _library_dirs.remember(self._directory)
+            _programs.put(self._directory, actual["programs"], desired["programs"])
         for path in changed:
             _owned.write(path, desired["files"][path])
-            if desired["files"][path] is None:
-                self._remove_directory(path)
+        for link in {*actual["links"]}.difference(desired["links"]):  # also of units that systemctl finds no more
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(link)
         if self._systemctl:
             self._start(changed, actual, desired)
-            if NETWORKMANAGER_CONF in changed and self._manager_runs:
+            if self._manager_runs and (NETWORKMANAGER_CONF in changed or actual["unfinished"]):
                 self._systemctl_run("reload", NETWORKMANAGER)
+        _programs.clear(self._directory, actual["programs"], desired["programs"])
+        for directory, texts in actual["former"].items():
+            _programs.clear(directory, texts, {})
+        for directory in (self._directory, *_library_dirs.others(self._directory)):
+            _library_dirs.remove_if_empty(directory)
+        if desired["files"][unit_path(CHECK_SERVICE)] is None:
+            shutil.rmtree(STATE_DIR, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(UNFINISHED)
 
     def _start(self, changed: list[str], actual: State, desired: State) -> None:
-        units = [name for name in desired["units"] if unit_path(name) in changed]
-        if any(os.path.dirname(path) == UNIT_DIR for path in changed):
+        """Have systemd load what is not loaded, enable what is not enabled in every place, and start it."""
+        anew = {name for name in UNITS if unit_path(name) in changed or actual["unfinished"]}.union(actual["unloaded"])
+        if anew:
             self._systemctl_run("daemon-reload")
-        gone = [name for name in (*BOOT, *HEALER, CHECK_SERVICE) if unit_path(name) in changed]
-        gone = [name for name in gone if desired["files"][unit_path(name)] is None]
+        gone = [name for name in UNITS if name in anew and desired["files"][unit_path(name)] is None]
         if gone:
             # Says that a unit is not loaded where it has not failed.
             self._run([self._systemctl, "reset-failed", *gone])
         wanted = [name for name, unit in desired["units"].items() if unit.enabled]
-        new = [name for name in wanted if name in units or not actual["units"][name].enabled]
+        anew |= {os.path.basename(link) for link in {*actual["links"]}.symmetric_difference(desired["links"])}
+        new = [name for name in wanted if name in anew or not actual["units"][name].enabled]
         if new:
             self._systemctl_run("reenable", "--quiet", *new)
         for name in wanted:
-            if desired["units"][name].active and (name in units or not actual["units"][name].active):
+            if desired["units"][name].active and (name in anew or not actual["units"][name].active):
                 # Our lock keeps the repair that a unit runs waiting, and systemctl waits for that to end.
                 LOCK.say("humanz.cni.node_persistence, which waits for %s" % name)
                 self._systemctl_run("restart", name)
 
-    def _remove_directory(self, path: str) -> None:
-        if path in (PROGRAM, CHECK):
-            shutil.rmtree(STATE_DIR, ignore_errors=True)
-        if os.path.dirname(path) in OWN_DIRECTORIES:
-            with contextlib.suppress(OSError):  # something else is in it
-                os.rmdir(os.path.dirname(path))
+    def _show(self) -> tuple[dict[str, Unit], list[str]]:
+        """Return ``{unit: Unit}``, NetworkManager among them, and the units that systemd knows otherwise than the disk.
 
-    def _show(self) -> dict[str, Unit]:
-        """Return ``{unit: Unit}``, NetworkManager among them."""
-        names = [*BOOT, *HEALER, NETWORKMANAGER]
-        output = self._systemctl_run("show", "--property=Id,UnitFileState,ActiveState", *names)
-        units = {}
+        Of a unit that is gone it may still know that it failed.
+        """
+        properties = "Id,LoadState,UnitFileState,ActiveState,NeedDaemonReload"
+        output = self._systemctl_run("show", "--property=" + properties, *UNITS, NETWORKMANAGER)
+        units, unloaded = {}, []
         for block in output.strip().split("\n\n"):
             values = dict(line.split("=", 1) for line in block.splitlines())
-            active = values["ActiveState"] == "active" and values["Id"] != NEVER_ACTIVE
-            units[values["Id"]] = Unit(values["UnitFileState"] == "enabled", active)
-        return units
+            name, active = values["Id"], values["ActiveState"]
+            units[name] = Unit(values["UnitFileState"] == "enabled", active == "active" and name != NEVER_ACTIVE)
+            is_left = values["LoadState"] == "not-found" and active == "failed"
+            if name != NETWORKMANAGER and (values["NeedDaemonReload"] == "yes" or is_left):
+                unloaded.append(name)
+        del units[CHECK_SERVICE]
+        return units, unloaded
 
     def _systemctl_run(self, *arguments: str) -> str:
         status, output, error = self._run([self._systemctl, *arguments])

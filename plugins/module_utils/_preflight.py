@@ -19,13 +19,18 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
     _cni_conf,
     _containerd,
+    _crio,
     _forwarding,
     _iptables,
     _kept_ways,
     _owned,
+    _places,
+    _policy_routing,
+    _refusals,
     _routes,
     _sysctl,
     _vxlan,
+    _writable,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._firewalld import Firewalld
@@ -33,7 +38,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._kernel import Kernel, 
 from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Optional
 
     from ansible_collections.humanz.cni.plugins.module_utils._addresses import Network
@@ -46,6 +51,12 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 8)
 
+TAILSCALE = ipaddress.ip_network("100.64.0.0/10")  # that of carrier-grade NAT, RFC 6598
+TAILSCALE_RULES = (
+    ["nft", "list", "chain", "ip", "filter", "ts-input"],
+    ["iptables", "-S", "ts-input"],
+    ["iptables-legacy", "-S", "ts-input"],
+)
 ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 
 
@@ -55,6 +66,8 @@ class Part(NamedTuple):
     pod_cidrs: list[str]
     pod_ranges: list[str]
     unreachable: list[str]
+    cluster_cidrs: list[str]
+    service_cidrs: list[str]
     node_ips: list[str]
     routes: list[dict[str, Any]]  # as of node_routes
     problems: list[str]
@@ -85,7 +98,8 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     found += _without_ipv6(part) if 6 in own else []
     with Kernel() as kernel:
         families = (socket.AF_INET, socket.AF_INET6)
-        routes = [route for family in families for route in kernel.routes(family, part.table)]
+        every = {family: kernel.routes(family, None) for family in families}
+        routes = [route for family in families for route in every[family] if route.table == part.table]
         links = kernel.links()
         # Also an interface that there is to be no longer, or by another name.
         devices = {part.bridge} | {link.name for link in links if _vxlan.is_ours(link.kind, link.alias)}
@@ -99,6 +113,11 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
         hops = [route for route in wanted.values() if route.via not in part.node_ips]
         found += _routes.next_hop_problems(kernel, hops)
         found += _moved(kernel, part, routes, foreign, wanted)
+        found += _held_addresses(part, links, addresses, foreign)
+        for family in families:
+            ways = _ways(part, addresses, wanted, 4 if family == socket.AF_INET else 6)
+            rules = kernel.rules(family) if ways else []
+            found += _policy_routing.problems(rules, every[family], part.table, ways, part.cluster_cidrs)
     # A plan with problems has not all of its routes.
     prunes = not damaged and not part.problems
     found += damaged + (_routes.prune_problems(had, wanted, recorded, part._asdict()) if prunes else [])
@@ -143,10 +162,19 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
         found.append(_refusal(lambda: old.desired(old.read())))
     if options["spoof_check"] and options["format"] != "conf":
         found.append(_without_bridge_rules())
+    found.append(_tailscale(options["cluster_cidrs"], run, find_command))
     firewalld = find_command("firewall-cmd")
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
-    return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
+    found += _refusals.found(options, run, find_command)
+    return [text for text in found if text] + _writable.problems(_places.places(options, find_command))
+
+
+def of_runtime(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str] | None:
+    """Return why this node's container runtime would not attach pods by our configuration; None if there is none."""
+    wanted = _containerd.Wanted(options["cni_bin_dir"], options["conf_dir"], options["foreign"] == "keep")
+    found = _crio.problems(wanted, options["name"], run, find_command)
+    return _containerd.problems(wanted, run, find_command("containerd")) if found is None else found
 
 
 def _refusal(check: Callable[..., object], *values: Any) -> str | None:
@@ -165,6 +193,24 @@ def _without_bridge_rules() -> str | None:
         "pod_network_spoof_check: this node's kernel has no nf_tables for bridges (%s): start one with "
         "CONFIG_NF_TABLES_BRIDGE, or set it to false for this node" % reason
     )
+
+
+def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindCommand) -> str | None:
+    """Find that Tailscale's rules drop what pods send to the node, whatever its routes are."""
+    for cidr in cluster_cidrs:
+        network = ipaddress.ip_network(cidr)
+        if network.version != 4 or not network.overlaps(TAILSCALE):
+            continue
+        for name, *words in TAILSCALE_RULES:
+            path = find_command(name)
+            status, output, _error = run([path, *words]) if path else (1, "", "")
+            if status == 0 and any(str(TAILSCALE) in line and "drop" in line.lower() for line in output.splitlines()):
+                return (
+                    "pod_network_cluster_cidr %s: overlaps %s, which Tailscale on this node drops where it comes in by "
+                    "another interface than its own (chain ts-input): have the cluster's pods in another network, such "
+                    "as 10.244.0.0/16" % (cidr, TAILSCALE)
+                )
+    return None
 
 
 def _python() -> list[str]:
@@ -228,6 +274,88 @@ def _node_ips(node_ips: list[str], addresses: list[Address]) -> list[str]:
         for node_ip in node_ips
         if node_ip in held and held[node_ip].duplicate
     ]
+
+
+def _held_addresses(part: Part, links: list[Link], addresses: list[Address], foreign: list[Route]) -> list[str]:
+    """Find addresses of this node that a pod may be given, or a service: the node takes their packets for its own.
+
+    An address in a network with a route that :func:`_overlaps` reports is not reported twice.
+    """
+    bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
+    ours = {link.name for link in links if _vxlan.is_ours(link.kind, link.alias)} | bridges - {part.bridge}
+    # kube-proxy and NodeLocal DNSCache keep addresses of services on such interfaces.
+    dummies = {link.name for link in links if link.kind == "dummy"}
+    gateways = {str(ipaddress.ip_network(cidr)[1]) for cidr in part.pod_ranges or part.pod_cidrs if _is_wide(cidr)}
+    own = [("pod_network_pod_cidr", cidr) for cidr in part.pod_cidrs]
+    pods = _Holders(own + [("route", route["dst"]) for route in part.routes])
+    on_bridge, services = _Holders(own), _Holders([("pod_network_service_cidr", cidr) for cidr in part.service_cidrs])
+    connected = {(route.dst, route.device) for route in foreign}
+    lines = []
+    for one in addresses:
+        network = str(ipaddress.ip_interface("%s/%d" % (one.address, one.prefixlen)).network)
+        if one.device == part.bridge:
+            # Those of former pod CIDRs are gone before there are routes.
+            found = None if one.address in gateways else on_bridge.of(one.address)
+        elif one.device in ours:
+            found = None
+        else:
+            found = None if (network, one.device) in connected else pods.of(one.address)
+            found = found or (None if one.device in dummies else services.of(one.address))
+        if found:
+            lines.append(
+                "%s %s: holds %s, an address of this node on %s, which takes packets to a pod or service with that "
+                "address for its own: remove it there, or choose another network" % (*found, one.address, one.device)
+            )
+    return lines
+
+
+class _Holders:
+    """Networks by name, none of which overlaps another, to be asked for the one that holds an address."""
+
+    def __init__(self, prefixes: list[tuple[str, str]]) -> None:
+        self._prefixes = sorted(((ipaddress.ip_network(cidr), name) for name, cidr in prefixes), key=_first)
+        self._starts = [_first(item) for item in self._prefixes]
+
+    def of(self, text: str) -> tuple[str, str] | None:
+        """Return (name, CIDR) of the network that holds the address *text*, or None."""
+        address = ipaddress.ip_address(text)
+        index = bisect.bisect_right(self._starts, (address.version, int(address))) - 1
+        if index < 0:
+            return None
+        network, name = self._prefixes[index]
+        return (name, str(network)) if network.version == address.version and address in network else None
+
+
+def _first(item: tuple[Network, str]) -> tuple[int, int]:
+    return _start(item[0])
+
+
+def _is_wide(cidr: str) -> bool:
+    return ipaddress.ip_network(cidr).num_addresses > 1
+
+
+def _ways(
+    part: Part, addresses: list[Address], wanted: ByKey, version: int
+) -> list[tuple[_policy_routing.Way, list[_policy_routing.Packets]]]:
+    """Return how packets to pods are to go, by the routes to be and by the bridge, and which packets these are."""
+
+    def packets(sources: Iterable[str], device: str) -> list[_policy_routing.Packets]:
+        networks = map(ipaddress.ip_network, sources)
+        return [_policy_routing.Packets(one, device) for one in networks if one.version == version]
+
+    routes = [route for route in wanted.values() if route.type == "unicast"]
+    devices = {one.device for one in addresses if one.address in part.node_ips} | {part.vxlan_device} - {""}
+    local = packets(part.node_ips, "lo")
+    nodes = {route.via for route in routes}
+    incoming = [one for device in sorted(devices) for one in packets([*part.cluster_cidrs, *sorted(nodes)], device)]
+    ways = [(_way(cidr, "", part.bridge), local + incoming) for cidr in part.pod_cidrs]
+    outgoing = local + packets(part.pod_cidrs, part.bridge)
+    ways += [(_way(route.dst, route.via, route.device), outgoing) for route in routes]
+    return [(way, some) for way, some in ways if way.destination.version == version]
+
+
+def _way(dst: str, via: str, device: str) -> _policy_routing.Way:
+    return _policy_routing.Way(ipaddress.ip_network(dst), via, device)
 
 
 def _moved(kernel: Kernel, part: Part, routes: list[Route], foreign: list[Route], wanted: ByKey) -> list[str]:

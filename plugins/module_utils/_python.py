@@ -9,7 +9,6 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import compileall
-import contextlib
 import os
 import platform
 import py_compile
@@ -19,7 +18,7 @@ import tempfile
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _kernel
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _kernel, _library_dirs
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 if TYPE_CHECKING:
@@ -29,7 +28,10 @@ PROOF = "import sys; sys.path.insert(0, sys.argv[1]); from pyroute2 import IPRou
 
 
 class Archive(Resource):
-    """The archive of pyroute2. Its state is one of ``absent``, ``present`` and, if Python can't use it, ``broken``.
+    """The archive of pyroute2.
+
+    Its state is one of ``absent``, ``present``, ``broken`` if Python can't use it, and ``elsewhere`` if there is one in
+    another directory that was the library's before.
 
     :param source: the path of an archive that the action plugin brought, or None.
     """
@@ -37,29 +39,36 @@ class Archive(Resource):
     def __init__(self, module: AnsibleModule, source: str | None) -> None:
         self.module = module
         self.source = source
+        directory = module.params["library_dir"]
+        self.path = os.path.join(directory, _kernel.ARCHIVE)
+        self._others = [os.path.join(other, _kernel.ARCHIVE) for other in _library_dirs.others(directory)]
 
     def needed(self) -> bool:
         """Return whether this Python has no pyroute2 beside the archive, or the one that was brought."""
         origin: str = getattr(sys.modules.get("pyroute2"), "__file__", "")
         return _kernel.PYROUTE2_ERROR is not None or origin.startswith(
-            (_kernel.ARCHIVE, self.source or _kernel.ARCHIVE)
+            (self.path, *self._others, self.source or self.path)
         )
 
     def read(self) -> str:
-        if not os.path.exists(_kernel.ARCHIVE):
+        if any(map(os.path.exists, self._others)):
+            return "elsewhere"
+        if not os.path.exists(self.path):
             return "absent"
-        return "present" if not self.needed() or self._failure(_kernel.ARCHIVE) is None else "broken"
+        return "present" if not self.needed() or self._failure(self.path) is None else "broken"
 
     def desired(self, actual: str) -> str:
         if self.module.params["state"] == "absent":
             return "absent"
         if actual == "present" or not self.needed():
             return actual
+        if self.source is None and actual == "elsewhere":
+            return "present"
         if self.source is None:
             _kernel.require_pyroute2(self.module)
             # It can be imported and does not run, as after an upgrade of Python: the action plugin brings another.
             raise ConvergeError(
-                "%s does not run on this node's Python %s" % (_kernel.ARCHIVE, platform.python_version()),
+                "%s does not run on this node's Python %s" % (self.path, platform.python_version()),
                 pyroute2_missing=True,
                 python_version=platform.python_version(),
             )
@@ -75,20 +84,32 @@ class Archive(Resource):
         return {"own": not self.needed()}
 
     def render(self, state: str) -> str:
-        return "%s: %s\n" % (_kernel.ARCHIVE, state)
+        return "%s: %s\n" % (self.path, state)
 
     def apply(self, actual: str, desired: str) -> None:
         try:
-            if desired == "absent":
-                _files.remove(_kernel.ARCHIVE)
-                with contextlib.suppress(OSError):  # the plugin's library may still be there
-                    os.rmdir(os.path.dirname(_kernel.ARCHIVE))
-                return
-            if self.source is None:  # after a removal that has failed
-                raise ConvergeError("%s is gone until humanz.cni.node_python brings it again" % _kernel.ARCHIVE)
-            _files.write_bytes(_kernel.ARCHIVE, _compiled(self.source))
+            if desired == "present":
+                self._put()
+            for path in [*self._others, *([self.path] if desired == "absent" else [])]:
+                if os.path.exists(path):
+                    _files.remove(path)
+                # The plugin's library may still be there.
+                _library_dirs.remove_if_empty(os.path.dirname(path))
         except OSError as exc:
-            raise ConvergeError("%s cannot be changed: %s" % (_kernel.ARCHIVE, exc)) from exc
+            raise ConvergeError("%s cannot be changed: %s" % (self.path, exc)) from exc
+
+    def _put(self) -> None:
+        """Put what was brought, or what another directory has, into its place."""
+        former = next(filter(os.path.exists, self._others), None)
+        if self.source is None and former is None:  # after a removal that has failed
+            raise ConvergeError("%s is gone until humanz.cni.node_python brings it again" % self.path)
+        _library_dirs.remember(os.path.dirname(self.path))
+        if self.source is not None:
+            data = _compiled(self.source)
+        else:
+            with open(str(former), "rb") as stream:
+                data = stream.read()
+        _files.write_bytes(self.path, data)
 
     def _failure(self, archive: str) -> str | None:
         """Return why this Python cannot use *archive*, or None if it can."""

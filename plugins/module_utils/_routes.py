@@ -20,7 +20,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _checks, _kept_ways, _owned
+from ansible_collections.humanz.cni.plugins.module_utils import _addresses, _checks, _kept_ways, _owned, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import MAIN_TABLE, PROTOCOLS, Kernel, Route, describe
 
@@ -220,7 +220,7 @@ def prune_problems(had: ByKey, wanted: ByKey, recorded: str | None, options: dic
     if recorded is None:
         return [
             "protocol %d: has %d routes such as `%s`, but there is no %s: take a number that nobody else uses,"
-            " or say force if these routes may go"
+            " or say force if these routes may go (pod_network_force_prune: true)"
             % (options["protocol"], len(removed), describe(removed[0]), options["state_file"])
         ]
     sizes = [[len(_to_pods(family, some)) for some in (had.values(), wanted.values(), removed)] for family in (4, 6)]
@@ -233,13 +233,16 @@ def _too_many(options: dict[str, Any], family: int, total: int, wanted: int, rem
 
     An inventory that has lost one family of its addresses is as wrong as one that has lost its nodes.
     """
+    variable = " (pod_network_force_prune: true)"
     if removed and not wanted and total > 1:
-        text = "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go"
+        text = (
+            "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go" + variable
+        )
         return None if options["allow_empty"] else text % (family, total)
     most = max(FREE_TO_PRUNE, total * options["max_prune"] // 100)
     if wanted and removed > most:
         text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): say force if they may"
-        return text % (removed, total, family, most, options["max_prune"])
+        return text % (removed, total, family, most, options["max_prune"]) + variable
     return None
 
 
@@ -247,6 +250,15 @@ def _to_pods(family: int, routes: Iterable[Route]) -> list[Route]:
     """Return those of *routes* that lead to other nodes' pods; that to the rest of the own pod CIDR leads nowhere."""
     some = [route for route in routes if route.type == "unicast"]
     return [route for route in some if ipaddress.ip_network(route.dst).version == family]
+
+
+def require_protocol(protocol: int) -> None:
+    """Raise ConvergeError if *protocol* is the kernel's or a routing daemon's."""
+    if protocol in PROTOCOLS or not 5 <= protocol <= 255:
+        raise ConvergeError(
+            "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses "
+            "(pod_network_route_protocol)" % (protocol, _name(protocol))
+        )
 
 
 class Routes(Resource):
@@ -273,11 +285,7 @@ class Routes(Resource):
         return bool(self.module.check_mode) and route.device == self.module.params["bridge"]
 
     def desired(self, actual: State) -> State:
-        if self.protocol in PROTOCOLS or self.protocol < 5 or self.protocol > 255:
-            raise ConvergeError(
-                "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses"
-                % (self.protocol, _name(self.protocol))
-            )
+        require_protocol(self.protocol)
         absent = self.module.params["state"] == "absent"
         given = [] if absent else self.module.params["routes"]
         routes, problems = parse_routes(given, self.protocol, self.table)
@@ -291,7 +299,7 @@ class Routes(Resource):
         if not absent:
             problems += prune_problems(actual.routes, routes, actual.files[self.state_file], self.module.params)
         if problems:
-            raise ConvergeError("\n".join(problems), problems=problems)
+            raise ConvergeError("no route was changed, for %s" % _texts.counted(problems), problems=problems)
         if absent:
             return State({}, {self.state_file: None, PROTOCOL_NAMES: None})
         names = _owned.compose("node_routes", ["%d humanz-cni" % self.protocol])

@@ -9,6 +9,11 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 
+def counted(problems: list[str]) -> str:
+    """Return how many *problems* there are, in words; the lines themselves are a return value of their own."""
+    return "%d problem%s" % (len(problems), "" if len(problems) == 1 else "s")
+
+
 def printable(text: str) -> str:
     """Return *text* as one line, without what a terminal takes for commands and XML and UTF-8 have no place for."""
     if text.isprintable():

@@ -32,7 +32,9 @@ options:
     type: path
     default: /opt/cni/bin
   library_dir:
-    description: The directory in which the versions of the plugin's Python package are kept.
+    description:
+      - The directory in which the versions of the plugin's Python package are kept.
+      - From one that was named before they are removed as soon as no process uses them; with O(state=absent) from both.
     type: path
     default: /usr/local/lib/humanz-cni
   sbin_dir:

@@ -11,12 +11,14 @@ module: node_persistence
 short_description: Put a node's routes and rules back at boot, and when something has removed them
 version_added: 0.1.0
 description:
-  - Installs C(/usr/local/lib/humanz-cni/heal.py), a program that reads C(/etc/humanz-cni/routes) and
+  - Installs C(heal.py) in O(library_dir), a program that reads C(/etc/humanz-cni/routes) and
     C(/etc/humanz-cni/rules.*) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
-  - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
-    containerd, CRI-O and Docker start.
-  - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) have C(/usr/local/lib/humanz-cni/check.py) run it
+  - The unit C(humanz-cni.service) runs it at boot, before kubelet, k3s, RKE2, containerd, CRI-O and Docker start. It
+    waits for the address that the routes need, for up to 30 seconds, and not until the machine is online.
+  - Fails before it changes anything if one of these units would close a cycle of units that each start after the next,
+    as systemd leaves one of them out at boot then, such as a firewall.
+  - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) have C(check.py) there run it
     regularly, and whenever systemd-networkd, NetworkManager or ifupdown write down what became of the interface to the
     other nodes, or firewalld or ufw have changed rules. C(humanz-cni-heal.service) is started along with services that
     empty or reorder rules when they start, such as nftables, and reports what cannot be put back. None of them is a
@@ -47,6 +49,16 @@ options:
     description: The bridge that this node's pods are attached to, which NetworkManager leaves alone.
     type: str
     default: humanz-cni0
+  library_dir:
+    description:
+      - The directory of the programs. From one that was named before they are removed.
+      - Must be an absolute path of letters, digits and C(_./+,:=@~-), as it stands in units.
+    type: path
+    default: /usr/local/lib/humanz-cni
+  sbin_dir:
+    description: The directory of C(humanz-cni-ctl), as in M(humanz.cni.cni_plugin), which the program calls.
+    type: path
+    default: /usr/local/sbin
   files:
     description: The program and the units, by file name. The action plugin of the same name fills them in.
     type: dict
@@ -102,29 +114,29 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _persistence
+from ansible_collections.humanz.cni.plugins.module_utils import _boot_order, _checks, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
-
-NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd")
 
 
 def _files(module: AnsibleModule) -> dict[str, str]:
-    """Return ``{path: text}`` of what is to be there. Raises ConvergeError for a bad option."""
+    """Return ``{path: text}`` of the units and drop-ins. Raises ConvergeError for a bad option."""
     params = module.params
     if params["state"] == "absent":
         return {}
     if not params["files"]:
         raise ConvergeError("files is missing: run the module by its action plugin, as humanz.cni.node_persistence")
-    if params["heal_interval"] < 0:
-        raise ConvergeError(
-            "heal_interval: %d must be a number of seconds such as 30, or 0 for no repair" % params["heal_interval"]
-        )
+    _persistence.require_interval("heal_interval", params["heal_interval"])
     interpreter = _checks.quotable_path("interpreter", params["interpreter"])
     if not os.path.isfile(interpreter) or not os.access(interpreter, os.X_OK):
         raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
-    files = _persistence.wanted_files(params["files"], interpreter, params["heal_interval"])
+    files = _persistence.wanted_files(
+        params["files"],
+        interpreter,
+        params["heal_interval"],
+        _checks.quotable_path("library_dir", params["library_dir"]),
+    )
     bridge = _checks.device("bridge", params["bridge"])
-    if any(os.path.exists(path) for path in NETWORKD):
+    if any(os.path.exists(path) for path in _persistence.NETWORKD):
         files[_persistence.NETWORKD_CONF] = _persistence.networkd_text()
     if module.get_bin_path("NetworkManager"):
         files[_persistence.NETWORKMANAGER_CONF] = _persistence.networkmanager_text(bridge)
@@ -135,10 +147,17 @@ def _persistence_of(module: AnsibleModule) -> _persistence.Persistence:
     systemctl = module.get_bin_path("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
     if systemctl is None and module.params["state"] == "present":
         raise ConvergeError(
-            "systemd does not run on this node: say state=absent, and have %s run at boot by other means"
-            % _persistence.PROGRAM
+            "state: systemd does not run on this node, and would put routes and rules back: set it to absent "
+            "(pod_network_persistence: false), and run humanz.cni.site for this node after each boot"
         )
-    return _persistence.Persistence(module.run_command, systemctl, _files(module))
+    if systemctl and module.params["state"] == "present":
+        cycles = _boot_order.problems(module.run_command, systemctl)
+        if cycles:
+            raise ConvergeError("\n".join(cycles))
+    files = _files(module)
+    sbin_dir = _checks.quotable_path("sbin_dir", module.params["sbin_dir"])
+    programs = _persistence.wanted_programs(module.params["files"], sbin_dir) if files else {}
+    return _persistence.Persistence(module.run_command, systemctl, programs, files, module.params["library_dir"])
 
 
 def main() -> None:
@@ -149,6 +168,8 @@ def main() -> None:
             "heal_interval": {"type": "int", "default": 30},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
             "bridge": {"type": "str", "default": "humanz-cni0"},
+            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+            "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
             "files": {"type": "dict"},
         },
         supports_check_mode=True,

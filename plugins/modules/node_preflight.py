@@ -11,18 +11,27 @@ module: node_preflight
 short_description: Find on a node what stands against its part of the plan
 version_added: 0.1.0
 description:
-  - Fails with everything that keeps the node from taking its part in the pod network, in one message.
+  - Fails with everything that keeps the node from taking its part in the pod network, as RV(problems).
   - Finds a node IP that is on no interface or that another machine has as well, IPv6 that is off, next hops that are
     not on a network of this node or are its own address, routes of others that hold one of the prefixes or overlap with
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
     from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
     firewalld without policies.
+  - Finds a Python that cannot run the plugin, a kernel without C(br_netfilter), files of somebody else where modules
+    write, a node without systemd, and units that systemd could not start in the order that they ask for.
+  - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
+    the route of another table, as those of a VPN may.
+  - Finds directories that the modules after it could not put their files into, as they are on a read-only or full file
+    system, immutable, a link to nothing or no directory, and file systems without the right to run programs. It leaves
+    no trace there.
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
-  - Finds that containerd, as configured in C(/etc/containerd/config.toml) or by k3s in C(/var/lib/rancher/k3s), looks
-    for CNI plugins or configurations elsewhere, or lacks the plugin C(loopback). A containerd beside CRI-O,
-    cri-dockerd, RKE2, k0s or MicroK8s, or one whose CRI plugin is disabled, is not looked at.
+  - Finds that the container runtime looks for CNI plugins or configurations elsewhere, that pods would get another
+    network from it, and that containerd lacks the plugin C(loopback). The runtime that runs is asked itself, by
+    C(containerd config dump), also that of k3s, RKE2, k0s and MicroK8s, or by C(crio status config). A containerd
+    beside CRI-O or cri-dockerd, or one whose CRI plugin is disabled, is not asked. Where none runs that could be
+    asked, a warning says so.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:
@@ -46,6 +55,11 @@ options:
     default: []
   cluster_cidrs:
     description: The networks that the cluster's pod CIDRs are parts of, as in M(humanz.cni.pod_bridge).
+    type: list
+    elements: str
+    default: []
+  service_cidrs:
+    description: The networks of the cluster's services. No address of the node may be in one.
     type: list
     elements: str
     default: []
@@ -121,6 +135,23 @@ options:
     description: The directory of CNI plugins, as in M(humanz.cni.cni_plugin).
     type: path
     default: /opt/cni/bin
+  library_dir:
+    description: The directory of the plugin's library, as in M(humanz.cni.cni_plugin).
+    type: path
+    default: /usr/local/lib/humanz-cni
+  sbin_dir:
+    description: The directory of the operator's command, as in M(humanz.cni.cni_plugin).
+    type: path
+    default: /usr/local/sbin
+  log_file:
+    description: The file that the plugin logs to, as in M(humanz.cni.cni_conf).
+    type: path
+  persistence:
+    description:
+      - Whether M(humanz.cni.node_persistence) is to put routes and rules back. systemd must run then, and be able to
+        start that module's units in their order.
+    type: bool
+    default: false
   format:
     description: The configuration's format, as in M(humanz.cni.cni_conf).
     type: str
@@ -135,6 +166,14 @@ options:
     type: str
     choices: [fail, keep]
     default: fail
+  interpreter:
+    description: The Python that is to run the plugin, as in M(humanz.cni.cni_plugin). It must be fit for that.
+    type: path
+    default: /usr/bin/python3
+  heal_interval:
+    description: The seconds between two repairs, as in M(humanz.cni.node_persistence).
+    type: int
+    default: 30
 attributes:
   check_mode:
     support: full
@@ -183,18 +222,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, of_runtime, refused
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
-REFUSAL = "nothing was changed, as this must be solved first"
+NO_RUNTIME = (
+    "neither containerd nor CRI-O runs pods on some nodes: nobody could say whether a runtime there will look in "
+    "pod_network_cni_bin_dir and pod_network_cni_conf_dir"
+)
+
+
+def refusal(problems: list[str]) -> str:
+    """Return the module's message about *problems*, which it returns beside it."""
+    return "nothing was changed, as %s must be solved first" % _texts.counted(problems)
 
 
 def _check_notation(params: dict[str, Any]) -> None:
     """Raise ConvergeError for an option that a plan cannot have."""
-    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs"):
+    for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs"):
         _checks.networks(option, params[option])
     for option in ("node_ips", "vxlan_peers"):
         _checks.addresses(option, params[option])
@@ -210,6 +257,7 @@ def main() -> None:
             "pod_ranges": texts,
             "unreachable": texts,
             "cluster_cidrs": texts,
+            "service_cidrs": texts,
             "node_ips": texts,
             "routes": ROUTES,
             "problems": texts,
@@ -229,16 +277,22 @@ def main() -> None:
             "mtu": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+            "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
+            "log_file": {"type": "path"},
+            "persistence": {"type": "bool", "default": False},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "spoof_check": {"type": "bool", "default": False},
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
+            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+            "heal_interval": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
     try:
         _check_notation(module.params)
     except ConvergeError as exc:
-        module.fail_json(msg="%s:\n%s" % (REFUSAL, exc), problems=[str(exc)])
+        module.fail_json(msg=refusal([str(exc)]), problems=[str(exc)])
     require_pyroute2(module)
     params = dict(module.params, routes=module.params["routes"] or [])
     part = Part(**{name: params[name] for name in Part._fields})
@@ -247,10 +301,14 @@ def main() -> None:
     except ConvergeError as exc:
         found = str(exc).splitlines()
     found += refused(module.params, module.run_command, module.get_bin_path)
+    runtime = of_runtime(module.params, module.run_command, module.get_bin_path)
+    if runtime is None:
+        module.warn(NO_RUNTIME)
+    found += runtime or []
     node = module.params["node"] or platform.node()
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
-        module.fail_json(msg="%s:\n%s" % (REFUSAL, "\n".join(problems)), problems=problems)
+        module.fail_json(msg=refusal(problems), problems=problems)
     module.exit_json(changed=False, problems=[])
 
 

@@ -14,7 +14,7 @@ description:
   - Sees to it that the Python that runs Ansible's modules on the node can import pyroute2.
   - Where it can already, for example with the distribution's package C(python3-pyroute2), nothing is done.
   - Elsewhere the controller's own pyroute2, which is pure Python, is put into
-    C(/usr/local/lib/humanz-cni/pyroute2.zip), about half a megabyte. The node needs no internet access, and nothing
+    O(library_dir) as C(pyroute2.zip), about half a megabyte. The node needs no internet access, and nothing
     that others import changes.
   - Without this module the other modules bring the same copy for each single call.
 options:
@@ -25,6 +25,11 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  library_dir:
+    description:
+      - The directory that the copy is put into. From another one that was used before it is removed.
+    type: path
+    default: /usr/local/lib/humanz-cni
   archive:
     description: Where the controller's copy lies on the node. The action plugin of the same name fills it in.
     type: path
@@ -63,6 +68,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
             "archive": {"type": "path"},
         },
         supports_check_mode=True,

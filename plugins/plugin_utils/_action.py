@@ -75,7 +75,7 @@ class NodeAction(ActionBase):
             raise AnsibleActionFail(
                 "%s: is no node of the plan: add it to the inventory group that cluster_plan was given" % name
             )
-        return dict(_plan.node_part(plan, name), problems=plan["problems"])
+        return dict(_plan.node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)

@@ -66,6 +66,11 @@ class HealingNode:
         """The ID of systemd's latest run of the check."""
         return self.sh("systemctl show --value --property=InvocationID humanz-cni-check.service")
 
+    def persistence(self) -> str:
+        """What Ansible prints of the module alone."""
+        arguments = ("-m", "humanz.cni.node_persistence", "-a", json.dumps({"heal_interval": INTERVAL}))
+        return self.lab.ansible("ansible", NODE, "--become", *arguments)
+
     def log(self) -> list[str]:
         """What was logged of our units."""
         return self.sh("journalctl --no-pager --quiet -o cat -u 'humanz-cni*'").splitlines()
@@ -129,6 +134,9 @@ def test_a_boot_brings_everything_back_before_a_runtime_starts_pods(node: Healin
     ready = int(node.sh(stamp % ("ActiveEnterTimestampMonotonic", "humanz-cni.service")))
     runtime = int(node.sh(stamp % ("ExecMainStartTimestampMonotonic", "containerd.service")))
     assert 0 < ready < runtime
+    assert "network-online" not in node.sh(
+        "systemctl show --property=After,Wants humanz-cni.service containerd.service"
+    )
     assert any(line.startswith("put back 3 routes: ") for line in node.log())
 
 
@@ -200,15 +208,35 @@ def test_the_pages_commands_do_what_it_says(node: HealingNode, whole: list[str])
     assert node.state() == whole
 
 
+def test_a_unit_that_was_written_and_not_loaded_is_loaded(node: HealingNode, whole: list[str]) -> None:
+    stale = "systemctl show --value --property=NeedDaemonReload humanz-cni-check.service"
+    node.sh("touch /etc/systemd/system/humanz-cni-check.service")
+    assert node.sh(stale) == "yes"
+    assert "CHANGED" in node.persistence()
+    assert node.sh(stale) == "no"
+    assert "SUCCESS" in node.persistence()
+
+
+def test_a_firewall_that_systemd_would_leave_out_at_boot_is_refused(node: HealingNode, whole: list[str]) -> None:
+    unit = "/etc/systemd/system/ufw.service"
+    text = r"[Unit]\nAfter=containerd.service\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+    node.sh(f"printf '{text}' > {unit}; systemctl daemon-reload; systemctl --quiet enable ufw.service")
+    said = "unit ufw.service: starts after containerd.service, which starts after humanz-cni.service"
+    for run in (node.persistence, lambda: node.lab.ansible("ansible-playbook", *SITE, "--limit", NODE)):
+        with pytest.raises(AssertionError, match=said):
+            run()
+    node.sh(f"systemctl --quiet disable ufw.service; rm {unit}; systemctl daemon-reload")
+    assert "SUCCESS" in node.persistence()
+
+
 def _a_healer_that_cannot_start_is_undone(node: HealingNode) -> None:
     """Ask for the healer on a node that has none: what of it was there already goes again."""
     shown = LISTED + "; systemctl list-units --all --plain --no-legend 'humanz-cni*'; "
     shown += "find /etc/systemd /usr/local/lib/humanz-cni | sort; cat /etc/systemd/system/humanz-cni*.service"
     node.sh("mkdir %s; printf '[Unit]\\nRequires=gone.service\\n' > %s/gone.conf" % (BROKEN, BROKEN))
     before = node.sh(shown)
-    arguments = json.dumps({"heal_interval": INTERVAL})
     with pytest.raises(AssertionError) as failed:
-        node.lab.ansible("ansible", NODE, "--become", "-m", "humanz.cni.node_persistence", "-a", arguments)
+        node.persistence()
     assert "systemctl restart humanz-cni-heal.timer failed: " in str(failed.value)
     assert "everything is as it was before this task" in str(failed.value)
     assert node.sh(shown) == before

@@ -73,9 +73,9 @@ class Node:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command on the node, and return its process."""
-        return subprocess.Popen(["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *command])
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command on the node, and return its process; further options are those of subprocess.Popen."""
+        return subprocess.Popen(["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *command], **options)
 
     @contextlib.contextmanager
     def holder(self, path: str, *user: str) -> Iterator[subprocess.Popen[str]]:

@@ -42,15 +42,22 @@ def main(words: list[str]) -> int:
         if not found:
             _complain("--network: %s is not one of %s" % (options.network, ", ".join(known) or "none"))
             return WRONG_USAGE
-    sys.stdout.write(_COMMANDS[options.command](options, found, problems))
-    for problem in problems:
-        _complain(problem)
-    return INCOMPLETE if problems else DONE
+    return _say(_COMMANDS[options.command](options, found, problems), problems)
 
 
 def _restore_checks() -> int:
     done, problems = spoofrestore.run()
-    sys.stdout.write("".join(line + "\n" for line in done))
+    return _say("".join(line + "\n" for line in done), problems)
+
+
+def _say(text: str, problems: list[str]) -> int:
+    """Write *text* and the *problems*, and return the exit status."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as exc:  # such as a file on a full disk
+        problems.append("standard output: %s" % exc.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it is not written at the end
     for problem in problems:
         _complain(problem)
     return INCOMPLETE if problems else DONE

@@ -41,8 +41,8 @@ def as_json(document: dict[str, Any], problems: list[str]) -> str:
 def age(seconds: int) -> str:
     """Return a duration in its largest whole unit, as kubectl shows it."""
     for length, unit in _UNITS:
-        if abs(seconds) >= length:
-            return "%d%s" % (seconds / length, unit)
+        if seconds >= length:
+            return "%d%s" % (seconds // length, unit)
     return "%ds" % seconds
 
 

@@ -101,7 +101,7 @@ class Reservation:
             "ifname": self.owner.ifname if self.owner else None,
             "addresses": self.addresses,
             "created": None if created is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
-            "ageSeconds": None if created is None else int(time.time()) - created,
+            "ageSeconds": None if created is None else _age(created),
             "netns": _text(self.record.get("netns")) or None,
             "netnsAlive": self.namespace,
             "hostVeth": self.host_veth,
@@ -212,6 +212,12 @@ def _owner(record: store.Record) -> Owner | None:
         return Owner(*texts)
     except UnicodeEncodeError:  # JSON can write half a character
         return None
+
+
+def _age(created: int) -> int | None:
+    """Return how many seconds ago *created* was; None if the clock was set back since."""
+    seconds = int(time.time()) - created
+    return seconds if seconds >= 0 else None
 
 
 def _text(value: object) -> str:

@@ -237,6 +237,24 @@ def test_absent_removes_only_ours(conf: Conf) -> None:
     assert not conf.module(state="absent")["changed"]
 
 
+@pytest.mark.parametrize("left", ["", "net.d/a", "10-other.conf"])
+def test_absent_takes_the_directories_that_were_made_for_it_as_far_as_they_are_empty(conf: Conf, left: str) -> None:
+    conf.node.run("mkdir", "/etc/theirs")
+    deep = "/etc/theirs/cni/net.d"
+    conf.module(conf_dir=deep)
+    if left:
+        conf.node.run("sh", "-c", f"mkdir -p {deep}/net.d; touch {deep}/{left}")
+    assert conf.module(state="absent", conf_dir=deep)["changed"]
+    found = conf.node.run("find", "/etc/theirs", "-type", "d").stdout.split()
+    assert found == ["/etc/theirs", *(["/etc/theirs/cni", deep, f"{deep}/net.d"] if left else [])]
+    conf.node.run("test", "!", "-e", "/etc/humanz-cni")
+    # One that was there before stays.
+    conf.node.run("mkdir", "-p", deep)
+    conf.module(conf_dir=deep)
+    conf.module(state="absent", conf_dir=deep)
+    conf.node.run("test", "-d", deep)
+
+
 def test_absent_without_a_directory(conf: Conf) -> None:
     conf.directory.rmdir()
     assert not conf.module(state="absent")["changed"]

@@ -404,3 +404,10 @@ def test_the_guide_has_all_keys_columns_and_statuses(operator: Operator, runtime
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     statuses = {"live", "pending", "leaked", "unreadable", "unrecorded"}
     assert documented == shown | statuses
+
+
+def test_standard_output_on_a_full_disk_is_named(runtime: Runtime) -> None:
+    command = Operator(runtime).command
+    done = runtime.node.run("sh", "-c", f"{command} list > /dev/full", check=False)
+    assert done.returncode == 1
+    assert done.stderr == "humanz-cni-ctl: standard output: No space left on device\n"

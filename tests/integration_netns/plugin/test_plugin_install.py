@@ -271,3 +271,30 @@ def test_a_directory_that_cannot_be_written_is_named_and_nothing_is_lost(node: N
 
     node.run("umount", directory)
     assert present(node)["changed"]
+
+
+def test_the_library_and_the_command_move_with_their_variables(node: Node) -> None:
+    before = tree(node)
+    moved = {"library_dir": "/var/lib/humanz", "sbin_dir": "/opt/sbin"}
+    first = present(node)
+    runtime = Runtime(node, Path(EXECUTABLE))
+    runtime.add(BLOG)
+    # As a call looks that is on its way.
+    call = node.start(sys.executable, "-c", "input()", f"{first['library']}/python3", stdin=subprocess.PIPE)
+    while first["library"] not in Path(f"/proc/{call.pid}/cmdline").read_text():
+        pass  # nsenter is about to become it
+    second = present(node, **moved)
+    assert second["library"] == f"/var/lib/humanz/{second['digest']}"
+    assert node.run("ls", f"{first['library']}/humanz_cni").stdout
+    call.communicate()
+    assert present(node, **moved)["changed"] is True
+    assert present(node, **moved)["changed"] is False
+    assert node.run("sh", "-c", f"ls -d {LIBRARY} {COMMAND}; true").stdout == ""
+    assert node.run("/opt/sbin/humanz-cni-ctl", "list").stdout.count("100.100.1.2")
+    runtime.delete(BLOG)
+    assert runtime.add(BLOG)["ips"]
+
+    # An inventory that has lost the variables.
+    assert absent(node, force=True)["changed"] is True
+    left = "ls -d /var/lib/humanz /opt/sbin /etc/humanz-cni; true"
+    assert (tree(node), node.run("sh", "-c", left).stdout) == (before, "")

@@ -9,17 +9,30 @@ from pathlib import Path
 
 from two_nodes import Cluster, changes
 
+DIRECTORIES = ("find", "/etc", "/opt", "/usr/local/lib", "/usr/local/sbin", "-type", "d")
+
 
 def test_predicted_done_once_and_undone(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     try:
-        before = cluster.state()
+        one, other = cluster.nodes.values()
+        one.run("rm", "-rf", "/etc/cni", "/opt/cni")
+        before, directories = cluster.state(), one.run(*DIRECTORIES).stdout
         assert "0" not in changes(cluster.playbook("site", "--check"))
         assert cluster.state() == before
         cluster.playbook("site")
         cluster.playbook("verify")
         assert changes(cluster.playbook("site")) == {"0"}
+        there = cluster.state()
+        other.ip("link add left type bridge")
+        other.run("ip", "link", "set", "left", "alias", "humanz-cni default/web-0")
+        refused = cluster.playbook("reset", status=2, pod_network_reset_confirmation="yes")
+        assert "or set force to cut them off (pod_network_force_detach: true)" in refused
+        assert "Nothing was removed from any node, as n2 refused" in refused
+        assert cluster.state() == there
+        other.ip("link del left")
         cluster.playbook("reset", pod_network_reset_confirmation="yes")
         assert cluster.state() == before
+        assert one.run(*DIRECTORIES).stdout == directories
     finally:
         cluster.close()

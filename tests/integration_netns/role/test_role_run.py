@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,12 +30,15 @@ def playbook(nested: Node, tmp_path: Path) -> Playbook:
     return found
 
 
-def test_a_task_that_fails_leaves_a_node_that_starts_no_pods_and_the_next_run_completes_it(playbook: Playbook) -> None:
+def test_a_task_that_fails_leaves_a_node_that_starts_no_pods_and_the_next_run_completes_it(
+    playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = playbook.node
-    node.run("mkdir", "-p", NAMES)
-    node.run("mount", "-t", "tmpfs", "-o", "ro", "none", NAMES)
+    ip = shutil.which("ip")
+    script = f'#!/bin/sh\n[ "$1" != -batch ] || exit 1\nexec {ip} "$@"\n'
+    node.run("sh", "-c", "cat > /usr/local/bin/ip; chmod 755 /usr/local/bin/ip", input=script)
+    monkeypatch.setenv("PATH", "/usr/local/bin:" + os.environ["PATH"])
     failed = playbook.run(ROLE)["n1"][-1]
-    assert NAMES in failed["msg"]
     assert failed["msg"].endswith("everything is as it was before this task")
     left = node.run("sh", "-c", LEFT).stdout
     assert "10-humanz" not in left
@@ -41,7 +46,7 @@ def test_a_task_that_fails_leaves_a_node_that_starts_no_pods_and_the_next_run_co
     for done in ("humanz-cni\n", "rules.v4", "net.ipv4.ip_forward = 1", "-s 100.100.0.0/24 -i humanz-cni0"):
         assert done in left
 
-    node.run("umount", NAMES)
+    node.run("rm", "/usr/local/bin/ip")
     ssh = playbook.directory / "ssh"
     ssh.write_text("#!/bin/sh\nexit 255\n")
     ssh.chmod(0o755)
@@ -60,6 +65,19 @@ def test_a_task_that_fails_leaves_a_node_that_starts_no_pods_and_the_next_run_co
     left = node.run("sh", "-c", LEFT).stdout
     assert "10-humanz-cni-plugin.conflist" in left
     assert left.count(" via 200.0.0.") == 2
+
+
+def test_a_place_that_cannot_be_written_stops_the_run_before_anything_is_changed(playbook: Playbook) -> None:
+    node = playbook.node
+    before = node.run("sh", "-c", LEFT).stdout
+    node.run("mount", "-t", "tmpfs", "-o", "ro", "none", "/usr/local")
+    (refused,) = [result["problems"] for result in playbook.run(ROLE)["n1"] if result.get("problems")]
+    assert [line.split(" ")[1] for line in refused] == ["pod_network_library_dir", "pod_network_sbin_dir"]
+    assert node.run("sh", "-c", LEFT).stdout == before
+    playbook.variables.update(pod_network_library_dir="/var/lib/humanz", pod_network_sbin_dir="/opt/sbin")
+    assert not any(result.get("failed") for result in playbook.run(ROLE)["n1"])
+    node.run("ls", "/opt/sbin/humanz-cni-ctl", "/etc/cni/net.d/10-humanz-cni-plugin.conflist")
+    assert node.run("ls", "-A", "/usr/local").stdout == ""
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])

@@ -161,6 +161,20 @@ def test_the_node_keeps_the_controllers_pyroute2_until_it_is_taken_away(bare: Pl
     assert bare.node.run("ls", ARCHIVE, check=False).returncode
 
 
+def test_the_controllers_pyroute2_moves_with_the_librarys_directory(bare: Playbook) -> None:
+    moved = {"humanz.cni.node_python": {"library_dir": "/var/lib/humanz"}}
+    absent = {"humanz.cni.node_python": {"state": "absent"}}
+    results = bare.run(PYTHON, moved, moved, PLAN, ROUTES)["n1"]
+    assert [result["changed"] for result in results] == [True, True, False, False, True]
+    look = "ls /var/lib/humanz/pyroute2.zip; ls -d /usr/local/lib/humanz-cni /etc/humanz-cni/library-directories; true"
+    assert bare.node.run("sh", "-c", look).stdout.split() == [
+        "/var/lib/humanz/pyroute2.zip",
+        "/etc/humanz-cni/library-directories",
+    ]
+    assert [result["changed"] for result in bare.run(absent, absent)["n1"]] == [True, False]
+    assert bare.node.run("sh", "-c", look).stdout == ""
+
+
 def test_a_broken_archive_is_replaced(bare: Playbook) -> None:
     bare.node.run("sh", "-c", f"mkdir -p {Path(ARCHIVE).parent}; echo broken > {ARCHIVE}")
     assert [result["changed"] for result in bare.run(PYTHON, PYTHON)["n1"]] == [True, False]

@@ -78,14 +78,15 @@ def test_a_controller_behind_one_of_our_routes_keeps_it(
     result = module(nested, "node_routes", {"routes": after})
     assert result.get("failed", False) == bool(refusal)
     if refusal:
-        assert result["msg"].startswith(refusal)
+        assert result["problems"][0].startswith(refusal)
         assert "203.0.113.0/24 via 200.0.0.20" in nested.ip("route")
 
 
 def test_a_controller_in_a_pod_of_another_node_cannot_cut_itself_off(nested: Node) -> None:
     nested.module("node_routes", {"routes": [NEXT]})
     assert (
-        "its removal would change the way to 203.0.113.9" in module(nested, "node_routes", {"state": "absent"})["msg"]
+        "its removal would change the way to 203.0.113.9"
+        in module(nested, "node_routes", {"state": "absent"})["problems"][0]
     )
     assert module(nested, "node_routes", {"state": "absent"}, "192.168.122.1")["removed"]
 
@@ -101,7 +102,7 @@ def test_the_default_gateway_stays_reachable_on_its_own_wire(nested: Node) -> No
 def test_ipv6_controllers_are_kept_too(nested: Node) -> None:
     nested.ip("-6 route add default via fd00:200::1")
     result = module(nested, "node_routes", {"routes": [{"dst": "fd77::/64", "via": "fd00:200::20"}]}, "fd77::9")
-    assert "the way to fd77::9, the address that this SSH connection comes from" in result["msg"]
+    assert "the way to fd77::9, the address that this SSH connection comes from" in result["problems"][0]
 
 
 @pytest.mark.parametrize("become", [False, True])

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 import pytest
+import reference_plugins
 from node import Node
 from preflight import problems
 
@@ -66,19 +70,198 @@ def test_a_k3s_that_runs_flannel_looks_elsewhere(nested: Node) -> None:
     assert problems(nested, conf_dir="/k3s/net.d", cni_bin_dir="/var/lib/rancher/k3s/data/cni") == []
 
 
-def test_a_containerd_that_runs_may_look_elsewhere(nested: Node) -> None:
-    cni = '[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/opt/other"\nconf_dir = "/etc/cni/net.d"\n'
-    write = 'mkdir -p /etc/containerd /run/containerd /opt/other; echo "$1" > /etc/containerd/config.toml'
-    nested.run("sh", "-c", write, "sh", cni)
+@pytest.fixture
+def start_containerd(nested: Node) -> Iterator[Callable[..., None]]:
+    """Return a function that starts the real containerd on the node, with a configuration and further words."""
+    started = []
+
+    def start(config: str, path: str, socket: str, *words: str) -> None:
+        nested.run("sh", "-c", 'mkdir -p "${1%/*}"; printf "%s" "$2" > "$1"', "sh", path, config)
+        started.append(nested.start(str(reference_plugins.containerd()), "--config", path, *words))
+        # It answers until then; its plugins are started after that.
+        while nested.run("test", "-S", socket, check=False).returncode:
+            assert started[-1].poll() is None
+            time.sleep(0.1)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_containerd_that_runs_is_asked_where_it_looks(nested: Node, start_containerd: Callable[..., None]) -> None:
     assert problems(nested) == []
-    nested.run("touch", "/run/containerd/containerd.sock")
-    assert problems(nested) == [
-        "n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, or set"
-        " bin_dir to /opt/cni/bin in /etc/containerd/config.toml and restart containerd"
-    ]
-    (lacking,) = problems(nested, cni_bin_dir="/opt/other")
-    assert lacking.startswith(
-        "n1: CNI plugin loopback: is not in /opt/other, and containerd starts no pod without it: "
-    )
-    nested.run("touch", "/opt/other/loopback")
+    path = "/etc/elsewhere/config.toml"
+    config = """version = 2
+imports = ["/etc/elsewhere/more.toml"]
+[plugins."io.containerd.grpc.v1.cri"]
+cni = { bin_dir = "/opt/cni/bin", conf_dir = "/etc/cni/other.d" }
+"""
+    nested.run("mkdir", "-p", "/etc/elsewhere", "/opt/other")
+    nested.run("touch", "/etc/elsewhere/more.toml", "/opt/other/loopback")
+    start_containerd(config, path, "/run/containerd/containerd.sock")
+    change = "must be that, or set %s in /etc/elsewhere/config.toml and restart containerd"
+    other = "n1: pod_network_cni_conf_dir /etc/cni/net.d: containerd looks in /etc/cni/other.d: " + change
+    found = problems(nested)
+    assert found[0] == other % "conf_dir to /etc/cni/net.d"
+    # What it imports goes over that.
+    more = "[plugins.'io.containerd.cri.v1.runtime'.cni]\nbin_dirs = ['/opt/other']\nconf_dir = '/etc/cni/net.d'\n"
+    nested.run("sh", "-c", 'printf "%s" "$1" > /etc/elsewhere/more.toml', "sh", "version = 3\n" + more)
+    nested.run("sh", "-c", 'printf "%s" "$1" > ' + path, "sh", 'version = 3\nimports = ["more.toml"]\n')
     assert problems(nested, cni_bin_dir="/opt/other") == []
+    (found,) = problems(nested)
+    assert found.startswith("n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, ")
+    nested.run("sh", "-c", "echo '[' > " + path)
+    (found,) = problems(nested)
+    assert found.startswith("n1: containerd: its configuration cannot be known: `")
+    assert found.endswith(": mend /etc/elsewhere/config.toml")
+
+
+def test_the_containerd_that_others_bring_along_is_asked_too(
+    nested: Node, start_containerd: Callable[..., None]
+) -> None:
+    socket = "/run/k3s/containerd/containerd.sock"
+    path = "/var/lib/rancher/rke2/agent/etc/containerd/config.toml"
+    config = "version = 3\n[plugins.'io.containerd.cri.v1.runtime']\ncni = { bin_dirs = ['/rke2'] }\n"
+    start_containerd(config, path, socket, "-a", socket, "--state", "/run/k3s/containerd")
+    (found,) = problems(nested)
+    assert found.startswith("n1: pod_network_cni_bin_dir /opt/cni/bin: RKE2 looks in /rke2: must be that, ")
+
+
+# What `crio status config` says, as far as it matters, and what `crio config` does, with defaults in comments.
+CRIO = """[crio]
+  root = "/var/lib/containers/storage"
+  [crio.network]
+    cni_default_network = "%s"
+    network_dir = "%s"
+    plugin_dirs = ["/opt/cni/bin/", "/usr/libexec/cni/"]
+"""
+CRIO_FILES = """
+# The default CNI network name to be selected. If not set or "", then
+# CRI-O will pick-up the first one found in network_dir.
+# cni_default_network = ""
+
+# Path to the directory where CNI configuration files are located.
+network_dir = "/etc/cni/other.d"
+
+# Paths to directories where CNI plugin binaries are located.
+# plugin_dirs = [
+#\t"/opt/cni/bin/",
+# ]
+"""
+
+
+def test_a_cri_o_that_runs_is_asked_where_it_looks(nested: Node) -> None:
+    """CRI-O's program is a stand-in, as it is in none of the registries that tests use."""
+
+    def answer(words: str, text: str) -> None:
+        script = '#!/bin/sh\n[ "$*" = "%s" ] || exit 1\ncat <<END\n%sEND\n' % (words, text)
+        nested.run("sh", "-c", "cat > /usr/local/bin/crio; chmod 755 /usr/local/bin/crio", input=script)
+
+    nested.run("sh", "-c", "mkdir -p /run/crio /etc/cni/net.d; touch /run/crio/crio.sock")
+    (found,) = problems(nested)
+    assert found.startswith(
+        "n1: CRI-O runs here, and none of `crio status config`, `crio-status config`, `crio config`"
+    )
+
+    answer("status config", CRIO % ("", "/etc/cni/net.d/"))
+    assert problems(nested) == []
+    found = problems(nested, cni_bin_dir="/opt/other", conf_dir="/etc/cni/ours.d")
+    assert [line.partition(", or set")[0] for line in found] == [
+        "n1: pod_network_cni_conf_dir /etc/cni/ours.d: CRI-O looks in /etc/cni/net.d/: must be that",
+        "n1: pod_network_cni_bin_dir /opt/other: CRI-O looks in /opt/cni/bin/, /usr/libexec/cni/: must be one of these",
+    ]
+    answer("status config", CRIO % ("crio", "/etc/cni/net.d/"))
+    (found,) = problems(nested)
+    assert found.startswith(
+        "n1: pod_network_name humanz-cni: CRI-O attaches pods to the network crio and to no other: "
+    )
+    answer("config", CRIO_FILES)
+    (found,) = problems(nested)
+    assert found.startswith(
+        "n1: pod_network_cni_conf_dir /etc/cni/net.d: CRI-O looks in /etc/cni/other.d: must be that,"
+    )
+
+    answer("status config", CRIO % ("", "/etc/cni/net.d/"))
+    for name, start in (
+        ("10-crio-bridge.conflist", " would be loaded instead of"),
+        ("11-crio-ipv4-bridge.conflist", ": is CRI-O's own network,"),
+    ):
+        nested.run("sh", "-c", f"echo '{{}}' > /etc/cni/net.d/{name}")
+        (found,) = problems(nested)
+        assert found.startswith(f"n1: /etc/cni/net.d/{name}{start}")
+        assert problems(nested, foreign="keep") == []
+        nested.run("rm", f"/etc/cni/net.d/{name}")
+
+
+BIN = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def script(node: Node, path: str, text: str) -> None:
+    node.run("sh", "-c", 'mkdir -p "${0%/*}"; printf %s "$1" > "$0"; chmod 755 "$0"', path, text)
+
+
+def test_a_node_without_systemd_is_found_before_anything_is_changed(nested: Node) -> None:
+    (found,) = problems(nested, persistence=True)
+    assert found.startswith("n1: pod_network_persistence true: systemd does not run on this node")
+    assert problems(nested, persistence=False) == []
+
+
+def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) -> None:
+    """systemctl is a stand-in: it knows of nftables, which a drop-in has start after Docker, and of Docker."""
+    shows = """#!/bin/sh
+    [ "$1" = show ] || exit 1
+    case $2 in *NeedDaemonReload*) plain=yes;; esac
+    for name; do
+        case $name in -*|show) continue;; esac
+        state=not-found after=
+        case $name in nftables.service) state=loaded after=docker.service;; docker.service) state=loaded;; esac
+        printf 'Id=%s\\nNames=%s\\nLoadState=%s\\nAfter=%s\\nBefore=\\n' "$name" "$name" $state "$after"
+        [ -z "$plain" ] || printf 'ActiveState=inactive\\nUnitFileState=\\nNeedDaemonReload=no\\n'
+        echo
+    done
+    """
+    script(nested, "/usr/local/bin/systemctl", shows)
+    nested.run("mkdir", "-p", "/run/systemd/system")
+    (found,) = problems(nested, path=BIN, persistence=True)
+    assert found.startswith(
+        "n1: unit nftables.service: starts after docker.service, which starts after humanz-cni.service, which starts "
+        "after nftables.service: systemd would leave one of them out at boot"
+    )
+    result = nested.module("node_persistence", {"files": {"": ""}, "heal_interval": 30}, path=BIN)
+    assert result["failed"]
+    nested.run("test", "!", "-e", "/etc/systemd/system/humanz-cni.service")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "options", "begins"),
+    [
+        ("/etc/sysctl.d/99-humanz-cni.conf", "mine\n", {}, "/etc/sysctl.d/99-humanz-cni.conf was not written by"),
+        ("/etc/humanz-cni/rules.v4", "mine\n", {}, "/etc/humanz-cni/rules.v4 was not written by this collection"),
+        ("/etc/systemd/system/humanz-cni.service", "mine\n", {}, "/etc/systemd/system/humanz-cni.service was not"),
+        ("/usr/local/lib/humanz-cni/heal.py", "mine\n", {}, "/usr/local/lib/humanz-cni/heal.py was not written by"),
+        (
+            "/opt/old",
+            "#!/bin/sh\necho 3.7.3 cpython-37\n",
+            {"interpreter": "/opt/old"},
+            "pod_network_python_interpreter: ",
+        ),
+        (None, "", {"interpreter": "/opt/none"}, "pod_network_python_interpreter: /opt/none does not exist"),
+        (None, "", {"protocol": 2}, "protocol 2: is kernel's: take a number from 19 to 185"),
+        (None, "", {"log_file": "cni.log"}, "pod_network_log_file: cni.log must be an absolute path"),
+        (None, "", {"heal_interval": -1}, "pod_network_heal_interval: -1 must be a number of seconds"),
+        (
+            None,
+            "",
+            {"cni_bin_dir": "/usr/local/sbin/"},
+            "pod_network_sbin_dir /usr/local/sbin: is pod_network_cni_bin_dir",
+        ),
+    ],
+)
+def test_what_a_later_module_would_refuse_is_found(
+    nested: Node, path: str | None, text: str, options: dict[str, object], begins: str
+) -> None:
+    if path:
+        script(nested, path, text)
+    (found,) = problems(nested, **options)
+    assert found.startswith("n1: " + begins)

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules after node_preflight would refuse on a node that the plan knows nothing of. Reads only.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _boot_order,
+    _checks,
+    _cni_library,
+    _owned,
+    _persistence,
+    _routes,
+    _sysctl,
+)
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Optional
+
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+
+    FindCommand = Callable[[str], Optional[str]]
+
+MODULE = "br_netfilter"  # the kernel's
+# Where other modules write; what somebody else has put there stays, and fails them.
+FILES = (
+    "/etc/sysctl.d/99-humanz-cni.conf",
+    "/etc/modules-load.d/humanz-cni.conf",
+    "/etc/humanz-cni/sysctl",
+    "/etc/humanz-cni/rules.*",
+    "/etc/humanz-cni/vxlan*",
+    _routes.PROTOCOL_NAMES,
+)
+
+
+def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str]:
+    """Return a text for each refusal.
+
+    :param options: those of node_preflight.
+    :param run: AnsibleModule.run_command.
+    :param find_command: returns the path of a command, or None.
+    """
+    systemctl = find_command("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
+    checks: list[Callable[[], object]] = [
+        lambda: _routes.require_protocol(options["protocol"]),
+        lambda: _cni_library.Interpreter(options["interpreter"], run, "pod_network_python_interpreter"),
+        lambda: _checks.absolute_path("pod_network_log_file", options["log_file"]),
+        lambda: _persistence.require_interval("pod_network_heal_interval", options["heal_interval"]),
+        *(lambda path=path: _owned.read(path) for pattern in FILES for path in sorted(glob.glob(pattern))),
+        lambda: _persistence.Persistence(run, systemctl, {}, {}, options["library_dir"]).read(),
+    ]
+    texts = [text for check in checks for text in _refusal(check)]
+    texts += _places(options) + _modules(run, find_command)
+    return texts + (_units(run, systemctl) if options["persistence"] else [])
+
+
+def _refusal(check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except ConvergeError as exc:
+        yield str(exc)
+
+
+def _places(options: dict[str, Any]) -> list[str]:
+    path, sbin_dir = options["cni_bin_dir"], options["sbin_dir"]
+    if os.path.realpath(path) != os.path.realpath(sbin_dir):
+        return []
+    return ["pod_network_sbin_dir %s: is pod_network_cni_bin_dir, where only plugins belong: name another" % sbin_dir]
+
+
+def _modules(run: RunCommand, find_command: FindCommand) -> list[str]:
+    """Find that the kernel has no br_netfilter, and can load none."""
+    if _sysctl.is_loaded(MODULE):
+        return []
+    modprobe = find_command("modprobe")
+    if modprobe is None:
+        return ["kernel module %s: is not loaded, and this node has no modprobe: install kmod" % MODULE]
+    status, _output, error = run([modprobe, "--dry-run", MODULE])
+    if not status:
+        return []
+    return ["kernel module %s: cannot be loaded (%s): start a kernel that has it" % (MODULE, error.strip())]
+
+
+def _units(run: RunCommand, systemctl: str | None) -> list[str]:
+    if systemctl is None:
+        return [
+            "pod_network_persistence true: systemd does not run on this node, and would put routes and rules back: "
+            "set it to false, and run humanz.cni.site for this node after each boot"
+        ]
+    try:
+        return _boot_order.problems(run, systemctl)
+    except ConvergeError as exc:
+        return [str(exc)]

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module node_preflight on a node: places that a run could not write to are named, by looking alone."""
+
+from __future__ import annotations
+
+from node import Node
+from preflight import problems
+
+READ_ONLY = ": {0} is on a read-only file system: mend that"
+NET_D = "pod_network_cni_conf_dir /etc/cni/net.d: "
+#: What is done, what undoes it, and what is found.
+CASES: list[tuple[str, str, list[str]]] = [
+    (
+        "mount -t tmpfs -o ro tmpfs /usr/local",
+        "umount /usr/local",
+        [
+            "pod_network_library_dir /usr/local/lib/humanz-cni" + READ_ONLY.format("/usr/local"),
+            "pod_network_sbin_dir /usr/local/sbin" + READ_ONLY.format("/usr/local"),
+        ],
+    ),
+    (
+        "mkdir -p /opt/cni/bin; mount -t tmpfs -o noexec tmpfs /opt/cni",
+        "umount /opt/cni; rm -r /opt/cni",
+        [
+            "pod_network_cni_bin_dir /opt/cni/bin: /opt/cni is on a file system that is mounted with noexec, and"
+            " programs are to be there: mend that"
+        ],
+    ),
+    (
+        "mkdir -p /etc/cni; ln -s /nowhere /etc/cni/net.d",
+        "rm -r /etc/cni",
+        [NET_D + "/etc/cni/net.d is a link to /nowhere, which does not exist: mend that"],
+    ),
+    ("touch /etc/cni", "rm /etc/cni", [NET_D + "/etc/cni is no directory: mend that"]),
+    (
+        "mkdir -p /etc/cni/net.d; mount -t tmpfs -o size=64k,nr_inodes=1k tmpfs /etc/cni/net.d;"
+        " ! dd if=/dev/zero of=/etc/cni/net.d/zero bs=64k count=2",
+        "umount /etc/cni/net.d; rm -r /etc/cni",
+        [NET_D + "/etc/cni/net.d is on a file system with less than 64 KiB free: mend that"],
+    ),
+    (
+        "mkdir -p /etc/cni/net.d; mount -t tmpfs -o nr_inodes=2 tmpfs /etc/cni/net.d; touch /etc/cni/net.d/one",
+        "umount /etc/cni/net.d; rm -r /etc/cni",
+        [NET_D + "/etc/cni/net.d is on a file system without room for another file: mend that"],
+    ),
+    (
+        "mkdir -p /etc/humanz-cni/routes",
+        "rm -r /etc/humanz-cni",
+        ["/etc/humanz-cni: /etc/humanz-cni/routes is a directory, and a file is to be there: mend that"],
+    ),
+    (
+        "mkdir -p /run/tree; mount -t tmpfs tmpfs /run/tree; mkdir /run/tree/etc; chattr +i /run/tree/etc;"
+        " mount --bind /run/tree/etc /etc/sysctl.d",
+        "umount /etc/sysctl.d; chattr -i /run/tree/etc; umount /run/tree",
+        ["/etc/sysctl.d: /etc/sysctl.d has the attribute immutable (`chattr -i`): mend that"],
+    ),
+    (
+        "mkdir -p /run/readonly; mount -t tmpfs -o ro tmpfs /run/readonly",
+        "umount /run/readonly",
+        ["pod_network_log_file /run/readonly" + READ_ONLY.format("/run/readonly")],
+    ),
+    (
+        "mount -t tmpfs -o ro tmpfs /etc/systemd",
+        "umount /etc/systemd",
+        ["/etc/systemd/system" + READ_ONLY.format("/etc/systemd") + ", or set pod_network_persistence to false"],
+    ),
+]
+ANOTHER = ", or name another directory"
+
+
+def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
+    options = {"persistence": True, "log_file": "/run/readonly/humanz.log"}
+    for command, undo, expected in CASES:
+        nested.run("sh", "-c", "rm -rf /etc/cni /opt/cni; " + command)
+        found = problems(nested, **options)
+        nested.run("sh", "-ec", undo)
+        starts = ["n1: " + line + (ANOTHER if line.startswith("pod_") else "") for line in expected]
+        assert len(found) == len(starts), (command, found)
+        assert all(line.startswith(start) for line, start in zip(found, starts, strict=True)), (command, found)
+
+
+def test_it_leaves_no_trace(nested: Node) -> None:
+    look = "find /etc /opt /usr/local /run /var/lib -xdev -printf '%p %T@ %C@\\n' | sort"
+    before = nested.run("sh", "-c", look).stdout
+    assert problems(nested, persistence=True, log_file="/var/lib/log/humanz.log") == []
+    assert nested.run("sh", "-c", look).stdout == before

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an interpreter says when it cannot compile the plugin is told in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Library
+from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+
+INTERPRETER: Any = SimpleNamespace(path="/usr/bin/python3", magic="cb0d", cache_tag="cpython-311", reads_pth=True)
+TRACE = """Traceback (most recent call last):
+  File "<string>", line 50, in <module>
+OSError: [Errno 28] No space left on device
+"""
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_disk_that_is_full_while_the_plugin_is_compiled_is_named_without_a_traceback(
+    tmp_path: Path, call: int
+) -> None:
+    calls: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        calls.append(command)
+        return (1, "", TRACE) if len(calls) == call else (0, "", "")
+
+    files = {"__init__.py": b"", "startup/encodings.py": b""}
+    with pytest.raises(ConvergeError) as failed:
+        Library(files, INTERPRETER, str(tmp_path), run).install()
+    said = "/usr/bin/python3 cannot compile the plugin in %s: No space left on device" % tmp_path
+    assert str(failed.value) == said
+    assert list(tmp_path.iterdir()) == []
