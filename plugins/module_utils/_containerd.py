@@ -125,7 +125,9 @@ def problems(wanted: Wanted, run: RunCommand, program: str | None) -> list[str] 
 
 
 def _address(process: Process) -> str:
-    address = _processes.option(process.words, "address", "a") or SOCKET
+    """Return where it listens, by its options; k3s's and RKE2's may say that in their configuration."""
+    config = _processes.option(process.words, "config", "c") or ""
+    address = _processes.option(process.words, "address", "a") or (K3S_SOCKET if "/rancher/" in config else SOCKET)
     return address.replace("/var/run/", "/run/", 1) if address.startswith("/var/run/") else address
 
 

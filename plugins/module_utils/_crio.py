@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Optional
 
     from ansible_collections.humanz.cni.plugins.module_utils._containerd import Wanted
@@ -52,9 +52,11 @@ def problems(wanted: Wanted, name: str, run: RunCommand, find_command: FindComma
 
     :param name: the network's name.
     """
-    if not any(map(os.path.exists, SOCKETS)):
+    runs = any(map(os.path.exists, SOCKETS))
+    # One that listens elsewhere is found by its answer.
+    said = _ask(run, find_command, COMMANDS if runs else COMMANDS[:2])
+    if said is None and not runs:
         return None
-    said = _ask(run, find_command)
     if said is None:
         return ["CRI-O runs here, and none of %s says its configuration: put crio on root's PATH" % _commands()]
     settings = read(said)
@@ -94,9 +96,9 @@ def _commands() -> str:
     return ", ".join("`%s`" % " ".join(command) for command in COMMANDS)
 
 
-def _ask(run: RunCommand, find_command: FindCommand) -> str | None:
-    """Return the configuration as CRI-O says it, or None."""
-    for name, *words in COMMANDS:
+def _ask(run: RunCommand, find_command: FindCommand, commands: Iterable[list[str]]) -> str | None:
+    """Return the configuration as CRI-O says it by the first of *commands* that it answers, or None."""
+    for name, *words in commands:
         path = find_command(name)
         status, output, _error = run([path, *words]) if path else (1, "", "")
         if status == 0 and "network_dir" in output:

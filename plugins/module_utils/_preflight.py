@@ -19,6 +19,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _checks,
     _cni_conf,
     _containerd,
+    _cri_dockerd,
     _crio,
     _forwarding,
     _iptables,
@@ -174,6 +175,7 @@ def of_runtime(options: dict[str, Any], run: RunCommand, find_command: FindComma
     """Return why this node's container runtime would not attach pods by our configuration; None if there is none."""
     wanted = _containerd.Wanted(options["cni_bin_dir"], options["conf_dir"], options["foreign"] == "keep")
     found = _crio.problems(wanted, options["name"], run, find_command)
+    found = _cri_dockerd.problems(wanted) if found is None else found
     return _containerd.problems(wanted, run, find_command("containerd")) if found is None else found
 
 

@@ -29,9 +29,9 @@ description:
   - Finds names and numbers that the modules after it would refuse.
   - Finds that the container runtime looks for CNI plugins or configurations elsewhere, that pods would get another
     network from it, and that containerd lacks the plugin C(loopback). The runtime that runs is asked itself, by
-    C(containerd config dump), also that of k3s, RKE2, k0s and MicroK8s, or by C(crio status config). A containerd
-    beside CRI-O or cri-dockerd, or one whose CRI plugin is disabled, is not asked. Where none runs that could be
-    asked, a warning says so.
+    C(containerd config dump), also that of k3s, RKE2, k0s and MicroK8s, or by C(crio status config); of cri-dockerd
+    the options count that it was started with. A containerd beside CRI-O or cri-dockerd, or one whose CRI plugin is
+    disabled, is not asked. Where none runs that could be asked, a warning says so.
   - Also reports the plan's own problems, those of this node, of the cluster, and of nodes that the run leaves out.
 options:
   node:
@@ -229,8 +229,8 @@ from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part,
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
 NO_RUNTIME = (
-    "neither containerd nor CRI-O runs pods on some nodes: nobody could say whether a runtime there will look in "
-    "pod_network_cni_bin_dir and pod_network_cni_conf_dir"
+    "neither containerd, CRI-O nor cri-dockerd runs on some nodes: nobody could say whether a runtime there will look "
+    "in pod_network_cni_bin_dir and pod_network_cni_conf_dir"
 )
 
 

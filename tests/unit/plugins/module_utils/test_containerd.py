@@ -315,3 +315,17 @@ def test_only_a_containerd_that_runs_pods_is_looked_at(
     assert said() is None
     flannel.write_text(FLANNEL)
     assert {text.partition(" in ")[0] for text in said() or []} == {"k3s looks"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("containerd", "/run/containerd/containerd.sock"),
+        ("containerd --config /etc/containerd/config.toml", "/run/containerd/containerd.sock"),
+        ("containerd --address=/var/run/docker/containerd/containerd.sock", "/run/docker/containerd/containerd.sock"),
+        ("containerd -c /c -a /run/k3s/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"),
+        ("containerd --config /data/rancher/k3s/config.toml", "/run/k3s/containerd/containerd.sock"),
+    ],
+)
+def test_where_a_containerd_listens(words: str, expected: str) -> None:
+    assert _containerd._address(_processes.Process(1, words.split())) == expected
