@@ -25,9 +25,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  archive:
-    description: Where the controller's copy lies on the node. The action plugin of the same name fills it in.
-    type: path
 extends_documentation_fragment:
   - humanz.cni._attributes
   - humanz.cni._pyroute2
@@ -63,11 +60,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "archive": {"type": "path"},
+            "pyroute2_archive": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    converge(module, lambda module: Archive(module, module.params["archive"]))
+    converge(module, lambda module: Archive(module, module.params["pyroute2_archive"]))
 
 
 if __name__ == "__main__":
