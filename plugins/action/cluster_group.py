@@ -32,8 +32,8 @@ class ActionModule(ActionBase):
         nodes = task_vars["groups"].get(group, [])
         if not nodes:
             raise AnsibleActionFail(
-                "the inventory has no host in a group %s: put the cluster's nodes into it, or set %s to the name of the "
-                "group that they are in; and look whether -i names the inventory that was meant" % (group, GROUP)
+                "the inventory has no host in a group %s: put the cluster's nodes into it, or set %s to the name of "
+                "the group that they are in; and look whether -i names the inventory that was meant" % (group, GROUP)
             )
         if not set(nodes) & set(task_vars["ansible_play_hosts_all"]):
             result["warnings"] = ["no host that --limit leaves is in the group %s" % group]

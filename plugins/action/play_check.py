@@ -44,12 +44,12 @@ class ActionModule(ActionBase):
         if issubclass(found, strategy_loader.get(LOCKSTEP, class_only=True)):
             return None
         return (
-            "the strategy of this play is %s: one node would be changed while others have yet to be checked. Give the play "
-            "strategy: %s" % (strategy, LOCKSTEP)
+            "the strategy of this play is %s: one node would be changed while others have yet to be checked. Give the "
+            "play strategy: %s" % (strategy, LOCKSTEP)
         )
 
     def _undefined(self) -> str | None:
-        """Return what is wrong with how undefined variables are taken, or None. From ansible-core 2.19 on they are errors."""
+        """Return what is wrong with how undefined variables are taken, or None. Since ansible-core 2.19 nothing is."""
         if getattr(self._templar, "_fail_on_undefined_errors", True):
             return None
         return (
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
 def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> str | None:
     """Return which hosts have failed, in words, or None. Those that could not be reached have not.
 
-    :param registered: what each host has registered since the role began, an empty dict if nothing, None if it was not to.
+    :param registered: what each host has registered, an empty dict if nothing, None if there was nothing to.
     :param active: the hosts that are still in the play.
     """
     refused, early = [], []

@@ -31,7 +31,7 @@ BROUGHT = "humanz-cni-pyroute2-"
 
 
 def _forget() -> None:
-    """Have the next import of pyroute2 look for it: an interpreter that lives on may have one from an archive that is gone."""
+    """Have the next import of pyroute2 look for it anew. An interpreter that lives on may have an earlier task's."""
     sys.path[:] = [path for path in sys.path if not os.path.basename(path).startswith(BROUGHT)]
     for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
         del sys.modules[name]
@@ -161,7 +161,7 @@ def require_pyroute2(module: AnsibleModule) -> None:
 
 
 def _import_from(archive: str) -> None:
-    """Import pyroute2 from the file *archive*, ahead of any other. It is no matter of PYTHONPATH, which gets lost on the way."""
+    """Import pyroute2 from the file *archive*, ahead of any other; PYTHONPATH would get lost on some ways to a node."""
     global IPRoute, NetlinkError, PYROUTE2_ERROR, pyroute2
     _forget()
     sys.path.insert(0, archive)

@@ -43,9 +43,7 @@ def test_hosts_that_disagree_are_named(given: str | None) -> None:
         choose(GROUP, given, of_hosts)
 
 
-@pytest.mark.parametrize(
-    ("serial", "sizes"), [("10", ["10"]), ("1,25%, 100%", ["1", "25%", "100%"]), ("0", ["0"])]
-)
+@pytest.mark.parametrize(("serial", "sizes"), [("10", ["10"]), ("1,25%, 100%", ["1", "25%", "100%"]), ("0", ["0"])])
 def test_batches(serial: str, sizes: list[str]) -> None:
     assert batches(serial) == {"serial": sizes}
 
