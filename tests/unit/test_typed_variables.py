@@ -40,23 +40,22 @@ def module_types(module: str) -> dict[str, str]:
 
 
 def templates(found: Any, types: dict[str, str], place: str = "") -> Iterator[tuple[str, str, str | None]]:
-    """Find each text that may be a template, with its place and the type of the module's option that it is."""
+    """Find each text, with the key that has it and, if that is a module's option, its type."""
     if isinstance(found, dict):
         for key, value in found.items():
-            module = str(key).rpartition("humanz.cni.")[2] if str(key).startswith("humanz.cni.") else None
-            inner = module_types(module) if module else {}
-            for _place, text, kind in templates(value, inner, str(key)):
-                yield str(key), text, types.get(str(key)) if kind is None else kind
+            if isinstance(value, str):
+                yield str(key), value, types.get(str(key))
+            else:
+                module = re.fullmatch(r"humanz\.cni\.(\w+)", str(key))
+                yield from templates(value, module_types(module.group(1)) if module else {}, str(key))
     elif isinstance(found, list):
         for value in found:
-            yield from templates(value, {}, place)
-    elif isinstance(found, str):
-        yield place, found, None
+            yield from [(place, value, None)] if isinstance(value, str) else templates(value, {}, place)
 
 
 def bare(place: str, text: str, option: str | None) -> list[str]:
     """Return the variables that a template takes as they come."""
-    whole = re.fullmatch(r"\{\{ (\w+) \}\}", text.strip())
+    whole = re.fullmatch(r"\{\{ (\w+)(?: \| default\(omit\))? \}\}", text.strip())
     if whole and (option == TYPED.get(whole.group(1)) or place in TYPED):
         return []
     if "{{" not in text and place not in ("when", "that", "failed_when", "changed_when", "until"):
