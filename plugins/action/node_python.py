@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
 
 
@@ -14,6 +12,3 @@ class ActionModule(NodeAction):
     """Documented in modules/node_python.py."""
 
     module = "humanz.cni.node_python"
-
-    def with_archive(self, args: dict[str, Any], archive: str) -> dict[str, Any]:
-        return dict(args, archive=archive)

@@ -20,7 +20,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         args.setdefault("name", "humanz-probe-%s" % _reachability_files.run_id())
-        args.setdefault("lifetime", 120 + 2 * len(task_vars["ansible_play_hosts_all"]))
+        args.setdefault("lifetime", lifetime(len(task_vars["ansible_play_hosts_all"]), task_vars["ansible_forks"]))
         targets_file = args.pop("targets_file", None)
         node = task_vars["inventory_hostname"]
         cluster = _reachability_files.read(targets_file) if targets_file else None
@@ -31,3 +31,8 @@ class ActionModule(ActionBase):
         if cluster and "results" in result:
             result.update(_reachability.judge(cluster, node, result.pop("results")))
         return result
+
+
+def lifetime(hosts: int, forks: int) -> int:
+    """Return for how many seconds a pod must be there until all *hosts* have tried it, *forks* of them at a time."""
+    return 120 + 10 * -(-hosts // min(forks, 5))

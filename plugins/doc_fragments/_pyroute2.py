@@ -13,7 +13,10 @@ class ModuleDocFragment:
     """The requirement of modules that import module_utils/_kernel.py."""
 
     DOCUMENTATION = r"""
-options: {}
+options:
+  pyroute2_archive:
+    description: Where the controller's copy of pyroute2 lies on a node without it. The action plugin fills it in.
+    type: path
 requirements:
   - pyroute2 >= 0.6 on the node or, if it is not there, >= 0.7 on the controller
 notes:

@@ -10,6 +10,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import socket
@@ -26,6 +27,19 @@ from ansible_collections.humanz.cni.plugins.module_utils._converge import Conver
 # The controller's own copy, put there by humanz.cni.node_python on a node that has no pyroute2 of its own.
 ARCHIVE = "pyroute2.zip"
 
+# How the archives are named that action plugins bring for the time of a task.
+BROUGHT = "humanz-cni-pyroute2-"
+
+
+def _forget() -> None:
+    """Have the next import of pyroute2 look for it anew. An interpreter that lives on may have an earlier task's."""
+    sys.path[:] = [path for path in sys.path if not os.path.basename(path).startswith(BROUGHT)]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
+        del sys.modules[name]
+
+
+if BROUGHT in (getattr(sys.modules.get("pyroute2"), "__file__", None) or ""):
+    _forget()
 try:
     try:
         import pyroute2
@@ -171,6 +185,9 @@ class Lookup(NamedTuple):
 
 def require_pyroute2(module: AnsibleModule) -> None:
     """End *module* unless pyroute2 can be imported. The action plugin answers ``pyroute2_missing`` by bringing it."""
+    archive = module.params.get("pyroute2_archive")
+    if archive:
+        _import_from(archive)
     if pyroute2 is None:
         module.fail_json(
             msg=missing_required_lib("pyroute2", url="https://pypi.org/project/pyroute2/"),
@@ -178,6 +195,21 @@ def require_pyroute2(module: AnsibleModule) -> None:
             pyroute2_missing=True,
             python_version=platform.python_version(),
         )
+
+
+def _import_from(archive: str) -> None:
+    """Import pyroute2 from the file *archive*, ahead of any other; PYTHONPATH would get lost on some ways to a node."""
+    global IPRoute, NetlinkError, PYROUTE2_ERROR, pyroute2
+    _forget()
+    sys.path.insert(0, archive)
+    try:
+        pyroute2 = importlib.import_module("pyroute2")
+        IPRoute = pyroute2.IPRoute
+        NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
+        PYROUTE2_ERROR = None
+    except Exception:
+        pyroute2 = None
+        PYROUTE2_ERROR = traceback.format_exc()
 
 
 class Kernel:

@@ -165,8 +165,7 @@ options:
 extends_documentation_fragment:
   - humanz.cni._attributes
   - humanz.cni._plan
-requirements:
-  - pyroute2 >= 0.6, with O(mtu=0) and O(node_ip)
+  - humanz.cni._pyroute2
 seealso:
   - module: humanz.cni.cni_plugin
 author:
@@ -337,6 +336,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "plan": {"type": "str"},
+            "pyroute2_archive": {"type": "path"},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
             "name": {"type": "str", "default": "humanz-cni"},

@@ -262,6 +262,7 @@ def main() -> None:
             "routes": ROUTES,
             "problems": texts,
             "plan": {"type": "str"},
+            "pyroute2_archive": {"type": "path"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
             "state_file": {"type": "path", "default": "/etc/humanz-cni/routes"},

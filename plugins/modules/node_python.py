@@ -30,9 +30,6 @@ options:
       - The directory that the copy is put into. From another one that was used before it is removed.
     type: path
     default: /usr/local/lib/humanz-cni
-  archive:
-    description: Where the controller's copy lies on the node. The action plugin of the same name fills it in.
-    type: path
 extends_documentation_fragment:
   - humanz.cni._attributes
   - humanz.cni._pyroute2
@@ -69,11 +66,11 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
-            "archive": {"type": "path"},
+            "pyroute2_archive": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    converge(module, lambda module: Archive(module, module.params["archive"]))
+    converge(module, lambda module: Archive(module, module.params["pyroute2_archive"]))
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ def main() -> None:
             "routes": ROUTES,
             "unreachable": {"type": "list", "elements": "str", "default": []},
             "plan": {"type": "str"},
+            "pyroute2_archive": {"type": "path"},
             "protocol": {"type": "int", "default": 217},
             "table": {"type": "int", "default": 254},
             "bridge": {"type": "str", "default": "humanz-cni0"},

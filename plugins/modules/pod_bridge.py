@@ -113,6 +113,7 @@ def main() -> None:
             "pod_ranges": {"type": "list", "elements": "str", "default": []},
             "cluster_cidrs": {"type": "list", "elements": "str", "default": []},
             "plan": {"type": "str"},
+            "pyroute2_archive": {"type": "path"},
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "name": {"type": "str", "default": "humanz-cni"},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},

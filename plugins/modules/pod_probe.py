@@ -47,7 +47,7 @@ options:
   lifetime:
     description:
       - The number of seconds after which the pod takes itself away.
-      - By default 120, and two more for each host of the play.
+      - By default 120, and two more for each host of the play, or up to ten with fewer than five forks.
     type: int
   targets:
     description:

@@ -59,14 +59,6 @@ class NodeAction(ActionBase):
             echoed.pop(option, None)
         return result
 
-    def with_archive(self, args: dict[str, Any], archive: str) -> dict[str, Any]:
-        """Return *args* for a second call on a node without pyroute2, where an *archive* now lies till the task ends.
-
-        The module finds it by PYTHONPATH.
-        """
-        self._task.environment = [*(self._task.environment or []), {"PYTHONPATH": archive}]
-        return args
-
     def _part(self, path: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         plan, name = read_plan(path), task_vars["inventory_hostname"]
         if plan["problems"] and not self.takes_problems:
@@ -86,7 +78,7 @@ class NodeAction(ActionBase):
         except _pyroute2.NoArchiveError as exc:
             result.pop("exception", None)
             return dict(result, msg=str(exc))
-        args = self.with_archive(args, self._transfer(archive))
+        args = dict(args, pyroute2_archive=self._transfer(archive))
         return dict(self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars))
 
     def _transfer(self, path: str) -> str:

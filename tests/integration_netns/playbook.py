@@ -76,6 +76,9 @@ class Playbook:
 
 
 def without_pyroute2(directory: Path) -> str:
-    """Return a Python that has no package installed, and so no pyroute2."""
+    """Return a Python that has no package installed, and so no pyroute2; as if by sudo, PYTHONPATH is lost."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
-    return str(directory / "bin" / "python")
+    python = directory / "isolated-python"
+    python.write_text(f'#!/bin/sh\nexec {directory}/bin/python -I "$@"\n')
+    python.chmod(0o755)
+    return str(python)

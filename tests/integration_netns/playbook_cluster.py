@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class PlaybookCluster:
     """The cluster's *nodes* by name, each with its variables in *hosts*; *variables* are those of all.
 
-    *further* are hosts of the inventory beside the nodes, or instead of them.
+    *further* are hosts of the inventory beside the nodes, or instead of them; *group* is the group of all these.
 
     :param directory: an empty one, for inventory and Pythons.
     """
@@ -31,6 +31,7 @@ class PlaybookCluster:
         self.hosts: dict[str, dict[str, Any]] = {}
         self.further: dict[str, dict[str, Any]] = {}
         # systemd does not run there.
+        self.group = "k8s_cluster"
         self.variables: dict[str, Any] = {"ansible_connection": "local", "pod_network_persistence": False}
         (directory / "ansible_collections" / "humanz").mkdir(parents=True)
         self.use(ROOT)
@@ -49,7 +50,7 @@ class PlaybookCluster:
             python.chmod(0o755)
             self.hosts[name]["ansible_python_interpreter"] = str(python)
         hosts = dict(sorted({**self.hosts, **self.further}.items()))
-        return {"k8s_cluster": {"hosts": hosts, "vars": self.variables}}
+        return {self.group: {"hosts": hosts, "vars": self.variables}}
 
     def playbook(self, name: str, *options: str, status: int = 0, **variables: Any) -> str:
         """Run the playbook humanz.cni.*name*, which is to end with *status*, and return what it prints."""

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says before anything is changed why a play cannot go on, on the controller; documented in modules/play_check.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import strategy_loader
+
+from ansible_collections.humanz.cni.plugins.plugin_utils._host_results import Results
+
+OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}}
+LOCKSTEP = "ansible.builtin.linear"
+SHOWN = 20  # hosts that a line names
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only, once for all hosts of a batch."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
+        """Return the hosts that are left."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
+        active = task_vars["ansible_play_batch"]
+        said = self._strategy() or self._undefined()
+        if not said and args["hosts"] is not None:
+            results = Results(task_vars, args["results"]) if args["results"] else None
+            registered = {host: results.of(host) if results else None for host in args["hosts"]}
+            said = failures(registered, set(active))
+        if said:
+            return dict(result, failed=True, msg="Nothing was changed on any node, as %s" % said)
+        return dict(result, changed=False, hosts=list(active))
+
+    def _strategy(self) -> str | None:
+        """Return what is wrong with the play's strategy, or None."""
+        strategy = self._task.get_play().strategy
+        found = strategy_loader.get(strategy, class_only=True)
+        if issubclass(found, strategy_loader.get(LOCKSTEP, class_only=True)):
+            return None
+        return (
+            "the strategy of this play is %s: one node would be changed while others have yet to be checked. Give the "
+            "play strategy: %s" % (strategy, LOCKSTEP)
+        )
+
+    def _undefined(self) -> str | None:
+        """Return what is wrong with how undefined variables are taken, or None. Since ansible-core 2.19 nothing is."""
+        if getattr(self._templar, "_fail_on_undefined_errors", True):
+            return None
+        return (
+            "a variable that is not defined would get as text into files and rules: set error_on_undefined_vars "
+            "(ANSIBLE_ERROR_ON_UNDEFINED_VARS) to true"
+        )
+
+
+def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> str | None:
+    """Return which hosts have failed, in words, or None. Those that could not be reached have not.
+
+    :param registered: what each host has registered, an empty dict if nothing, None if there was nothing to.
+    :param active: the hosts that are still in the play.
+    """
+    refused, early = [], []
+    for host, result in registered.items():
+        if result and result.get("failed"):
+            refused.append(host)
+        elif not (result and result.get("unreachable")) and (result == {} or host not in active):
+            early.append(host)
+    said = ["%s reported problems" % _names(refused)] if refused else []
+    said += ["%s failed before the checks" % _names(early)] if early else []
+    return " and ".join(said) + ", see above." if said else None
+
+
+def _names(hosts: list[str]) -> str:
+    more = " and %d more" % (len(hosts) - SHOWN) if len(hosts) > SHOWN else ""
+    return ", ".join(hosts[:SHOWN]) + more

@@ -1,0 +1,87 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin play_check."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: play_check
+short_description: Require that a play runs in lockstep, and that none of its hosts has failed
+version_added: 0.1.0
+description:
+  - Fails unless the play's strategy runs each task on all hosts before it begins the next, as C(linear) does and
+    C(free) does not. What looks at all nodes before the first is changed needs that.
+  - Fails if Ansible was told not to fail for undefined variables (C(error_on_undefined_vars)), as text that was meant
+    to be a variable's value would get into files and rules.
+  - With O(hosts) and O(results), fails unless all of these hosts have what they registered, and none has failed. A host
+    that could not be reached does not count.
+  - Runs on the controller only. No node is connected to, so use it with C(run_once).
+options:
+  hosts:
+    description:
+      - The hosts that took part when this module was called before, as it returned them.
+      - A host of them that fails meanwhile, in whatever task, has failed here too.
+    type: list
+    elements: str
+  results:
+    description:
+      - The name of a variable that all of O(hosts) were to register since. A host without it has failed before.
+      - Without it, any of O(hosts) that has left the play has failed.
+    type: str
+attributes:
+  check_mode:
+    description: Does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, and so has no differences to show.
+    support: none
+  platform:
+    description: What the controller runs.
+    support: full
+    platforms: posix
+author:
+  - The humanz.cni maintainers (@humanz)
+"""
+
+EXAMPLES = r"""
+- name: Require a play that runs in lockstep
+  humanz.cni.play_check:
+  register: play
+  run_once: true
+
+- name: Look at each node
+  humanz.cni.node_preflight:
+    plan: "{{ cluster.plan }}"
+  register: preflight
+
+- name: Go on only if no node reported a problem
+  humanz.cni.play_check:
+    hosts: "{{ play.hosts }}"
+    results: preflight
+  run_once: true
+"""
+
+RETURN = r"""
+hosts:
+  description: The hosts of the play's batch that have neither failed nor been unreachable.
+  returned: success
+  type: list
+  elements: str
+  sample: [ubuntu-nested-1, ubuntu-nested-2]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}},
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="humanz.cni.play_check runs on the controller: its action plugin was not found")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts stop a run: those that have failed, wherever they did, and none that could not be reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.action.play_check import SHOWN, failures
+
+WELL = {"changed": False, "failed": False}
+REFUSED = {"failed": True, "msg": "no"}
+OFF = {"unreachable": True, "msg": "off"}
+
+
+@pytest.mark.parametrize(
+    ("registered", "active", "said"),
+    [
+        ({"n1": WELL, "n2": WELL}, {"n1", "n2"}, None),
+        ({"n1": WELL, "n2": OFF}, {"n1"}, None),
+        ({"n1": WELL, "n2": REFUSED}, {"n1"}, "n2 reported problems, see above."),
+        # In a block with a rescue section, a host that has failed stays in the play.
+        ({"n1": WELL, "n2": REFUSED}, {"n1", "n2"}, "n2 reported problems, see above."),
+        ({"n1": WELL, "n2": {}}, {"n1", "n2"}, "n2 failed before the checks, see above."),
+        ({"n1": WELL, "n2": {}}, {"n1"}, "n2 failed before the checks, see above."),
+        ({"n1": WELL, "n2": WELL}, {"n1"}, "n2 failed before the checks, see above."),
+        (
+            {"n1": REFUSED, "n2": OFF, "n3": {}, "n4": WELL},
+            {"n4"},
+            "n1 reported problems and n3 failed before the checks, see above.",
+        ),
+        # Nothing was to be registered.
+        ({"n1": None, "n2": None}, {"n1", "n2"}, None),
+        ({"n1": None, "n2": None}, {"n1"}, "n2 failed before the checks, see above."),
+    ],
+)
+def test_who_has_failed(registered: dict[str, dict[str, Any] | None], active: set[str], said: str | None) -> None:
+    assert failures(registered, active) == said
+
+
+def test_a_thousand_are_not_all_named() -> None:
+    said = failures({f"n{number}": REFUSED for number in range(SHOWN + 3)}, set())
+    assert said is not None
+    assert f"n{SHOWN - 1} and 3 more reported problems" in said
