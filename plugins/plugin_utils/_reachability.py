@@ -238,10 +238,13 @@ def paths_to_examine(failures: list[dict[str, Any]]) -> dict[str, list[dict[str,
     for failure in failures:
         if "reason" in failure or not _addresses.is_address(failure["local"]):
             continue
-        path = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
-        ends = [failure["from"]] if failure["kind"] == "outside" else [failure["from"], failure["to"]]
-        for node in ends:
+        question = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
+        ends = {failure["to"]: "destination", failure["from"]: "source"}
+        if failure["kind"] == "outside":
+            ends = {failure["from"]: "source"}
+        for node, end in ends.items():
             asked = paths.setdefault(node, [])
+            path = question if failure["from"] == failure["to"] else dict(question, end=end)
             if path not in asked and len(asked) < MAX_PATHS:
                 asked.append(path)
     return paths
