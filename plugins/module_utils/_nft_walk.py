@@ -90,9 +90,7 @@ def _walk(
     if depth > LIMIT:
         return None
     for rule in table.chains.get(chain, []):
-        matches, verdict, target = _apply(
-            rule["expr"], packet._replace(marked=True) if marking else packet, table.sets
-        )
+        matches, verdict, target = _apply(rule["expr"], packet._replace(marked=True) if marking else packet, table.sets)
         if matches is not False and any(map(_sets_mark, rule["expr"])):
             marking.append(rule)
         if matches is None and verdict:

@@ -17,7 +17,6 @@ from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import R
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Optional
 
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
     from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Chains, Decision, Packet
@@ -78,7 +77,7 @@ class Tables:
         self._not_examined: list[str] = []
 
     def examine(
-        self, source: str, destination: str, port: int, end: Optional[str] = None, protocol: str = "tcp"
+        self, source: str, destination: str, port: int, end: str | None = None, protocol: str = "tcp"
     ) -> dict[str, Any]:
         """Return what becomes of a connection from *source* to *port* of *destination*, 0 for ICMP echo.
 
@@ -165,8 +164,8 @@ class Tables:
 
     def _rules_on(
         self, family: int, there: Way, back: Way
-    ) -> tuple[Optional[dict[str, Any]], Optional[dict[str, str]], list[str]]:
-        """Return the first rule that drops the packet or its answer, the one that sends it elsewhere, and all unsure."""
+    ) -> tuple[dict[str, Any] | None, dict[str, str] | None, list[str]]:
+        """Return the rule that drops the packet or its answer, the one that sends it elsewhere, and all undecided."""
         undecided: list[str] = []
         drop, dnat = None, None
         for way in (there, back):
@@ -206,7 +205,7 @@ class Tables:
         link = self._lookups.links().get(device)
         return link.kind if link else ""
 
-    def _nat(self, family: int, packet: Packet) -> Optional[dict[str, str]]:
+    def _nat(self, family: int, packet: Packet) -> dict[str, str] | None:
         """Return the rule that translates the source of *packet*, as a dict or None."""
         for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet, True):
             if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):

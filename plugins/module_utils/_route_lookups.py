@@ -12,8 +12,6 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Optional
-
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
     #: destination, and the words that ``ip route get`` takes for the rest
@@ -40,7 +38,7 @@ class RouteLookups:
 
     def __init__(self, run: RunCommand) -> None:
         self._run = run
-        self._links: Optional[dict[str, Link]] = None
+        self._links: dict[str, Link] | None = None
         self._answers: dict[Question, Route] = {}
 
     def links(self) -> dict[str, Link]:

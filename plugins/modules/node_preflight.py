@@ -113,6 +113,10 @@ options:
     description: The pods' MTU, as in M(humanz.cni.cni_conf).
     type: int
     default: 0
+  mtu_overhead:
+    description: How many bytes less than the interface's MTU the pods get, as in M(humanz.cni.cni_conf).
+    type: int
+    default: 0
   conf_dir:
     description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
     type: path
@@ -176,6 +180,14 @@ problems:
   type: list
   elements: str
   sample: ["ubuntu-nested-1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own"]
+mtus:
+  description: >-
+    For each interface that holds one of O(node_ips), how many bytes the largest packets have that this node's pods
+    would send by it, RV(ignore:sends), and that it takes from others, RV(ignore:takes).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"node": "ubuntu-nested-1", "network": "200.0.0.0/24", "device": "enp8s0", "sends": 1500, "takes": 1500}]
 """
 
 import platform
@@ -183,7 +195,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _mtus
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
 from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
@@ -227,6 +239,7 @@ def main() -> None:
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},
+            "mtu_overhead": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
@@ -248,10 +261,15 @@ def main() -> None:
         found = str(exc).splitlines()
     found += refused(module.params, module.run_command, module.get_bin_path)
     node = module.params["node"] or platform.node()
+    mtus: list[dict[str, Any]] = []
+    try:
+        mtus = _mtus.of_node(node, module.params)
+    except ConvergeError as exc:
+        found.append(str(exc))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
         module.fail_json(msg="%s:\n%s" % (REFUSAL, "\n".join(problems)), problems=problems)
-    module.exit_json(changed=False, problems=[])
+    module.exit_json(changed=False, problems=[], mtus=mtus)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def explain(cluster: dict[str, Any], failure: dict[str, Any], evidence: dict[str
     if failure["kind"] != "outside" and far is not None and far is not near:
         far = _where_it_arrives(far, near["route"], failure["address"])
         near = _where_it_arrives(near, far["back"], failure["local"])
+    if failure.get("lost_size"):
+        return [_lost_size(failure, near, far)]
     if failure["kind"] == "outside":
         reasons = _outside(failure, near, failure["family"] in cluster["masquerade"])
     else:
@@ -183,6 +185,21 @@ def _translated(failure: dict[str, Any], near: dict[str, Any], far: dict[str, An
             return [text % (node, _rule(evidence["nat"]))]
     text = "something between %s and %s translates the source to %s: the nodes' own rules do not"
     return [text % (failure["from"], failure["to"], failure["seen_as"])]
+
+
+def _lost_size(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:
+    """Say between which interfaces large packets are lost, and what their MTUs are."""
+    source, target = failure["from"], failure["to"]
+    text = "packets of %d bytes are lost between %s and %s, small ones pass" % (failure["lost_size"], source, target)
+    sending, receiving = near["route"], far["back"] if far and far is not near else {}
+    if "mtu" not in sending or "mtu" not in receiving:
+        return text + ": compare the MTUs of all interfaces between them"
+    ends = [(source, sending["dev"], sending["mtu"]), (target, receiving["dev"], receiving["mtu"])]
+    shown = " and ".join("%s of %s has MTU %d" % (device, node, mtu) for node, device, mtu in ends)
+    if sending["mtu"] != receiving["mtu"]:
+        return "%s: %s: give both the same" % (text, shown)
+    remedy = "what lies between (switch, tunnel) carries less: raise it, or lower both and pod_network_mtu"
+    return "%s: %s: %s" % (text, shown, remedy)
 
 
 def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) -> list[str]:

@@ -220,6 +220,31 @@ BREAKS = {
         "enp8s0; not examined: eBPF programs of sockets and "
         "cgroups, modules of the kernel, and what lies between (switch, security group, firewall)",
     ),
+    "the switch carries only small packets": (
+        "switch",
+        "ip link set port2 mtu 1400",
+        "ip link set port2 mtu 1500; ip link set lan mtu 1500",
+        {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check}
+        | {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
+        "packets of 1500 bytes are lost between node-1 and node-2, small ones pass: enp8s0 of node-1 has MTU 1500 and "
+        "enp8s0 of node-2 has MTU 1500: what lies between (switch, tunnel) carries less: raise it, or lower both and "
+        "pod_network_mtu",
+    ),
+    "the MTU of one node is larger": (
+        "node-2",
+        "ip link set enp8s0 mtu 9000",
+        "ip link set enp8s0 mtu 1500",
+        {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
+        "packets of 9000 bytes are lost between node-2 and node-1, small ones pass: enp8s0 of node-2 has MTU 9000 and "
+        "enp8s0 of node-1 has MTU 1500: give both the same",
+    ),
+    "UDP alone is dropped": (
+        "node-2",
+        "iptables -I FORWARD -p udp -j DROP",
+        "iptables -D FORWARD -p udp -j DROP",
+        {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check},
+        "node-2 drops it by the rule -A FORWARD -p udp -j DROP (iptables)",
+    ),
     "the link between the nodes is down": (
         "switch",
         "ip link set port2 down",
