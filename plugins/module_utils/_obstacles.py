@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 # Queueing disciplines that let every packet pass, until the link itself is too slow.
 PLAIN_QDISCS = ("noqueue", "noop", "pfifo_fast", "fq_codel", "fq", "mq", "pfifo", "sfq", "cake")
-EBTABLES = ("ebtable_filter", "ebtable_nat", "ebtable_broute")
 NO_ARP = "8"  # of arp_ignore: answers for no address
 STRICT, LOOSE = 1, 2  # of rp_filter
 
@@ -125,8 +124,7 @@ class Obstacles:
             link = self._lookups.links().get(device)
             found += ["an XDP program on %s" % device] if link and link.xdp else []
             found += self._of_tc(device)
-        modules = _files.read_text("/proc/modules") or ""
-        return found + ["legacy ebtables (%s)" % each for each in EBTABLES if re.search("^%s " % each, modules, re.M)]
+        return found
 
     def _of_tc(self, device: str) -> list[str]:
         if device not in self._by_tc:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
     from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Chains, Decision, Packet
 
+PATHS_WITH_ARRIVALS = 16  # in each the rules are read once more for each interface
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 ICMP = {4: "icmp", 6: "ipv6-icmp"}
 DROPS = ("DROP", "REJECT")
@@ -75,6 +76,7 @@ class Tables:
         self._lookups = RouteLookups(run)
         self._obstacles = _obstacles.Obstacles(run, self._lookups)
         self._not_examined: list[str] = []
+        self._arrivals_left = PATHS_WITH_ARRIVALS
 
     def examine(
         self, source: str, destination: str, port: int, end: str | None = None, protocol: str = "tcp"
@@ -88,14 +90,16 @@ class Tables:
         drops the packet or its answer, or None; ``dnat`` and ``nat`` are the rules that translate its destination and
         source; ``stops`` is what else of the node stops it, and ``undecided`` what may; ``not_examined`` is what could
         not be read. What comes from the network is taken to arrive by the interface that the route back leads to;
-        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one.
+        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one, for the
+        first PATHS_WITH_ARRIVALS only.
         """
         asked = (source, destination, port, protocol)
         usual = self._devices(source, destination)
         found = self._examined(asked, *usual)
         arrivals = {}
+        self._arrivals_left -= bool(end)
         for device, link in self._lookups.links().items():
-            if end and device not in usual and device != "lo" and link.addresses:
+            if end and self._arrivals_left >= 0 and device not in usual and device != "lo" and link.addresses:
                 ends = (usual[0], device) if end == "source" else (device, usual[1])
                 arrivals[device] = dict(self._examined(asked, *ends), addresses=link.addresses)
         return {"source": source, "destination": destination, **found, "arrivals": arrivals}

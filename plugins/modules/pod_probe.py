@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Makes a network namespace, attaches it by C(ADD) through the CNI configuration that is in force on the node, as a
     container runtime does, and lets a TCP listener in it tell each caller the address that it was called from.
+    A UDP listener on the same port answers in kind.
   - Connects to other such pods, and to anything else, from that pod and from the node itself.
   - Needs neither a container runtime nor Kubernetes on the node.
   - The pod takes itself away after O(lifetime), with C(DEL), also if nobody comes back to stop it.

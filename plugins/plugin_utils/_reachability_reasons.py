@@ -18,7 +18,7 @@ SILENT_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 SHOWN_DOUBTS = 3
 EXAMINED = "routes by source and interface, settings of interfaces, rules of iptables and nftables, IPsec policies"
 # Of the nodes; what is between them comes last.
-NEVER_EXAMINED = "eBPF programs of sockets and cgroups, modules of the kernel"
+NEVER_EXAMINED = "legacy ebtables and arptables, eBPF programs of sockets and cgroups"
 
 
 def explain(cluster: dict[str, Any], failure: dict[str, Any], evidence: dict[str, dict[str, Any]]) -> list[str]:
@@ -40,7 +40,7 @@ def explain(cluster: dict[str, Any], failure: dict[str, Any], evidence: dict[str
         far = _where_it_arrives(far, near["route"], failure["address"])
         near = _where_it_arrives(near, far["back"], failure["local"])
     if failure.get("lost_size"):
-        return [_lost_size(failure, near, far)]
+        return [_lost_size(failure, near, far) + _doubts("may drop it", _read(failure, near, far))]
     if failure["kind"] == "outside":
         reasons = _outside(failure, near, failure["family"] in cluster["masquerade"])
     else:
@@ -159,10 +159,10 @@ def _in_between(node: str, evidence: dict[str, Any] | None, from_node_itself: bo
         sysctl = FORWARDING[6 if ":" in evidence["destination"] else 4]
         reasons.append("%s does not forward packets: its sysctl %s is 0" % (node, sysctl))
     reasons += ["%s %s" % (node, text) for text in evidence.get("stops", ())]
-    if evidence.get("dnat"):
-        reasons.append("%s sends it to another address by %s" % (node, _rule(evidence["dnat"])))
     if evidence["drop"]:
         reasons.append("%s drops %s by %s" % (node, _packet(evidence["drop"]), _rule(evidence["drop"])))
+    if evidence.get("dnat"):
+        reasons.append("%s sends it to another address by %s" % (node, _rule(evidence["dnat"])))
     return reasons
 
 
@@ -183,8 +183,9 @@ def _translated(failure: dict[str, Any], near: dict[str, Any], far: dict[str, An
         if evidence and evidence["nat"]:
             text = "%s translates the source by %s: no rule ahead of it leaves traffic between pods and nodes out"
             return [text % (node, _rule(evidence["nat"]))]
-    text = "something between %s and %s translates the source to %s: the nodes' own rules do not"
-    return [text % (failure["from"], failure["to"], failure["seen_as"])]
+    read = _read(failure, near, far)
+    text = "something translates the source to %s, and no rule of %s was found to do it%s: look at what lies between"
+    return [text % (failure["seen_as"], " and ".join(read), _doubts("may do it", read))]
 
 
 def _lost_size(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:
@@ -198,7 +199,7 @@ def _lost_size(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any
     shown = " and ".join("%s of %s has MTU %d" % (device, node, mtu) for node, device, mtu in ends)
     if sending["mtu"] != receiving["mtu"]:
         return "%s: %s: give both the same" % (text, shown)
-    remedy = "what lies between (switch, tunnel) carries less: raise it, or lower both and pod_network_mtu"
+    remedy = "what lies between (switch, tunnel) may carry less: raise it, or lower both and pod_network_mtu"
     return "%s: %s: %s" % (text, shown, remedy)
 
 
@@ -220,17 +221,26 @@ def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) ->
 def _unexplained(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:
     if "ECONNREFUSED" in failure["what"]:
         return "nothing listens at %s any more, or what was not examined refuses it" % failure["address"]
-    ends = {failure["from"]: near}
-    if failure["kind"] != "outside":
-        ends[failure["to"]] = far or {}
-    read = {node: evidence for node, evidence in ends.items() if evidence}
+    read = _read(failure, near, far)
     text = "nothing was found on %s that drops it (%s)" % (" and ".join(read), EXAMINED)
+    text += _doubts("may drop it", read)
+    unread = [] if failure["kind"] == "outside" or far else ["all of %s" % failure["to"]]
+    unread += ["%s on %s" % (what, node) for node in read for what in read[node].get("not_examined", ())]
+    unread.append(NEVER_EXAMINED)
+    return text + "; not examined: %s, and what lies between (switch, security group, firewall)" % ", ".join(unread)
+
+
+def _read(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the evidence of each node that was read."""
+    return {failure["from"]: near} if far is None else {failure["from"]: near, failure["to"]: far}
+
+
+def _doubts(what: str, read: dict[str, dict[str, Any]]) -> str:
+    """Say what there is on the nodes of which it cannot be told what it does to the packet."""
+    text = ""
     for node, evidence in read.items():
         doubts = evidence["undecided"]
         if doubts:
             more = "; and %d more" % (len(doubts) - SHOWN_DOUBTS) if len(doubts) > SHOWN_DOUBTS else ""
-            text += "; what may drop it on %s: %s%s" % (node, "; ".join(doubts[:SHOWN_DOUBTS]), more)
-    unread = ["all of %s" % node for node in ends if node not in read]
-    unread += ["%s on %s" % (what, node) for node in read for what in read[node].get("not_examined", ())]
-    unread.append(NEVER_EXAMINED)
-    return text + "; not examined: %s, and what lies between (switch, security group, firewall)" % ", ".join(unread)
+            text += "; what %s on %s: %s%s" % (what, node, "; ".join(doubts[:SHOWN_DOUBTS]), more)
+    return text

@@ -217,8 +217,8 @@ BREAKS = {
         | {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
         "nothing was found on node-1 and node-2 that drops it (routes by source and interface, settings of interfaces, "
         "rules of iptables and nftables, IPsec policies); what may drop it on node-2: tc qdisc tbf on "
-        "enp8s0; not examined: eBPF programs of sockets and "
-        "cgroups, modules of the kernel, and what lies between (switch, security group, firewall)",
+        "enp8s0; not examined: legacy ebtables and arptables, "
+        "eBPF programs of sockets and cgroups, and what lies between (switch, security group, firewall)",
     ),
     "the switch carries only small packets": (
         "switch",
@@ -227,7 +227,7 @@ BREAKS = {
         {check for check in NODE_2_FORWARDS_NOTHING if "outside" not in check}
         | {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
         "packets of 1500 bytes are lost between node-1 and node-2, small ones pass: enp8s0 of node-1 has MTU 1500 and "
-        "enp8s0 of node-2 has MTU 1500: what lies between (switch, tunnel) carries less: raise it, or lower both and "
+        "enp8s0 of node-2 has MTU 1500: what lies between (switch, tunnel) may carry less: raise it, or lower both and "
         "pod_network_mtu",
     ),
     "the MTU of one node is larger": (

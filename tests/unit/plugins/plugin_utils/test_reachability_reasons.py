@@ -137,8 +137,8 @@ def test_the_rule_that_drops_is_named_whatever_tool_shows_it() -> None:
 
 EXAMINED = "(routes by source and interface, settings of interfaces, rules of iptables and nftables, IPsec policies); "
 REST = (
-    "eBPF programs of sockets and cgroups, modules of the kernel, and what lies between (switch, security group, "
-    "firewall)"
+    "legacy ebtables and arptables, eBPF programs of sockets and cgroups, and what lies between (switch, security "
+    "group, firewall)"
 )
 
 
@@ -191,7 +191,8 @@ def test_the_end_that_translates_is_named(node: str) -> None:
 
 def test_a_translation_between_the_nodes() -> None:
     assert why({"seen_as": "203.0.113.1"}, a=near(), b=far()) == [
-        "something between a and b translates the source to 203.0.113.1: the nodes' own rules do not"
+        "something translates the source to 203.0.113.1, and no rule of a and b was found to do it: look at what lies "
+        "between"
     ]
 
 
@@ -223,7 +224,7 @@ def test_outside_that_the_node_does_not_reach_either() -> None:
         ((9000, 1500), "enp8s0 of a has MTU 9000 and enp8s0 of b has MTU 1500: give both the same"),
         (
             (9000, 9000),
-            "enp8s0 of a has MTU 9000 and enp8s0 of b has MTU 9000: what lies between (switch, tunnel) carries less: "
+            "enp8s0 of a has MTU 9000 and enp8s0 of b has MTU 9000: what lies between (switch, tunnel) may carry less: "
             "raise it, or lower both and pod_network_mtu",
         ),
     ],
