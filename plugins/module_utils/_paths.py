@@ -90,8 +90,8 @@ class Tables:
         drops the packet or its answer, or None; ``dnat`` and ``nat`` are the rules that translate its destination and
         source; ``stops`` is what else of the node stops it, and ``undecided`` what may; ``not_examined`` is what could
         not be read. What comes from the network is taken to arrive by the interface that the route back leads to;
-        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one, for the
-        first PATHS_WITH_ARRIVALS only.
+        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one;
+        only the first PATHS_WITH_ARRIVALS have any.
         """
         asked = (source, destination, port, protocol)
         usual = self._devices(source, destination)
@@ -123,7 +123,9 @@ class Tables:
         devices = [device for device in devices if device]
         stops = [text for way in ways for text in self._refusals(family, way)]
         if family == 6:
-            stops += _obstacles.without_ipv6(devices)
+            # Where IPv6 is off there are no routes either, which would tell the interface.
+            lost = any("error" in way.route for way in ways)
+            stops += _obstacles.without_ipv6(sorted({*devices, *(self._lookups.likely() if lost else ())}))
         else:
             stops += [text for device in devices for text in _obstacles.silent_for_arp(device)]
         stops += _obstacles.full_connection_table()

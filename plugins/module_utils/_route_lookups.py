@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     Question = tuple[str, tuple[str, ...]]
     Route = dict[str, Any]
 
+ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 KEYS = ("type", "dst", "gateway", "dev", "protocol", "table")
 
 
 class Link(NamedTuple):
-    """An interface; *kind* is as in ``ip link add type``, *addresses* are those of global scope."""
+    """An interface.
+
+    *kind* is as in ``ip link add type``, *addresses* are those of global scope, *ours* is whether the plugin made it.
+    """
 
     mtu: int
     kind: str
     addresses: list[str]
     xdp: bool
+    ours: bool
 
 
 class RouteLookups:
@@ -47,6 +52,15 @@ class RouteLookups:
             found = self.ip_json("-d", "addr", "show")
             self._links = {link["ifname"]: _link(link) for link in found if link.get("ifname")}
         return self._links
+
+    def likely(self) -> list[str]:
+        """Return the interfaces that pods' packets may pass: the plugin's bridge, and what leads elsewhere."""
+        links = self.links().items()
+        return [
+            name
+            for name, link in links
+            if link.kind == "bridge" and link.ours or link.addresses and link.kind != "bridge"
+        ]
 
     def to(self, address: str) -> Route:
         """Return the route to *address* whatever the source; see :meth:`of_packet`."""
@@ -110,7 +124,8 @@ def _way(route: Route) -> tuple[Any, ...]:
 def _link(link: dict[str, Any]) -> Link:
     addresses = [each["local"] for each in link.get("addr_info", []) if each.get("scope") == "global"]
     kind = link.get("linkinfo", {}).get("info_kind", "")
-    return Link(link.get("mtu", 0), kind, addresses, "xdp" in link)
+    ours = link.get("ifalias", "").startswith(ALIAS)
+    return Link(link.get("mtu", 0), kind, addresses, "xdp" in link, ours)
 
 
 def _parsed(output: str) -> list[dict[str, Any]]:
