@@ -55,12 +55,7 @@ class RouteLookups:
 
     def likely(self) -> list[str]:
         """Return the interfaces that pods' packets may pass: the plugin's bridge, and what leads elsewhere."""
-        links = self.links().items()
-        return [
-            name
-            for name, link in links
-            if link.kind == "bridge" and link.ours or link.addresses and link.kind != "bridge"
-        ]
+        return [name for name, link in self.links().items() if link.ours or link.addresses and link.kind != "bridge"]
 
     def to(self, address: str) -> Route:
         """Return the route to *address* whatever the source; see :meth:`of_packet`."""
