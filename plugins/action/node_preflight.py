@@ -26,6 +26,7 @@ class ActionModule(NodeAction):
         names = ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs", "node_ips")
         options = {name: part[name] for name in names}
         if part["vxlan"]:
+            options["mtu_overhead"] = part["vxlan"]["overhead"]
             options["vxlan_device"] = part["vxlan"]["device"]
             options["vxlan_peers"] = [peer["node_ip"] for peer in part["vxlan"]["peers"]]
         # Of CIDRs that several nodes have, which the plan reports, one each.

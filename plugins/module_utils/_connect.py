@@ -15,9 +15,18 @@ import selectors
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils import _netns
 from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Union
+
+    from ansible_collections.humanz.cni.plugins.module_utils._full_size import FullSize
+
+    Try = Union["Attempt", FullSize]
 
 RESERVED_DESCRIPTORS = 64
 ECHO_INTERVAL = 1.0  # seconds between two echo requests
@@ -69,7 +78,7 @@ class Attempt:
                 if code not in (0, errno.EINPROGRESS):
                     raise OSError(code, os.strerror(code))
         except OSError as exc:
-            self.finish(_errno_text(exc))
+            self.finish(errno_text(exc))
             self.close()
             return None
         self.local = self._socket.getsockname()[0]
@@ -105,7 +114,7 @@ class Attempt:
         except BlockingIOError:
             return False
         except OSError as exc:
-            self.finish(_errno_text(exc))
+            self.finish(errno_text(exc))
             return True
         self._answered(line)
         return True
@@ -139,7 +148,7 @@ class Attempt:
             try:
                 self.send_echo()
             except OSError as exc:
-                self.finish(_errno_text(exc))
+                self.finish(errno_text(exc))
                 return True
         return False
 
@@ -160,7 +169,8 @@ class Attempt:
             self._socket.close()
 
 
-def _errno_text(exc: OSError) -> str:
+def errno_text(exc: OSError) -> str:
+    """Return what *exc* says, with the name of its number."""
     return "%s (%s)" % (os.strerror(exc.errno), errno.errorcode.get(exc.errno, exc.errno)) if exc.errno else str(exc)
 
 
@@ -171,7 +181,7 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def run(attempts: list[Attempt], timeout: float) -> None:
+def run(attempts: Sequence[Try], timeout: float) -> None:
     """Make all *attempts*, as many at once as the process may have files open, each within *timeout* seconds."""
     width = _descriptor_limit() - RESERVED_DESCRIPTORS
     for first in range(0, len(attempts), width):
@@ -187,7 +197,7 @@ def _descriptor_limit() -> int:
     return soft
 
 
-def _run_at_once(attempts: list[Attempt], timeout: float) -> None:
+def _run_at_once(attempts: Sequence[Try], timeout: float) -> None:
     with selectors.DefaultSelector() as selector:
         for netns in sorted({attempt.netns for attempt in attempts}, key=str):
             with _netns.inside(netns):

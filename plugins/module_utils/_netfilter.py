@@ -24,10 +24,19 @@ if TYPE_CHECKING:
     Chains = dict[str, tuple[Optional[str], list[str]]]
 
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "RETURN")
+# Targets after which a packet goes on, or stops for reasons of its own, that a reader of rules cannot tell.
+UNCERTAIN = ("NFQUEUE", "QUEUE", "TPROXY", "TARPIT", "SYNPROXY", "DELUDE", "CHAOS")
+MARKING = ("MARK", "CONNMARK", "CONNSECMARK", "SET")
+ICMP = {"icmp": ("icmp", "1"), "ipv6-icmp": ("ipv6-icmp", "icmpv6", "58")}
+NUMBERS = {"tcp": ("tcp", "6"), "udp": ("udp", "17"), **ICMP}
 
 
 class Packet(NamedTuple):
-    """A TCP segment; *port* is its destination's, *state* NEW or ESTABLISHED; no device is an empty text."""
+    """A packet of the *protocol* tcp, udp, icmp or ipv6-icmp.
+
+    *port* is its destination's, 0 for none; *state* NEW or ESTABLISHED; no device is an empty text, one that is not
+    known is "?". *marked* is whether a rule that it has passed may have marked it.
+    """
 
     source: str
     destination: str
@@ -35,18 +44,21 @@ class Packet(NamedTuple):
     out_device: str
     port: int
     state: str
+    protocol: str = "tcp"
+    marked: bool = False
 
 
 class Decision(NamedTuple):
     """What becomes of a packet.
 
     *rule* is the text of the rule that decides, or names the chain whose policy does; *undecided* are rules that might
-    have decided otherwise.
+    have decided otherwise; *marks* is whether a rule that it passed may have marked it.
     """
 
     verdict: str
     rule: str
     undecided: list[str]
+    marks: bool = False
 
 
 def parse(text: str) -> dict[str, Chains]:
@@ -70,30 +82,35 @@ def decide(chains: Chains, chain: str, packet: Packet) -> Decision:
     :param chains: one table of :func:`parse`. A chain that is not there accepts.
     """
     undecided: list[str] = []
-    found = _walk(chains, chain, packet, undecided, 0)
+    marking: list[str] = []
+    found = _walk(chains, chain, packet, undecided, marking, 0)
     if found is None or found[0] == "RETURN":
         policy = chains.get(chain, ("ACCEPT", []))[0] or "ACCEPT"
         found = (policy, "the policy of %s, as no rule accepts it" % chain)
-    return Decision(found[0], found[1], undecided)
+    return Decision(found[0], found[1], undecided, bool(marking))
 
 
-def _walk(chains: Chains, chain: str, packet: Packet, undecided: list[str], depth: int) -> tuple[str, str] | None:
+def _walk(
+    chains: Chains, chain: str, packet: Packet, undecided: list[str], marking: list[str], depth: int
+) -> tuple[str, str] | None:
     if depth > 64:  # the kernel refuses loops; a text may hold one
         return None
     for rule in chains.get(chain, (None, []))[1]:
-        matches, target, jumps = _match(rule, packet)
-        if matches is None:
-            if target in VERDICTS or target in chains:
-                undecided.append(rule)
+        matches, target, jumps = _match(rule, packet._replace(marked=True) if marking else packet)
+        if matches is False:
             continue
-        if not matches:
+        if target in MARKING:
+            marking.append(rule)
+        if matches is None or target in UNCERTAIN:
+            if target in VERDICTS or target in UNCERTAIN or target in chains:
+                undecided.append(rule)
             continue
         if target == "RETURN":
             return None
         if target in VERDICTS:
             return target, rule
         if target in chains:
-            found = _walk(chains, target, packet, undecided, depth + 1)
+            found = _walk(chains, target, packet, undecided, marking, depth + 1)
             if found is not None or not jumps:
                 return found
     return None
@@ -133,18 +150,22 @@ def _matches_option(option: str, values: list[str], packet: Packet) -> bool | No
         return True
     if option in ("-s", "-d"):
         address = packet.source if option == "-s" else packet.destination
+        if values[0].endswith(("/32", "/128")):  # thousands, where there are services
+            return address == values[0].partition("/")[0]
         return ipaddress.ip_address(address) in ipaddress.ip_network(values[0], strict=False)
     if option in ("-i", "-o"):
         device = packet.in_device if option == "-i" else packet.out_device
+        if device == "?":
+            return None
         return fnmatch.fnmatchcase(device, values[0][:-1] + "*" if values[0].endswith("+") else values[0])
     if option == "-p":
-        return values[0] in ("tcp", "6", "all")
+        return values[0] == "all" or values[0] in NUMBERS[packet.protocol]
     if option in ("--ctstate", "--state"):
         return packet.state in values[0].split(",")
     if option in ("--dport", "--dports"):
         return _in_ports(packet.port, values[0])
     if option == "--mark":
-        return _unmarked(values[0])
+        return None if packet.marked else _unmarked(values[0])
     if option in ("--dst-type", "--src-type"):
         return values[0] == "UNICAST"
     return None

@@ -39,15 +39,28 @@ class NftTables:
 
         Each names its rule in nft's syntax, and the chain that it stands in.
 
-        :param kind: filter or nat. *hook*: forward, input, output or postrouting.
+        :param kind: filter or nat; "" stands for all but nat.
+        :param hook: prerouting, forward, input, output, postrouting, ingress or egress.
         :param left_out: (family, table, chain) of chains that another tool shows.
         """
-        family = "ip6" if ":" in packet.destination else "ip"
+        families = ("ip6" if ":" in packet.destination else "ip", "inet", "netdev")
+        device = packet.in_device if hook == "ingress" else packet.out_device
         for chain in self._base_chains():
             key = (chain["family"], chain["table"], chain["name"])
-            asked = (chain.get("type"), chain["hook"]) == (kind, hook) and key[0] in (family, "inet")
-            if asked and key not in left_out:
+            asked = chain["hook"] == hook and chain["family"] in families and key not in left_out
+            devices = chain.get("dev", device)
+            if asked and _is_of(chain, kind) and device in ([devices] if isinstance(devices, str) else devices):
                 yield self._decide(chain, packet)
+
+    def bridge_decisions(self, hooks: Collection[str], packet: Packet) -> Iterator[Decision]:
+        """Yield the Decision of each base chain for bridges, whose ports the packet does not tell."""
+        for chain in self._base_chains():
+            if chain["family"] == "bridge" and chain["hook"] in hooks:
+                yield self._decide(chain, packet._replace(in_device="?", out_device="?"))
+
+    def arp_chains(self) -> list[str]:
+        """Return the names of base chains that ARP passes."""
+        return ["%(family)s %(table)s %(name)s" % chain for chain in self._base_chains() if chain["family"] == "arp"]
 
     def _decide(self, chain: dict[str, Any], packet: Packet) -> Decision:
         return _nft_walk.decide(self._table(chain["family"], chain["table"]), chain, packet, self._text)
@@ -85,6 +98,10 @@ class NftTables:
             self._texts[chain] = {found.handle: found.text for found in self._nft.rules(chain)}
         text = self._texts[chain].get(rule["handle"], "handle %d" % rule["handle"])
         return "%s in chain %s" % (text, " ".join(chain[:3]))
+
+
+def _is_of(chain: dict[str, Any], kind: str) -> bool:
+    return bool(chain.get("type") == kind if kind else chain.get("type") != "nat")
 
 
 def own_rules(run: RunCommand) -> list[str]:

@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     Sets = dict[str, list[Any]]
 
 # Statements that end a rule, and what they are called here.
-VERDICTS = {name: name.upper() for name in ("accept", "drop", "reject", "return", "masquerade", "snat", "queue")}
+VERDICTS = {name: name.upper() for name in ("accept", "drop", "reject", "return", "masquerade", "snat")}
+# Statements that change where a packet goes, or hand it to a program.
+VERDICTS.update({name: name.upper() for name in ("dnat", "redirect")})
+HANDED_OVER = ("queue", "tproxy", "synproxy", "fwd", "nfqueue", "tarpit")
 JUMPS = ("jump", "goto")
 # Statements that let only some packets pass on to the next statement, whichever those are.
 UNCERTAIN = ("limit", "quota", "ct count", "meter")
-TRANSPORTS = ("tcp", "th")
 # Layers below the packet's, which its fate may depend on.
 LINK_LAYERS = ("ether", "vlan", "arp")
-NUMBERS = {"tcp": 6}  # of the packet's protocol, which ranges and some sets list as a number
+# Of the packet's protocol, which ranges and some sets list as a number.
+NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58}
 LIMIT = 64  # the kernel refuses loops; a listing may hold one
 
 NEVER = object()  # the value of a field that the packet does not have
@@ -66,21 +69,30 @@ def decide(table: Table, chain: dict[str, Any], packet: Packet, text: Callable[[
     :param text: returns the text of a rule.
     """
     undecided: list[dict[str, Any]] = []
-    found = _walk(table, chain["name"], packet, undecided, 0)
+    marking: list[dict[str, Any]] = []
+    found = _walk(table, chain["name"], packet, undecided, marking, 0)
     rules = [text(rule) for rule in undecided]
+    marks = bool(marking)
     if found is None:
         policy = "the policy of %(family)s %(table)s %(name)s, as no rule accepts it" % chain
-        return _netfilter.Decision(chain.get("policy", "accept").upper(), policy, rules)
-    return _netfilter.Decision(found[0], text(found[1]), rules)
+        return _netfilter.Decision(chain.get("policy", "accept").upper(), policy, rules, marks)
+    return _netfilter.Decision(found[0], text(found[1]), rules, marks)
 
 
 def _walk(
-    table: Table, chain: str, packet: Packet, undecided: list[dict[str, Any]], depth: int
+    table: Table,
+    chain: str,
+    packet: Packet,
+    undecided: list[dict[str, Any]],
+    marking: list[dict[str, Any]],
+    depth: int,
 ) -> tuple[str, dict[str, Any]] | None:
     if depth > LIMIT:
         return None
     for rule in table.chains.get(chain, []):
-        matches, verdict, target = _apply(rule["expr"], packet, table.sets)
+        matches, verdict, target = _apply(rule["expr"], packet._replace(marked=True) if marking else packet, table.sets)
+        if matches is not False and any(map(_sets_mark, rule["expr"])):
+            marking.append(rule)
         if matches is None and verdict:
             undecided.append(rule)
         if not matches or verdict is None:
@@ -89,10 +101,18 @@ def _walk(
             return None
         if verdict not in JUMPS:
             return verdict, rule
-        found = _walk(table, target, packet, undecided, depth + 1)
+        found = _walk(table, target, packet, undecided, marking, depth + 1)
         if found is not None or verdict == "goto":
             return found
     return None
+
+
+def _sets_mark(statement: dict[str, Any]) -> bool:
+    """Return whether *statement* changes the mark of the packet or of its connection, also one by iptables."""
+    ((kind, value),) = statement.items()
+    if kind == "xt":
+        return (value or {}).get("type") == "target" and value.get("name", "") in _netfilter.MARKING
+    return kind == "mangle" and "mark" in str(value["key"])
 
 
 def _apply(statements: Iterable[dict[str, Any]], packet: Packet, sets: Sets) -> tuple[bool | None, str | None, str]:
@@ -116,6 +136,8 @@ def _apply(statements: Iterable[dict[str, Any]], packet: Packet, sets: Sets) -> 
         if matches is False:
             return False, None, ""
         certain = certain and matches is not None
+        if kind in HANDED_OVER:
+            return None, kind.upper(), ""
         if kind in VERDICTS or kind in JUMPS:
             target = value["target"] if kind in JUMPS else ""
             return certain or None, VERDICTS.get(kind, kind), target
@@ -179,14 +201,15 @@ def _value(left: Any, packet: Packet) -> Any:
 
 
 def _header(protocol: str, field: str, packet: Packet) -> Any:
-    """Return a field of a TCP segment's headers."""
-    if protocol in TRANSPORTS:
+    """Return a field of the packet's headers."""
+    if protocol in (packet.protocol, "th"):
         return packet.port if field == "dport" and packet.port else None
     if protocol in LINK_LAYERS:
         return None
     if protocol != _protocol(packet):
         return NEVER
-    fields = {"saddr": packet.source, "daddr": packet.destination, "protocol": "tcp", "nexthdr": "tcp"}
+    fields = {"saddr": packet.source, "daddr": packet.destination, "protocol": packet.protocol}
+    fields["nexthdr"] = packet.protocol
     return fields.get(field)
 
 
@@ -194,9 +217,10 @@ def _meta(key: str, packet: Packet) -> Any:
     devices = {"iifname": packet.in_device, "oifname": packet.out_device}
     devices.update(iif=packet.in_device, oif=packet.out_device)
     if key in devices:
-        return devices[key]
+        return None if devices[key] == "?" else devices[key]
     family = "ipv6" if _protocol(packet) == "ip6" else "ipv4"
-    return {"l4proto": "tcp", "nfproto": family, "protocol": _protocol(packet), "mark": 0}.get(key)
+    mark = None if packet.marked else 0
+    return {"l4proto": packet.protocol, "nfproto": family, "protocol": _protocol(packet), "mark": mark}.get(key)
 
 
 def _protocol(packet: Packet) -> str:

@@ -1,19 +1,19 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node's tables say about a packet from one address to another. Reads only, by the node's own tools.
+"""What a node does with a packet from one address to another. Reads only, by the node's own tools.
 
 This module_util is private to the collection; its interface may change in any release.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_tables
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_tables, _obstacles
 from ansible_collections.humanz.cni.plugins.module_utils._iptables import COMMANDS
 from ansible_collections.humanz.cni.plugins.module_utils._nft_rules import PROTOCOLS
+from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import RouteLookups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,45 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
     from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Chains, Decision, Packet
 
-FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
+PATHS_WITH_ARRIVALS = 16  # in each the rules are read once more for each interface
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+ICMP = {4: "icmp", 6: "ipv6-icmp"}
+DROPS = ("DROP", "REJECT")
+TRANSLATES = ("DNAT", "REDIRECT", "NETMAP")
+# Tables of iptables with their chains, and hooks of nf_tables, in the order in which the kernel comes to them.
+BEFORE = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("nat", "PREROUTING")]
+HOOKS = {
+    "in": [*BEFORE, ("mangle", "INPUT"), ("filter", "INPUT"), ("security", "INPUT")],
+    "through": [
+        *BEFORE,
+        ("mangle", "FORWARD"),
+        ("filter", "FORWARD"),
+        ("security", "FORWARD"),
+        ("mangle", "POSTROUTING"),
+    ],
+    "out": [
+        ("raw", "OUTPUT"),
+        ("mangle", "OUTPUT"),
+        ("nat", "OUTPUT"),
+        ("filter", "OUTPUT"),
+        ("security", "OUTPUT"),
+        ("mangle", "POSTROUTING"),
+    ],
+}
+BY_HOOK = {"in": ["ingress"], "through": ["ingress"], "out": []}
+BRIDGE_HOOKS = {"in": ("prerouting", "input"), "out": ("output", "postrouting")}
+
+
+class Way(NamedTuple):
+    """How one packet, of a connection or its answer, passes this node.
+
+    *kind* is in, through or out; *route* is that of RouteLookups.of_packet.
+    """
+
+    packet: Packet
+    route: dict[str, Any]
+    kind: str
+    answer: bool
 
 
 class Tables:
@@ -33,90 +70,172 @@ class Tables:
 
     def __init__(self, run: RunCommand) -> None:
         self._run = run
-        self._routes: dict[str, dict[str, str]] = {}
         self._rules: dict[int, list[tuple[str, dict[str, Chains]]]] = {}
         self._by_nft: set[str] = set()  # the tools that show tables of nf_tables
         self._nft = _nft_tables.NftTables(run)
+        self._lookups = RouteLookups(run)
+        self._obstacles = _obstacles.Obstacles(run, self._lookups)
+        self._not_examined: list[str] = []
+        self._arrivals_left = PATHS_WITH_ARRIVALS
 
-    def examine(self, source: str, destination: str, port: int) -> dict[str, Any]:
-        """Return what the tables say about a TCP connection from *source* to *port* of *destination*.
+    def examine(
+        self, source: str, destination: str, port: int, end: str | None = None, protocol: str = "tcp"
+    ) -> dict[str, Any]:
+        """Return what becomes of a connection from *source* to *port* of *destination*, 0 for ICMP echo.
 
-        ``route`` and ``back`` are the routes to the destination and back to the source, see :meth:`route_to`;
-        ``forwarding`` whether the kernel forwards at all; ``drop`` the rule that drops the packet or its answer, or
-        None; ``nat`` the rule that translates its source, or None; ``undecided`` rules that a reader of tables cannot
-        decide on.
+        :param end: the one that is on this node, source or destination; None if that is not known, or both are.
+        :param protocol: tcp or udp.
+
+        ``route`` and ``back`` are the routes of the packet and its answer, see RouteLookups; ``drop`` is the rule that
+        drops the packet or its answer, or None; ``dnat`` and ``nat`` are the rules that translate its destination and
+        source; ``stops`` is what else of the node stops it, and ``undecided`` what may; ``not_examined`` is what could
+        not be read. What comes from the network is taken to arrive by the interface that the route back leads to;
+        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one;
+        only the first PATHS_WITH_ARRIVALS have any.
         """
+        asked = (source, destination, port, protocol)
+        usual = self._devices(source, destination)
+        found = self._examined(asked, *usual)
+        arrivals = {}
+        self._arrivals_left -= bool(end)
+        for device, link in self._lookups.links().items():
+            if end and self._arrivals_left >= 0 and device not in usual and device != "lo" and link.addresses:
+                ends = (usual[0], device) if end == "source" else (device, usual[1])
+                arrivals[device] = dict(self._examined(asked, *ends), addresses=link.addresses)
+        return {"source": source, "destination": destination, **found, "arrivals": arrivals}
+
+    def _devices(self, source: str, destination: str) -> tuple[str, str]:
+        """Return the interface that the packet arrives on, and that of its answer; "" where this node sends it."""
+        routes = self._lookups.to(source), self._lookups.to(destination)
+        near, far = ("" if route.get("type") == "local" else route.get("dev", "") for route in routes)
+        return near, far
+
+    def _examined(self, asked: tuple[str, str, int, str], near: str, far: str) -> dict[str, Any]:
+        """Return all but the arrivals of :meth:`examine`."""
+        source, destination, port, protocol = asked
         family = 6 if ":" in destination else 4
-        route, back = self.route_to(destination), self.route_to(source)
-        there = _netfilter.Packet(source, destination, _device(back), _device(route), port, "NEW")
-        again = _netfilter.Packet(destination, source, _device(route), _device(back), 0, "ESTABLISHED")
-        local = {"there": "local" in (route.get("type"), back.get("type")), "out": back.get("type") == "local"}
-        drop, undecided = self._drop(family, local, there, again)
+        there = self._way(source, destination, port, protocol, near, False)
+        back = self._way(destination, source, port, protocol, far, True)
+        ways = (there, back)
+        drop, dnat, undecided = self._rules_on(family, there, back)
+        blocking, transforming = self._obstacles.policies(family, source, destination)
+        devices = sorted({name for way in ways for name in (way.packet.in_device, way.packet.out_device)})
+        devices = [device for device in devices if device]
+        stops = [text for way in ways for text in self._refusals(family, way)]
+        if family == 6:
+            # Where IPv6 is off there are no routes either, which would tell the interface.
+            lost = any("error" in way.route for way in ways)
+            stops += _obstacles.without_ipv6(sorted({*devices, *(self._lookups.likely() if lost else ())}))
+        else:
+            stops += [text for device in devices for text in _obstacles.silent_for_arp(device)]
+        stops += _obstacles.full_connection_table()
+        if drop is None and blocking:
+            drop = {"tool": "ip xfrm policy", "rule": blocking[0], "answer": False}
+        unsure = undecided[:10] + transforming + self._obstacles.may_stop(devices) + self._on_arp(family)
         return {
-            "source": source,
-            "destination": destination,
-            "route": route,
-            "back": back,
-            "forwarding": (_files.read_text(FORWARDING[family]) or "0").strip() != "0",
+            "route": there.route,
+            "back": back.route,
+            "forwarding": _obstacles.forwards_at_all(family) or all(self._is_forwarded(family, way) for way in ways),
             "drop": drop,
-            "nat": self._nat(family, there),
-            "undecided": undecided[:10],
+            "dnat": dnat,
+            "nat": self._nat(family, there.packet),
+            "stops": list(dict.fromkeys(stops)),
+            "undecided": unsure,
+            "not_examined": self._not_examined + self._obstacles.not_examined,
         }
 
-    def route_to(self, address: str) -> dict[str, str]:
-        """Return the route that the kernel takes to *address*.
+    def _way(self, source: str, destination: str, port: int, protocol: str, device: str, answer: bool) -> Way:
+        ports = ("ipproto", protocol, "sport" if answer else "dport", str(port)) if port else ()
+        route = self._lookups.of_packet(source, destination, device, ports)
+        leaves = "" if route.get("type") == "local" else route.get("dev", "")
+        state = "ESTABLISHED" if answer else "NEW"
+        spoken = protocol if port else ICMP[6 if ":" in destination else 4]
+        packet = _netfilter.Packet(source, destination, device, leaves, 0 if answer else port, state, spoken)
+        kind = "out" if not device else "in" if route.get("type") == "local" else "through"
+        return Way(packet, route, kind, answer)
 
-        ``{"type", "dst", "gateway" (if there is one), "dev", "protocol", "neighbour": state or ""}`` or ``{"error"}``.
-        """
-        if address not in self._routes:
-            self._routes[address] = self._look_up(address)
-        return self._routes[address]
+    @staticmethod
+    def _is_forwarded(family: int, way: Way) -> bool:
+        return way.kind != "through" or _obstacles.forwards(family, way.packet.in_device)
 
-    def _look_up(self, address: str) -> dict[str, str]:
-        status, output, error = self._run(["ip", "-j", "-d", "route", "get", "fibmatch", address])
-        found = json.loads(output) if status == 0 and output.strip() else []
-        if not found:
-            return {"error": error.replace("RTNETLINK answers: ", "").strip() or "no route"}
-        route = {key: found[0][key] for key in ("type", "dst", "gateway", "dev", "protocol") if key in found[0]}
-        if route.get("type", "unicast") == "unicast":
-            route["neighbour"] = self._neighbour(route.get("gateway", address), route.get("dev", ""))
-        return route
+    def _refusals(self, family: int, way: Way) -> Iterator[str]:
+        """Yield why the kernel does not forward a packet, or does not take it from its source."""
+        device = way.packet.in_device
+        if not self._is_forwarded(family, way):
+            yield from _obstacles.not_forwarding(family, device)
+        elif family == 4 and device and "error" in way.route:
+            text = _obstacles.refused_source(self._lookups, way.packet.source, device)
+            if text:
+                yield text
 
-    def _neighbour(self, address: str, device: str) -> str:
-        status, output, _error = self._run(["ip", "-j", "neigh", "show", "to", address, "dev", device])
-        entries = json.loads(output) if status == 0 and output.strip() else []
-        return "/".join(entries[0].get("state", [])) if entries else ""
-
-    def _drop(
-        self, family: int, local: dict[str, bool], there: Packet, again: Packet
-    ) -> tuple[dict[str, Any] | None, list[str]]:
-        """Return the first rule that drops the packet or its answer, as a dict or None, and the undecided rules."""
+    def _rules_on(
+        self, family: int, there: Way, back: Way
+    ) -> tuple[dict[str, Any] | None, dict[str, str] | None, list[str]]:
+        """Return the rule that drops the packet or its answer, the one that sends it elsewhere, and all undecided."""
         undecided: list[str] = []
-        for packet, outward in ((there, local["out"]), (again, not local["out"])):
-            for table, chain in _filters(local["there"], outward):
-                for tool, decision in self._decisions(family, table, chain, packet):
-                    undecided.extend(rule for rule in decision.undecided if rule not in undecided)
-                    if decision.verdict in ("DROP", "REJECT"):
-                        return {"tool": tool, "rule": decision.rule, "answer": packet is again}, undecided
-        return None, undecided
+        drop, dnat = None, None
+        for way in (there, back):
+            for tool, table, decision in self._all_decisions(family, way):
+                undecided.extend(rule for rule in decision.undecided if rule not in undecided)
+                if decision.verdict in DROPS and not drop:
+                    drop = {"tool": tool, "rule": decision.rule, "answer": way.answer}
+                elif decision.verdict in TRANSLATES and table == "nat" and not dnat and not way.answer:
+                    dnat = {"tool": tool, "rule": decision.rule}
+        return drop, dnat, undecided
+
+    def _all_decisions(self, family: int, way: Way) -> Iterator[tuple[str, str, Decision]]:
+        """Yield tool, table and Decision of all that the packet passes, of the tables of nat only at its first."""
+        packet = way.packet
+        for hook in BY_HOOK[way.kind]:
+            for decision in self._nft.decisions("", hook, packet, ()):
+                yield "nft", "", decision
+        if self._kind(packet.in_device) == "bridge":
+            for decision in self._nft.bridge_decisions(BRIDGE_HOOKS["in"], packet):
+                yield "nft", "", decision
+        hooks_of_nft = []
+        for table, chain in HOOKS[way.kind]:
+            if table == "nat" and way.answer:
+                continue
+            for tool, decision in self._decisions(family, table, chain, packet, chain.lower() not in hooks_of_nft):
+                packet = packet._replace(marked=packet.marked or decision.marks)
+                yield tool, table, decision
+            if table != "nat":
+                hooks_of_nft.append(chain.lower())
+        for decision in self._nft.decisions("", "egress", packet, ()) if way.kind != "in" else ():
+            yield "nft", "", decision
+        if self._kind(packet.out_device) == "bridge":
+            for decision in self._nft.bridge_decisions(BRIDGE_HOOKS["out"], packet):
+                yield "nft", "", decision
+
+    def _kind(self, device: str) -> str:
+        link = self._lookups.links().get(device)
+        return link.kind if link else ""
 
     def _nat(self, family: int, packet: Packet) -> dict[str, str] | None:
         """Return the rule that translates the source of *packet*, as a dict or None."""
-        for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet):
+        for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet, True):
             if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
                 return {"tool": tool, "rule": decision.rule}
         return None
 
-    def _decisions(self, family: int, table: str, chain: str, packet: Packet) -> Iterator[tuple[str, Decision]]:
-        """Yield each tool that has a say, and its Decision on *packet*: by iptables, then what only nft shows."""
+    def _on_arp(self, family: int) -> list[str]:
+        return ["the chain %s of nftables, which ARP passes" % name for name in self._nft.arp_chains()] * (family == 4)
+
+    def _decisions(
+        self, family: int, table: str, chain: str, packet: Packet, first: bool
+    ) -> Iterator[tuple[str, Decision]]:
+        """Yield each tool that has a say, and its Decision on *packet*: by iptables, then what only nft shows.
+
+        nft has no tables of such names: of one hook it is asked *first*, and for chains that translate.
+        """
         shown = set()
         for tool, tables in self._all_rules(family):
             yield tool, _netfilter.decide(tables.get(table, {}), chain, packet)
             if tool in self._by_nft:
-                shown |= {(PROTOCOLS[family], table, name) for name in tables.get(table, {})}
-        # To nft, what filters in iptables' table raw is of the type filter too.
-        for decision in self._nft.decisions("nat" if table == "nat" else "filter", chain.lower(), packet, shown):
-            yield "nft", decision
+                shown |= {(PROTOCOLS[family], name, each) for name, chains in tables.items() for each in chains}
+        if table == "nat" or first:
+            for decision in self._nft.decisions("nat" if table == "nat" else "", chain.lower(), packet, shown):
+                yield "nft", decision
 
     def _all_rules(self, family: int) -> list[tuple[str, dict[str, Chains]]]:
         if family not in self._rules:
@@ -127,25 +246,18 @@ class Tables:
         """Yield the node's iptables and the other one, if its tables are there: both are in the packets' way."""
         command = COMMANDS[family]
         status, version, _error = self._run([command, "--version"])
-        tools = [command]
+        tools = [command] if status == 0 else []
         if status == 0 and "nf_tables" not in version:
             tools.append(command + "-nft")
         elif _files.read_text(LEGACY_TABLES[family]):
             tools.append(command + "-legacy")
         for tool in tools:
-            status, output, _error = self._run([tool + "-save"])
+            status, output, error = self._run([tool + "-save"])
             if status == 0:
                 yield tool, _netfilter.parse(output)
                 if tool.endswith("-nft") or tool == command and "nf_tables" in version:
                     self._by_nft.add(tool)
-
-
-def _filters(local: bool, outward: bool) -> list[tuple[str, str]]:
-    """Return (table, chain) of iptables in which a packet can be dropped, *outward* if it is a *local* process's."""
-    if local and outward:
-        return [("filter", "OUTPUT")]
-    return [("raw", "PREROUTING"), ("filter", "INPUT" if local else "FORWARD")]
-
-
-def _device(route: dict[str, str]) -> str:
-    return route.get("dev", "")
+            elif not tool.endswith("-nft") or status != 127:
+                self._not_examined.append("%s (%s)" % (tool, (error.strip().splitlines() or ["it fails"])[-1]))
+        if self._run(["nft", "--version"])[0]:
+            self._not_examined.append("nftables (nft is not installed)")

@@ -23,7 +23,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _netns
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _full_size, _netns
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._lock import Lock, LockError
 from ansible_collections.humanz.cni.plugins.module_utils._runtime import PLUGIN_TIMEOUT, CniError, Runtime
@@ -277,7 +277,7 @@ def _with_cleanup(name: str, exc: Exception) -> str:
 
 
 def _make(pod: Pod) -> list[socket.socket]:
-    """Attach the pod; return its listening sockets, one for each family of address that it got."""
+    """Attach the pod; return its listening sockets: for each family TCP, and for each of its addresses UDP."""
     netns = _netns.path_of(pod["name"])
     runtime = Runtime(pod["network"], pod["cni_path"], pod["name"], netns)
     runtime.require_plugins()
@@ -289,7 +289,8 @@ def _make(pod: Pod) -> list[socket.socket]:
     if not families:
         raise CniError("ADD gave the pod no address: %s" % json.dumps(result), reason="plugin_failed")
     with _netns.inside(netns):
-        return [_listen(family, pod["port"]) for family in families]
+        datagrams = [_full_size.listen(address, pod["port"]) for address in addresses(result)]
+        return [_listen(family, pod["port"]) for family in families] + datagrams
 
 
 def _listen(family: int, port: int) -> socket.socket:
@@ -304,7 +305,7 @@ def _listen(family: int, port: int) -> socket.socket:
 
 
 def _serve(listeners: list[socket.socket], alive: int) -> None:
-    """Answer every connection with the address it came from, until the other end of *alive* is closed."""
+    """Answer every connection with the address it came from, every datagram in kind, until *alive* is closed."""
     with selectors.DefaultSelector() as selector:
         selector.register(alive, selectors.EVENT_READ)
         for listener in listeners:
@@ -318,6 +319,9 @@ def _serve(listeners: list[socket.socket], alive: int) -> None:
 
 
 def _answer(listener: socket.socket) -> None:
+    if listener.type == socket.SOCK_DGRAM:
+        _full_size.answer(listener)
+        return
     connection, peer = listener.accept()
     with connection:
         connection.setblocking(False)

@@ -127,6 +127,10 @@ options:
     description: The pods' MTU, as in M(humanz.cni.cni_conf).
     type: int
     default: 0
+  mtu_overhead:
+    description: How many bytes less than the interface's MTU the pods get, as in M(humanz.cni.cni_conf).
+    type: int
+    default: 0
   conf_dir:
     description: The directory of CNI configurations, as in M(humanz.cni.cni_conf).
     type: path
@@ -215,6 +219,14 @@ problems:
   type: list
   elements: str
   sample: ["ubuntu-nested-1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own"]
+mtus:
+  description: >-
+    For each interface that holds one of O(node_ips), how many bytes the largest packets have that this node's pods
+    would send by it, RV(ignore:sends), and that it takes from others, RV(ignore:takes).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"node": "ubuntu-nested-1", "network": "200.0.0.0/24", "device": "enp8s0", "sends": 1500, "takes": 1500}]
 """
 
 import platform
@@ -222,7 +234,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _texts
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _mtus, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
 from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, of_runtime, refused
@@ -276,6 +288,7 @@ def main() -> None:
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "name": {"type": "str", "default": "humanz-cni"},
             "mtu": {"type": "int", "default": 0},
+            "mtu_overhead": {"type": "int", "default": 0},
             "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
@@ -307,10 +320,15 @@ def main() -> None:
         module.warn(NO_RUNTIME)
     found += runtime or []
     node = module.params["node"] or platform.node()
+    mtus: list[dict[str, Any]] = []
+    try:
+        mtus = _mtus.of_node(node, module.params)
+    except ConvergeError as exc:
+        found.append(str(exc))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
         module.fail_json(msg=refusal(problems), problems=problems)
-    module.exit_json(changed=False, problems=[])
+    module.exit_json(changed=False, problems=[], mtus=mtus)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ short_description: Tell what a node has of the pod network
 version_added: 0.1.0
 description:
   - Returns the CNI plugin, configurations, routes, rules, bridge, address pool and sysctls of a node.
-  - With O(paths), instead returns what the node's tables say about packets from one address to another.
+  - With O(paths), instead returns what the node does with packets from one address to another.
   - With O(plan), also compares the node with its part of the cluster's plan.
   - Needs nothing of the collection on the node, pyroute2 included, so that it also answers where nothing was installed.
 options:
@@ -73,9 +73,20 @@ options:
         type: str
         required: true
       port:
-        description: The TCP port that it is made to. V(0) stands for none.
+        description: The port that it is made to. V(0) stands for ICMP echo.
         type: int
         default: 0
+      protocol:
+        description: The protocol that the port is of.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      end:
+        description:
+          - Which end of the connection is on this node. With it, the connection is also looked at as if what comes from
+            the network arrived on each other interface, see RV(paths).
+        type: str
+        choices: [source, destination]
   paths_file:
     description:
       - A file on the controller that M(humanz.cni.pod_reachability) wrote. This node's O(paths) are taken from it. A
@@ -216,10 +227,14 @@ probes:
   sample: [{"name": "humanz-probe-5f0c1d2e3f", "running": true}]
 paths:
   description: >-
-    What the tables say about each of O(paths). RV(ignore:route) leads to the destination and RV(ignore:back) to the
-    source, as the kernel looks them up; RV(ignore:forwarding) is whether it forwards at all; RV(ignore:drop) is the
-    rule that drops the connection or its answer, RV(ignore:nat) the one that translates its source, each with the
-    tool that shows it; RV(ignore:undecided) are rules that cannot be judged from outside.
+    What becomes of a packet of each of O(paths) and of its answer. RV(ignore:route) leads to the destination and
+    RV(ignore:back) to the source, as the kernel looks them up with source and arriving interface;
+    RV(ignore:instead_of) is the route that other sources take. RV(ignore:forwarding) is whether it forwards at
+    all; RV(ignore:drop) is the rule that drops the connection or its answer, RV(ignore:dnat) the one that translates
+    its destination, RV(ignore:nat) the one that translates its source, each with the tool that shows it.
+    RV(ignore:stops) is what else stops it, such as a setting of an interface. RV(ignore:undecided) is what may stop it,
+    which cannot be judged from outside, and RV(ignore:not_examined) what could not be read. RV(ignore:arrivals) has
+    all that, and the RV(ignore:addresses), of each interface that it may arrive on instead.
   returned: with O(paths)
   type: list
   elements: dict
@@ -229,7 +244,8 @@ paths:
                  "protocol": "217", "neighbour": "REACHABLE"},
        "back": {"type": "unicast", "dst": "100.100.0.0/24", "dev": "humanz-cni0", "protocol": "kernel",
                 "neighbour": "REACHABLE"},
-       "forwarding": true, "drop": null, "nat": null, "undecided": []}
+       "forwarding": true, "drop": null, "dnat": null, "nat": null, "stops": [], "undecided": [], "not_examined": [],
+       "arrivals": {}}
 """
 
 from typing import TYPE_CHECKING, Any
@@ -246,6 +262,8 @@ PATH = {
     "source": {"type": "str", "required": True},
     "destination": {"type": "str", "required": True},
     "port": {"type": "int", "default": 0},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "end": {"type": "str", "choices": ["source", "destination"]},
 }
 CHAINS = ["HUMANZ-PREROUTING", "HUMANZ-FORWARD", "HUMANZ-POSTROUTING"]
 OPTIONS = {
@@ -269,7 +287,7 @@ def paths(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     for end in ("source", "destination"):
         _checks.addresses("paths: %s" % end, [path[end] for path in params["paths"]])
     tables = _paths.Tables(run)
-    return {"paths": [tables.examine(path["source"], path["destination"], path["port"]) for path in params["paths"]]}
+    return {"paths": [tables.examine(**path) for path in params["paths"]]}
 
 
 def everything(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:

@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Makes a network namespace, attaches it by C(ADD) through the CNI configuration that is in force on the node, as a
     container runtime does, and lets a TCP listener in it tell each caller the address that it was called from.
+    A UDP listener on the same port answers in kind.
   - Connects to other such pods, and to anything else, from that pod and from the node itself.
   - Needs neither a container runtime nor Kubernetes on the node.
   - The pod takes itself away after O(lifetime), with C(DEL), also if nobody comes back to stop it.
@@ -41,7 +42,8 @@ options:
     elements: path
     default: [/opt/cni/bin]
   port:
-    description: The TCP port on which the pod listens, in its own network namespace, so that it disturbs no other one.
+    description:
+      - The TCP and UDP port on which the pod listens, in its own network namespace, so that it disturbs no other one.
     type: int
     default: 7217
   lifetime:
@@ -71,6 +73,13 @@ options:
         default: [pod]
       may_be_silent:
         description: Whether a connection counts as a success even if the listener does not say one line.
+        type: bool
+        default: false
+      full_size:
+        description:
+          - Whether packets as large as the way's MTU must pass, too, in both directions and unfragmented. Once the
+            connection succeeds, UDP datagrams of that size are sent to the same port, which a probe pod answers in
+            kind. Needs O(targets[].port).
         type: bool
         default: false
   targets_file:
@@ -184,9 +193,15 @@ results:
     ms:
       description: Milliseconds until the answer or the error.
       type: int
+    mtu:
+      description: With O(targets[].full_size), the size in bytes of the largest packets that were tried.
+      type: int
+    lost_size:
+      description: The size in bytes of packets that were lost although small ones passed, or null.
+      type: int
   sample:
     - {"from": "pod", "address": "100.100.1.2", "port": 7217, "seen_as": "100.100.0.2", "local": "100.100.0.2",
-       "error": null, "ms": 1}
+       "error": null, "ms": 1, "mtu": 1500, "lost_size": null}
 passed:
   description: The number of checks that passed.
   returned: O(state=probed) with O(targets_file)
@@ -220,7 +235,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _connect, _netns, _probe, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _connect, _full_size, _netns, _probe, _runtime
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 NAME = re.compile(re.escape(_probe.PREFIX) + r"[A-Za-z0-9-]{1,40}")
@@ -229,6 +244,7 @@ TARGET = {
     "port": {"type": "int"},
     "sources": {"type": "list", "elements": "str", "choices": ["pod", "node"], "default": ["pod"]},
     "may_be_silent": {"type": "bool", "default": False},
+    "full_size": {"type": "bool", "default": False},
 }
 OPTIONS = {
     "state": {"type": "str", "choices": ["started", "probed", "stopped"], "default": "started"},
@@ -296,17 +312,32 @@ def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     if record is None or not _probe.is_running(record):
         raise ConvergeError("the probe pod %s is not there: it was not started, or its lifetime is over" % name)
     netns = {"pod": _netns.path_of(name), "node": None}
-    attempts = [
-        (source, _connect.Attempt(target["address"], target["port"], netns[source], not target["may_be_silent"]))
+    tries = [
+        (source, _attempt(target, netns[source]), target)
         for target in module.params["targets"]
         for source in target["sources"]
     ]
-    _connect.run([attempt for _source, attempt in attempts], module.params["timeout"])
-    return {"results": [_outcome(source, attempt) for source, attempt in attempts]}
-
-
-def _outcome(source: str, attempt: _connect.Attempt) -> dict[str, Any]:
+    _connect.run([attempt for _source, attempt, _target in tries], module.params["timeout"])
+    # Only where small packets pass, of which much less is to be said.
+    full = {
+        index: _full_size.FullSize(attempt.address, target["port"], attempt.netns)
+        for index, (_source, attempt, target) in enumerate(tries)
+        if target["full_size"] and target["port"] and not attempt.error
+    }
+    _connect.run(list(full.values()), module.params["timeout"])
     return {
+        "results": [
+            _outcome(source, attempt, full.get(index)) for index, (source, attempt, _target) in enumerate(tries)
+        ]
+    }
+
+
+def _attempt(target: dict[str, Any], netns: str | None) -> _connect.Attempt:
+    return _connect.Attempt(target["address"], target["port"], netns, not target["may_be_silent"])
+
+
+def _outcome(source: str, attempt: _connect.Attempt, full: _full_size.FullSize | None) -> dict[str, Any]:
+    outcome = {
         "from": source,
         "address": attempt.address,
         "port": attempt.port,
@@ -315,6 +346,9 @@ def _outcome(source: str, attempt: _connect.Attempt) -> dict[str, Any]:
         "error": attempt.error,
         "ms": attempt.ms,
     }
+    if full:
+        outcome.update(error=full.error, mtu=full.mtu, lost_size=full.lost_size)
+    return outcome
 
 
 def stopped(module: AnsibleModule, name: str) -> dict[str, Any]:

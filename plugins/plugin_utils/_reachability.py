@@ -146,14 +146,24 @@ def _one_of_each(addresses: list[str], families: list[int]) -> list[str]:
 
 
 def targets_for(cluster: dict[str, Any], node: str) -> list[dict[str, Any]]:
-    """Return what the probe of *node* must connect to: ``[{"address", "port", "sources", "may_be_silent"}]``."""
+    """Return what the probe of *node* must connect to, as pod_probe takes it.
+
+    ``[{"address", "port", "sources", "may_be_silent", "full_size"}]``
+    """
     targets: dict[tuple[str, int | None], dict[str, Any]] = {}
     for check in checks_of(cluster, node):
         if check["address"]:
             key = (check["address"], check["port"])
             outside = check["kind"] == "outside"
             target = targets.setdefault(
-                key, {"address": key[0], "port": key[1], "sources": set(), "may_be_silent": outside}
+                key,
+                {
+                    "address": key[0],
+                    "port": key[1],
+                    "sources": set(),
+                    "may_be_silent": outside,
+                    "full_size": not outside,
+                },
             )
             # the node's own try tells a pod's trouble from the node's
             target["sources"] |= {"pod", "node"} if outside else {check["kind"]}
@@ -179,6 +189,8 @@ def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> 
             continue
         local = result["local"] or _own_address(cluster["nodes"][node], side, check["address"])
         failure = dict(check, what=what, local=local, seen_as=result["seen_as"])
+        if result["error"] and "mtu" in result:  # the connection itself is right
+            failure.update(seen_as=None, protocol="udp", lost_size=result["lost_size"])
         if check["kind"] == "outside":
             failure["node_error"] = by_key[("node", check["address"], check["port"])]["error"]
         failures.append(failure)
@@ -238,10 +250,15 @@ def paths_to_examine(failures: list[dict[str, Any]]) -> dict[str, list[dict[str,
     for failure in failures:
         if "reason" in failure or not _addresses.is_address(failure["local"]):
             continue
-        path = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
-        ends = [failure["from"]] if failure["kind"] == "outside" else [failure["from"], failure["to"]]
-        for node in ends:
+        question = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
+        if "protocol" in failure:
+            question["protocol"] = failure["protocol"]
+        ends = {failure["to"]: "destination", failure["from"]: "source"}
+        if failure["kind"] == "outside":
+            ends = {failure["from"]: "source"}
+        for node, end in ends.items():
             asked = paths.setdefault(node, [])
+            path = question if failure["from"] == failure["to"] else dict(question, end=end)
             if path not in asked and len(asked) < MAX_PATHS:
                 asked.append(path)
     return paths

@@ -48,21 +48,20 @@ class Run:
 
 @pytest.fixture
 def verify(fleet: Fleet, tmp_path: Path) -> Verify:
-    """Return a function that runs the playbook: ``verify(*options, hosts={name: variables})``."""
+    """Return a function that runs the playbook, or another: ``verify(*options, hosts={name: variables})``."""
     collection = tmp_path / "ansible_collections" / "humanz" / "cni"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
     environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(tmp_path), ANSIBLE_NOCOLOR="1")
 
-    def run(*options: str, hosts: dict[str, dict[str, Any]] | None = None) -> Run:
+    def run(*options: str, hosts: dict[str, dict[str, Any]] | None = None, playbook: str = "humanz.cni.verify") -> Run:
         inventory: dict[str, dict[str, dict[str, Any]]] = {"k8s_cluster": {"hosts": {}}}
         for name, node in fleet.nodes.items():
             python = tmp_path / f"python-{name}"
             python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')
             python.chmod(0o755)
             variables = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
-            inventory["k8s_cluster"]["hosts"][name] = variables
-        inventory["k8s_cluster"]["hosts"].update(hosts or {})
+            inventory["k8s_cluster"]["hosts"][name] = {**variables, **(hosts or {}).get(name, {})}
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))
         command = [
             sys.executable,
@@ -71,7 +70,7 @@ def verify(fleet: Fleet, tmp_path: Path) -> Verify:
             "playbook",
             "-i",
             str(tmp_path / "inventory.json"),
-            "humanz.cni.verify",
+            playbook,
         ]
         command += options
         return Run(subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False))
@@ -154,6 +153,32 @@ def test_outside_targets(fleet: Fleet, verify: Verify) -> None:
     assert "outside 192.168.122.1:8080: seen as 192.168.122.11 instead of the pod's own address" in text
     assert "'gateway:0' is no target: give HOST for ICMP echo, HOST:PORT for TCP" in text
     assert nothing_left(fleet)
+
+
+def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, verify: Verify, tmp_path: Path) -> None:
+    role = {"name": "humanz.cni.pod_network", "tasks_from": "preflight"}
+    play = {"hosts": "k8s_cluster", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}
+    (tmp_path / "preflight.json").write_text(json.dumps([play]))
+    hosts = {
+        f"node-{number}": {
+            "pod_network_node_ip": f"200.0.0.{number}0",
+            "pod_network_pod_cidr": f"100.100.{number - 1}.0/24",
+        }
+        for number in (1, 2, 3)
+    }
+    options = ("-e", '{"pod_network_node_cidrs": ["200.0.0.0/24"]}')
+    preflight = str(tmp_path / "preflight.json")
+    fleet.nodes["node-1"].ip("link set enp8s0 mtu 9000")
+    large = verify(*options, hosts=hosts, playbook=preflight)
+    small = verify(*options, "-e", "pod_network_mtu=1500", hosts=hosts, playbook=preflight)
+    fleet.nodes["node-1"].ip("link set enp8s0 mtu 1500")
+    assert large.failed
+    text = " ".join(large.output.split())
+    assert (
+        "large packets of pods would be lost: pods of node-1 send up to 9000 bytes by enp8s0, and enp8s0 of node-2, "
+        "also in 200.0.0.0/24, takes 1500 at most. Give these interfaces the same MTU"
+    ) in text
+    assert not small.failed, small.output
 
 
 def test_check_mode_starts_nothing(fleet: Fleet, verify: Verify) -> None:

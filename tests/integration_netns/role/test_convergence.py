@@ -28,7 +28,7 @@ def test_predicted_done_once_and_undone(tmp_path: Path) -> None:
         other.run("ip", "link", "set", "left", "alias", "humanz-cni default/web-0")
         refused = cluster.playbook("reset", status=2, pod_network_reset_confirmation="yes")
         assert "or set force to cut them off (pod_network_force_detach: true)" in refused
-        assert "Nothing was removed from any node, as n2 refused" in refused
+        assert "Nothing was changed on any node, as n2 reported problems" in refused
         assert cluster.state() == there
         other.ip("link del left")
         cluster.playbook("reset", pod_network_reset_confirmation="yes")

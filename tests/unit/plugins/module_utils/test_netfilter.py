@@ -118,3 +118,25 @@ def test_a_rule_that_cannot_be_judged_is_passed_and_reported() -> None:
 def test_ipv6() -> None:
     packet = Packet("fd00:1::2", "fd00:2::2", "humanz-cni0", "enp8s0", 7217, "NEW")
     assert verdict("-A FORWARD -s fd00:1::/64 -j DROP", packet=packet)[0] == "DROP"
+
+
+def test_a_packet_that_a_rule_may_have_marked_has_a_mark_that_is_not_known() -> None:
+    dropping = "-A FORWARD -m mark --mark 0x1 -j DROP"
+    chains = {"FORWARD": ("ACCEPT", ["-A FORWARD -j MARK --set-xmark 0x1/0xffffffff", dropping])}
+    decision = decide(chains, "FORWARD", PACKET)
+    assert (decision.verdict, decision.undecided, decision.marks) == ("ACCEPT", [dropping], True)
+    chains = {"FORWARD": ("ACCEPT", ["-A FORWARD -s 10.0.0.1/32 -j MARK --set-xmark 0x1/0xffffffff", dropping])}
+    assert decide(chains, "FORWARD", PACKET)[2:] == ([], False)
+    assert decide({"FORWARD": ("ACCEPT", [dropping])}, "FORWARD", PACKET._replace(marked=True)).undecided == [dropping]
+
+
+def test_what_a_program_decides_on_is_reported() -> None:
+    rule = "-A FORWARD -j NFQUEUE --queue-num 0"
+    assert decide({"FORWARD": ("ACCEPT", [rule])}, "FORWARD", PACKET).undecided == [rule]
+
+
+def test_other_protocols_than_tcp() -> None:
+    icmp = PACKET._replace(protocol="icmp", port=0)
+    assert verdict("-A FORWARD -p icmp -j DROP", packet=icmp)[0] == "DROP"
+    assert verdict("-A FORWARD -p tcp -j DROP", packet=icmp)[0] == "ACCEPT"
+    assert verdict("-A FORWARD -p udp -j DROP", packet=PACKET._replace(protocol="udp"))[0] == "DROP"

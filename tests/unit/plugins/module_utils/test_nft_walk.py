@@ -61,7 +61,7 @@ def decided(*rules: list[dict[str, Any]], packet: Packet = PACKET, **chains: lis
     ]
     for name, others in chains.items():
         listed += [{"rule": {"chain": name, "handle": name, "expr": rule}} for rule in others]
-    return decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))
+    return decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))[:3]
 
 
 MATCHING = {
@@ -189,3 +189,23 @@ def test_the_key_for_all_the_rest_comes_last(turn: int) -> None:
 def test_targets_of_iptables() -> None:
     assert decided([{"xt": {"type": "target", "name": "MASQUERADE"}}]).verdict == "MASQUERADE"
     assert decided([{"xt": {"type": "target", "name": "LOG"}}], [DROP]).rule == "2"
+
+
+def test_a_packet_that_a_rule_may_have_marked_has_a_mark_that_is_not_known() -> None:
+    marking = [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 1}}]
+    assert decided(marking, [meta("mark", 1), DROP])[2] == ["2"]
+    by_iptables = [{"xt": {"type": "target", "name": "MARK"}}]
+    assert decided(by_iptables, [meta("mark", 1), DROP])[2] == ["2"]
+    assert decided([saddr("10.0.0.1"), *marking], [meta("mark", 1), DROP])[2] == []
+
+
+def test_what_a_program_decides_on_is_reported() -> None:
+    assert decided([{"queue": {"num": 0}}])[2] == ["1"]
+
+
+def test_other_protocols_than_tcp() -> None:
+    udp, icmp = PACKET._replace(protocol="udp"), PACKET._replace(protocol="icmp", port=0)
+    assert decided([dport(7217, "udp"), DROP], packet=udp)[0] == "DROP"
+    assert decided([dport(7217), DROP], packet=udp)[0] == "ACCEPT"
+    assert decided([meta("l4proto", "icmp"), DROP], packet=icmp)[0] == "DROP"
+    assert decided([meta("iifname", "veth1"), DROP], packet=PACKET._replace(in_device="?"))[2] == ["1"]

@@ -69,9 +69,11 @@ def test_targets_are_what_the_checks_need_once() -> None:
         "port": 7217,
         "sources": ["node", "pod"],
         "may_be_silent": False,
+        "full_size": True,
     }
     assert targets[("192.168.122.1", None)]["sources"] == ["node", "pod"]
     assert targets[("192.168.122.1", None)]["may_be_silent"] is True
+    assert targets[("192.168.122.1", None)]["full_size"] is False
     assert len(targets) == 4
 
 
@@ -166,10 +168,10 @@ def test_both_ends_are_examined_once_for_each_path() -> None:
     untried = {**failure, "to": "c", "reason": "c has no probe pod"}
     assert _reachability.paths_to_examine([failure, dict(failure), outside, untried]) == {
         "a": [
-            {"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217},
-            {"source": "100.0.1.2", "destination": "192.168.122.1", "port": 0},
+            {"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217, "end": "source"},
+            {"source": "100.0.1.2", "destination": "192.168.122.1", "port": 0, "end": "source"},
         ],
-        "b": [{"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217}],
+        "b": [{"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217, "end": "destination"}],
     }
 
 

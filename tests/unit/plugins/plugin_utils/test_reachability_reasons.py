@@ -135,15 +135,47 @@ def test_the_rule_that_drops_is_named_whatever_tool_shows_it() -> None:
     ]
 
 
-def test_what_no_table_explains() -> None:
-    right = "the routes and rules of a and b let it pass: look at what lies between (switch, security group, firewall)"
-    assert why(a=near(), b=far()) == [right]
-    assert why(a=near(undecided=["-A FORWARD -m set --match-set x src -j DROP"]), b=far()) == [
-        "the routes of a and b are right; this rule, which tables do not decide, may drop it: "
-        "-A FORWARD -m set --match-set x src -j DROP"
+EXAMINED = "(routes by source and interface, settings of interfaces, rules of iptables and nftables, IPsec policies); "
+REST = (
+    "legacy ebtables and arptables, eBPF programs of sockets and cgroups, and what lies between (switch, security "
+    "group, firewall)"
+)
+
+
+def test_what_nothing_explains_says_what_was_not_examined() -> None:
+    found = "nothing was found on a and b that drops it " + EXAMINED
+    assert why(a=near(), b=far()) == [f"{found}not examined: {REST}"]
+    rules = [f"-A FORWARD -m set --match-set {name} src -j DROP" for name in "wxyz"]
+    assert why(a=near(undecided=rules), b=far(not_examined=["nftables (nft is not installed)"])) == [
+        f"{found}what may drop it on a: {'; '.join(rules[:3])}; and 1 more; not examined: nftables (nft is not "
+        f"installed) on b, {REST}"
     ]
+    assert why(a=near()) == [f"nothing was found on a that drops it {EXAMINED}not examined: all of b, {REST}"]
     assert why({"what": "Connection refused (ECONNREFUSED)"}, a=near(), b=far()) == [
-        "the routes and rules let it pass, but nothing listens at 100.0.2.2 any more"
+        "nothing listens at 100.0.2.2 any more, or what was not examined refuses it"
+    ]
+
+
+def test_a_setting_that_stops_it_is_named_in_place_of_the_error_that_it_brings() -> None:
+    refused = {"error": "No route to host", "arriving_on": "enp8s0", "instead_of": "dev humanz-cni0"}
+    text = "does not forward what arrives on enp8s0: its sysctl net.ipv4.conf.enp8s0.forwarding is 0"
+    assert why(a=near(), b=far(route=refused, stops=[text])) == [f"b {text}"]
+
+
+def test_what_arrives_is_looked_at_on_the_interface_that_the_other_end_sends_to() -> None:
+    other = {**far(drop=DROP), "addresses": ["200.0.0.20"]}
+    wrong = {**far(stops=["is not asked"]), "addresses": ["192.168.122.12"]}
+    assert why(a=near(), b=far(arrivals={"enp1s0": wrong, "enp8s0": other})) == [
+        "b drops it by the rule -A FORWARD -j DROP (iptables)"
+    ]
+    through_a_tunnel = {**AWAY, "kind": "vxlan"}
+    assert "drops it by" not in why(a=near(route=through_a_tunnel), b=far(arrivals={"enp8s0": other}))[0]
+
+
+def test_a_rule_that_sends_it_to_another_address() -> None:
+    dnat = {"tool": "iptables", "rule": "-A PREROUTING -j DNAT --to-destination 10.0.0.1"}
+    assert why(a=near(), b=far(dnat=dnat)) == [
+        "b sends it to another address by the rule -A PREROUTING -j DNAT --to-destination 10.0.0.1 (iptables)"
     ]
 
 
@@ -159,7 +191,8 @@ def test_the_end_that_translates_is_named(node: str) -> None:
 
 def test_a_translation_between_the_nodes() -> None:
     assert why({"seen_as": "203.0.113.1"}, a=near(), b=far()) == [
-        "something between a and b translates the source to 203.0.113.1: the nodes' own rules do not"
+        "something translates the source to 203.0.113.1, and no rule of a and b was found to do it: look at what lies "
+        "between"
     ]
 
 
@@ -169,7 +202,7 @@ DEFAULT = {"type": "unicast", "dst": "default", "gateway": "192.168.122.1", "dev
 
 def test_outside_over_the_default_route_is_right() -> None:
     assert why(OUTSIDE, a=near(route=DEFAULT, nat=MASQUERADE)) == [
-        "the routes and rules of a let it pass: look at what lies between (switch, security group, firewall)"
+        f"nothing was found on a that drops it {EXAMINED}not examined: {REST}"
     ]
 
 
@@ -183,3 +216,22 @@ def test_outside_that_the_node_does_not_reach_either() -> None:
     assert why({**OUTSIDE, "node_error": "no answer in 5 s"}, a=near(route=DEFAULT, drop=DROP)) == [
         "the node itself does not reach 192.0.2.1:80 either: no answer in 5 s"
     ]
+
+
+@pytest.mark.parametrize(
+    ("mtus", "reason"),
+    [
+        ((9000, 1500), "enp8s0 of a has MTU 9000 and enp8s0 of b has MTU 1500: give both the same"),
+        (
+            (9000, 9000),
+            "enp8s0 of a has MTU 9000 and enp8s0 of b has MTU 9000: what lies between (switch, tunnel) may carry less: "
+            "raise it, or lower both and pod_network_mtu",
+        ),
+    ],
+)
+def test_large_packets_are_lost(mtus: tuple[int, int], reason: str) -> None:
+    failure = {"what": "packets of 9000 bytes are lost", "lost_size": 9000, "protocol": "udp"}
+    tables = {"a": near(route={**AWAY, "mtu": mtus[0]}), "b": far(back={**BACK, "mtu": mtus[1]})}
+    text = "packets of 9000 bytes are lost between a and b, small ones pass: "
+    assert why(failure, **tables) == [text + reason]
+    assert why(failure, a=near()) == [text + "compare the MTUs of all interfaces between them"]
