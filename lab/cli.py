@@ -11,11 +11,11 @@ from typing import Callable
 from lab import binaries, inventory, kubernetes, lifecycle, nodes, podman, pods
 from lab.settings import DEFAULT_NAME, DEFAULT_SUITE, Lab
 from lab.shell import LabError
-from lab.topology import node_named
+from lab.topology import TOPOLOGIES, UBUNTU_NESTED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 lab", description="Systemd nodes in the ubuntu-nested topology.")
+    parser = argparse.ArgumentParser(prog="python3 lab", description="Systemd nodes, wired like an example inventory.")
     name = os.environ.get("HUMANZ_LAB_NAME", DEFAULT_NAME)
     parser.add_argument("--name", default=name, help="the lab's name (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -28,6 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="build or complete the lab; builds the node image if needed")
     up.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (%(default)s)")
     up.add_argument("--suite", help="Debian release of the nodes (%s)" % DEFAULT_SUITE)
+    up.add_argument(
+        "--topology", choices=sorted(TOPOLOGIES), help="one network for everything, or two (%s)" % UBUNTU_NESTED.name
+    )
     _add_services(up)
     up.add_argument("--kubernetes", action="store_true", help="with a real Kubernetes, built from source if needed")
     kubectl = commands.add_parser("kubectl", help="run kubectl as the administrator of the lab's Kubernetes")
@@ -35,10 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="delete the lab; the node image stays")
     down.add_argument("--purge", action="store_true", help="delete the node images too")
     commands.add_parser("status", help="show the nodes")
-    shown = commands.add_parser("inventory", help="print how Ansible connects; layer it over inventory/ubuntu-nested")
+    shown = commands.add_parser("inventory", help="print how Ansible connects; layer it over inventory/TOPOLOGY")
     shown.add_argument("--path", action="store_true", help="print the path of the file instead")
     for name, text in (("add", "add a node"), ("remove", "remove a node"), ("reboot", "reboot a node")):
-        commands.add_parser(name, help=text).add_argument("node", metavar="NODE", help="ubuntu-nested-N or N")
+        commands.add_parser(name, help=text).add_argument("node", metavar="NODE", help="its name, or its number")
     execute = commands.add_parser("exec", help="run a command in a node")
     execute.add_argument("node", metavar="NODE")
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -85,7 +88,8 @@ def _programs(_lab: Lab, _options: argparse.Namespace) -> None:
 
 def _up(lab: Lab, options: argparse.Namespace) -> None:
     suite = options.suite or lifecycle.default_suite(lab)
-    lifecycle.up(lab, options.nodes, suite, options.services, options.kubernetes)
+    topology = TOPOLOGIES[options.topology] if options.topology else lifecycle.topology_of(lab)
+    lifecycle.up(lab, topology, options.nodes, suite, options.services, options.kubernetes)
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> None:
@@ -96,28 +100,32 @@ def _down(lab: Lab, options: argparse.Namespace) -> None:
 
 def _inventory(lab: Lab, options: argparse.Namespace) -> None:
     members = lifecycle.members(lab)
-    print(lab.inventory if options.path else inventory.text(lab, members), end="\n" if options.path else "")
+    print(
+        lab.inventory if options.path else inventory.text(lab, lifecycle.topology_of(lab), members),
+        end="\n" if options.path else "",
+    )
 
 
 def _reboot(lab: Lab, options: argparse.Namespace) -> None:
-    nodes.reboot(lab, node_named(options.node))
+    nodes.reboot(lab, lifecycle.node_of(lab, options.node))
 
 
 def _exec(lab: Lab, options: argparse.Namespace) -> int:
-    return nodes.execute(lab, node_named(options.node), _argv(options.argv))
+    return nodes.execute(lab, lifecycle.node_of(lab, options.node), _argv(options.argv))
 
 
 def _kubectl(lab: Lab, options: argparse.Namespace) -> int:
-    return nodes.execute(lab, kubernetes.CONTROL_PLANE, [*kubernetes.KUBECTL, *_argv(options.argv)])
+    control_plane = kubernetes.control_plane(lifecycle.topology_of(lab))
+    return nodes.execute(lab, control_plane, [*kubernetes.KUBECTL, *_argv(options.argv)])
 
 
 def _pod(lab: Lab, options: argparse.Namespace) -> int | None:
     if options.pod_command == "list":
-        for node in [node_named(options.node)] if options.node else lifecycle.members(lab):
+        for node in [lifecycle.node_of(lab, options.node)] if options.node else lifecycle.members(lab):
             for pod in pods.listed(lab, node):
                 print(node.name, pod["namespace"], pod["name"], pod["state"], ",".join(pod["ips"]) or "-")
         return None
-    node = node_named(options.node)
+    node = lifecycle.node_of(lab, options.node)
     if options.pod_command == "run":
         print(" ".join(pods.start(lab, node, options.pod, options.namespace, options.publish)["ips"]))
     elif options.pod_command == "rm":

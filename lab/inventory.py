@@ -1,4 +1,4 @@
-"""The generated inventory: how Ansible connects to the lab's nodes. Layered over inventory/ubuntu-nested or another."""
+"""The generated inventory: how Ansible connects to the lab's nodes. Layered over that of the topology, or another."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from typing import Any, Sequence
 
 from lab.settings import Lab
-from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_ADDRESS_IPV6, PEER_PORT, Node
+from lab.topology import PEER_PORT, Node, Topology
 
-# The nodes that inventory/ubuntu-nested describes already.
+# The nodes that the topology's inventory describes already.
 EXAMPLE_NODES = 3
-# The outside server, by each family that the example inventory gives pods addresses of.
+# A machine outside, by each family that the example inventory gives pods addresses of.
 _OUTSIDE = (
     "{{ (%s if '.' in pod_network_pod_cidr | string else []) + (%s if ':' in pod_network_pod_cidr | string else []) }}"
 )
@@ -30,7 +30,14 @@ def _host(node: Node) -> dict[str, Any]:
     return host
 
 
-def inventory(lab: Lab, nodes: Sequence[Node]) -> dict[str, Any]:
+def _verify(topology: Topology) -> dict[str, str]:
+    if topology.verify_outside is None:
+        return {}
+    ipv4, ipv6 = topology.verify_outside
+    return {"verify_outside": _OUTSIDE % (["%s:%d" % (ipv4, PEER_PORT)], ["[%s]:%d" % (ipv6, PEER_PORT)])}
+
+
+def inventory(lab: Lab, topology: Topology, nodes: Sequence[Node]) -> dict[str, Any]:
     """The inventory as Ansible's YAML plugin reads it; nodes beyond the example's come with their pod network."""
     return {
         "k8s_cluster": {
@@ -41,8 +48,7 @@ def inventory(lab: Lab, nodes: Sequence[Node]) -> dict[str, Any]:
                 "ansible_control_path_dir": str(lab.ssh / "cp"),
                 "ansible_pipelining": True,
                 "ansible_python_interpreter": "/usr/bin/python3",
-                "verify_outside": _OUTSIDE
-                % (["%s:%d" % (OUTSIDE_ADDRESS, PEER_PORT)], ["[%s]:%d" % (OUTSIDE_ADDRESS_IPV6, PEER_PORT)]),
+                **_verify(topology),
             },
             "hosts": {node.name: _host(node) for node in nodes},
         }
@@ -60,12 +66,12 @@ def _yaml(value: dict[str, Any], indent: int = 0) -> list[str]:
     return lines
 
 
-def text(lab: Lab, nodes: Sequence[Node]) -> str:
+def text(lab: Lab, topology: Topology, nodes: Sequence[Node]) -> str:
     """The inventory as YAML."""
-    return "\n".join(["---", *_yaml(inventory(lab, nodes))]) + "\n"
+    return "\n".join(["---", *_yaml(inventory(lab, topology, nodes))]) + "\n"
 
 
-def write(lab: Lab, nodes: Sequence[Node]) -> None:
+def write(lab: Lab, topology: Topology, nodes: Sequence[Node]) -> None:
     """Write it where Lab.inventory says."""
     lab.inventory.parent.mkdir(parents=True, exist_ok=True)
-    lab.inventory.write_text(text(lab, nodes))
+    lab.inventory.write_text(text(lab, topology, nodes))

@@ -12,11 +12,10 @@ from typing import Sequence
 from lab import nodes
 from lab.settings import Lab
 from lab.shell import run, wait_until
-from lab.topology import Node
+from lab.topology import Node, Topology
 
 ON_NODE = "/etc/lab/kubernetes"
 KUBECTL = ["/opt/kubernetes/kubectl", "--kubeconfig=%s/admin.kubeconfig" % ON_NODE]
-CONTROL_PLANE = Node(1)
 SERVICE_ADDRESS = "10.96.0.1"  # the first of the service network: the API server's
 API_SECONDS = 120
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
@@ -28,16 +27,22 @@ _USERS = {
 }
 
 
+def control_plane(topology: Topology) -> Node:
+    """The node that runs what there is one of."""
+    return Node(topology, 1)
+
+
 def configure(lab: Lab, members: Sequence[Node]) -> None:
     """Write certificates and kubeconfigs, unless they are there, for these nodes."""
-    place = lab.etc / "kubernetes"
+    place, control = lab.etc / "kubernetes", control_plane(members[0].topology)
     place.mkdir(mode=0o700, exist_ok=True)
     _authority(place)
-    _server(place)
+    _server(place, control)
     for user, subject in _USERS.items():
-        _user(place, user, subject)
+        # The lab's user reaches the nodes by their uplink.
+        _user(place, user, subject, control.uplink_address if user == "admin" else control.node_address)
     for node in members:
-        _user(place, node.name, "/O=system:nodes/CN=system:node:%s" % node.name)
+        _user(place, node.name, "/O=system:nodes/CN=system:node:%s" % node.name, control.node_address)
         (place / ("%s.env" % node.name)).write_text("NODE_IP=%s\n" % node.node_address)
 
 
@@ -61,16 +66,14 @@ def _authority(place: Path) -> None:
     _openssl(place, "service-accounts", "/CN=service-accounts")
 
 
-def _server(place: Path) -> None:
-    addresses = ("127.0.0.1", CONTROL_PLANE.node_address, CONTROL_PLANE.uplink_address, SERVICE_ADDRESS)
-    names = ["IP:%s" % address for address in addresses] + ["DNS:kubernetes.default.svc", "DNS:%s" % CONTROL_PLANE.name]
+def _server(place: Path, control: Node) -> None:
+    addresses = dict.fromkeys(("127.0.0.1", control.node_address, control.uplink_address, SERVICE_ADDRESS))
+    names = ["IP:%s" % address for address in addresses] + ["DNS:kubernetes.default.svc", "DNS:%s" % control.name]
     _signed(place, "apiserver", "/CN=kube-apiserver", "subjectAltName=" + ",".join(names))
 
 
-def _user(place: Path, name: str, subject: str) -> None:
+def _user(place: Path, name: str, subject: str, address: str) -> None:
     _signed(place, name, subject, "extendedKeyUsage=clientAuth")
-    # The lab's user reaches the nodes by their uplink.
-    address = CONTROL_PLANE.uplink_address if name == "admin" else CONTROL_PLANE.node_address
     # JSON is YAML, and relative paths are relative to the file.
     config = {
         "apiVersion": "v1",
@@ -88,10 +91,10 @@ def _user(place: Path, name: str, subject: str) -> None:
 def wait_for_nodes(lab: Lab, members: Sequence[Node]) -> None:
     """Wait until the API server knows these nodes and has given each a pod CIDR. LabError after API_SECONDS."""
     template = "jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDR}{'\\n'}{end}"
-    expected = {node.name for node in members}
+    expected, control = {node.name for node in members}, control_plane(members[0].topology)
 
     def known() -> bool:
-        done = nodes.attempt(lab, CONTROL_PLANE, [*KUBECTL, "get", "nodes", "--output", template])
+        done = nodes.attempt(lab, control, [*KUBECTL, "get", "nodes", "--output", template])
         return expected <= {line.split()[0] for line in done.stdout.splitlines() if len(line.split()) == 2}
 
     wait_until(known, "registration of %s" % ", ".join(sorted(expected)), API_SECONDS)

@@ -22,7 +22,7 @@ from lab import (
 )
 from lab.settings import DEFAULT_SUITE, STATE, Lab
 from lab.shell import LabError, run, say
-from lab.topology import Node, node_named
+from lab.topology import TOPOLOGIES, UBUNTU_NESTED, Node, Topology, node_named
 from lab.topology import nodes as first_nodes
 
 
@@ -34,15 +34,26 @@ def record(lab: Lab) -> dict[str, Any]:
     return found
 
 
+def topology_of(lab: Lab) -> Topology:
+    """The lab's topology; if it is not up, the one that it has unless told otherwise."""
+    return TOPOLOGIES[record(lab)["topology"]] if lab.record.exists() else UBUNTU_NESTED
+
+
 def members(lab: Lab) -> list[Node]:
     """The lab's nodes."""
-    return [Node(index) for index in record(lab)["nodes"]]
+    topology = topology_of(lab)
+    return [Node(topology, index) for index in record(lab)["nodes"]]
+
+
+def node_of(lab: Lab, name: str) -> Node:
+    """The node of the lab that *name* stands for."""
+    return node_named(topology_of(lab), name)
 
 
 def _save(lab: Lab, kind: dict[str, Any], members_: list[Node]) -> None:
     ordered = sorted(members_, key=lambda node: node.index)
     lab.record.write_text(json.dumps({**kind, "nodes": [node.index for node in ordered]}) + "\n")
-    inventory.write(lab, ordered)
+    inventory.write(lab, TOPOLOGIES[kind["topology"]], ordered)
 
 
 def build_image(suite: str, services: bool, again: bool = False) -> str:
@@ -55,11 +66,14 @@ def _programs(kind: dict[str, Any]) -> Path | None:
     return Path(kind["kubernetes"]) if kind["kubernetes"] else None
 
 
-def up(lab: Lab, count: int, suite: str, services: bool, with_kubernetes: bool) -> None:
+def up(lab: Lab, topology: Topology, count: int, suite: str, services: bool, with_kubernetes: bool) -> None:
     """Build what is missing of a lab of ``count`` nodes; what this call made is deleted again if it fails."""
     started = time.monotonic()
-    wanted = first_nodes(count)
+    wanted = first_nodes(topology, count)
     before = members(lab) if lab.record.exists() else None
+    if before is not None and topology_of(lab) != topology:
+        there = topology_of(lab).name
+        raise LabError("lab %s is %s; take it down before --topology %s" % (lab.name, there, topology.name))
     if before is not None and record(lab)["suite"] != suite:
         raise LabError("lab %s runs %s; take it down before --suite %s" % (lab.name, record(lab)["suite"], suite))
     if before is not None and services and not record(lab)["services"]:
@@ -73,10 +87,11 @@ def up(lab: Lab, count: int, suite: str, services: bool, with_kubernetes: bool) 
     try:
         if before is None:
             say("laying switches, router and outside of lab %s in network namespaces of their own" % lab.name)
-            keys.make(lab)
-        network.lay_switches(lab)
+            keys.make(lab, topology)
+        network.lay_switches(lab, topology)
         _start(lab, base, programs, wanted)
-        kind = {"suite": suite, "services": services, "kubernetes": str(programs) if programs else None}
+        kind = {"topology": topology.name, "suite": suite, "services": services}
+        kind["kubernetes"] = str(programs) if programs else None
         _save(lab, kind, list({*wanted, *(before or [])}))
     except BaseException:
         say("that failed; deleting what was made")
@@ -96,7 +111,7 @@ def _start(lab: Lab, base: str, programs: Path | None, wanted: list[Node]) -> No
     states = podman.containers()
     booting = [node for node in wanted if states.get(lab.container(node.name)) != "running"]
     for node in booting:
-        say("starting %s: enp1s0 %s, %s %s" % (node.name, node.uplink_address, node.node_interface, node.node_address))
+        say("starting %s: %s" % (node.name, ", ".join(_nics(node))))
         network.plug_in(lab, node)
         nodes.create(lab, node, base, programs)
         nodes.power_on(lab, node)
@@ -104,6 +119,11 @@ def _start(lab: Lab, base: str, programs: Path | None, wanted: list[Node]) -> No
         nodes.wait_booted(lab, node)
     if programs:
         kubernetes.wait_for_nodes(lab, wanted)
+
+
+def _nics(node: Node) -> list[str]:
+    """Each NIC of a node, with its address."""
+    return ["%s %s" % (network.nic_of(node.index), node.addresses(network)[0]) for network in node.topology.networks]
 
 
 def _require_bridge_netfilter() -> None:
@@ -130,7 +150,7 @@ def down(lab: Lab) -> None:
 
 def add(lab: Lab, name: str) -> None:
     """Add a node to a running lab; LabError if it is there."""
-    node, known = node_named(name), record(lab)
+    node, known = node_of(lab, name), record(lab)
     if node in members(lab):
         raise LabError("%s is there already" % node.name)
     try:
@@ -143,7 +163,7 @@ def add(lab: Lab, name: str) -> None:
 
 def remove(lab: Lab, name: str) -> None:
     """Remove a node from a running lab; no error if it is not there."""
-    node, known = node_named(name), record(lab)
+    node, known = node_of(lab, name), record(lab)
     say("removing %s" % node.name)
     keys.disconnect(lab)
     nodes.delete(lab, node)
@@ -152,12 +172,12 @@ def remove(lab: Lab, name: str) -> None:
 
 def status(lab: Lab) -> str:
     """A table of the nodes: addresses, state, and whether the container runtime calls its network ready."""
-    rows = [("NODE", "STATE", "UPLINK", "INTER-NODE", "POD CIDR", "PODS", "RUNTIME'S NETWORK")]
+    networks = [network.name.upper() for network in topology_of(lab).networks]
+    rows = [("NODE", "STATE", *networks, "POD CIDR", "PODS", "RUNTIME'S NETWORK")]
     for node in members(lab):
         now = nodes.state(lab, node)
         count, ready = ("-", "-") if now != "running" else (str(len(pods.listed(lab, node))), pods.ready(lab, node))
-        inter = "%s %s" % (node.node_interface, node.node_address)
-        rows.append((node.name, now, node.uplink_address, inter, node.pod_cidr, count, ready))
+        rows.append((node.name, now, *_nics(node), node.pod_cidr, count, ready))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 

@@ -37,6 +37,8 @@ def create(lab: Lab, node: Node, image: str, kubernetes: Path | None) -> None:
     if state(lab, node) != "absent":
         return
     volumes = ["%s:/etc/lab:ro" % lab.etc, *([] if kubernetes is None else ["%s:/opt/kubernetes:ro" % kubernetes])]
+    if node.topology.resolver:
+        volumes.append("%s:/etc/resolv.conf:ro" % (lab.etc / "resolv.conf"))
     for program in ("containerd", *([] if kubernetes is None else ("kubelet", "etcd"))):
         data = lab.data(node.name) / program
         data.mkdir(parents=True, exist_ok=True)

@@ -37,12 +37,15 @@ class Lab:
 
     @property
     def record(self) -> Path:
-        """JSON: {"suite": str, "services": bool, "kubernetes": path of its programs or None, "nodes": [index, ...]}."""
+        """JSON: what the lab is made of.
+
+        {"topology": str, "suite": str, "services": bool, "kubernetes": path of its programs or None, "nodes": [index, ...]}
+        """
         return self.state / "lab.json"
 
     @property
     def etc(self) -> Path:
-        """Every node's /etc/lab, read-only there: host key, authorized_keys, hosts."""
+        """Every node's /etc/lab, read-only there: host key, authorized_keys, hosts, resolv.conf."""
         return self.state / "etc"
 
     @property
@@ -52,7 +55,7 @@ class Lab:
 
     @property
     def inventory(self) -> Path:
-        """The generated inventory, to be layered over inventory/ubuntu-nested."""
+        """The generated inventory, to be layered over the topology's."""
         return self.state / "inventory" / "hosts.yml"
 
     def container(self, node: str) -> str:
@@ -60,7 +63,7 @@ class Lab:
         return "%s.%s" % (self.name, node)
 
     def namespace(self, place: str) -> str:
-        """The network namespace of a node, of ``host`` (switches and router) or of ``outside``."""
+        """The network namespace of a node, of ``host`` (switches and router), ``outside`` or ``lan-host``."""
         return "%s.%s" % (self.name, place)
 
     def data(self, node: str) -> Path:
