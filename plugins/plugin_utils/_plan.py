@@ -78,9 +78,11 @@ def make_plan(
     :param ipv6_prefix_length: that of the part of its IPv6 pod CIDR that a node gives pods addresses of.
     :returns: plan, for :func:`node_part`, in types that JSON has: ``{"cluster_cidrs": [cidr], "node_cidrs": [cidr],
         "service_cidrs": [cidr], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr],
-        "ipv6_prefix_length": number,
-        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``; with *vxlan* also that, with the "family" of the
-        addresses that carry it, and for each node "segments", the network of each of its node_ips;
+        "ipv6_prefix_length": number, "node_addresses": [cidr],
+        "nodes": {name: {"pod_cidrs": [cidr], "node_ips": [ip]}}}``, where node_addresses are the fewest networks that
+        hold the nodes' addresses and no other, but for what non_masquerade_cidrs holds already; with *vxlan* also that,
+        with the "family" of the addresses that carry it, and for each node "segments", the network of each of its
+        node_ips, and node_addresses are of each segment, ``{segment: [cidr]}``;
         problems, a list of every Problem there is, in the order of *nodes*; a plan that has any must not be used.
 
     Takes O(N log N) for N nodes.
@@ -125,15 +127,40 @@ def make_plan(
     }
     if read["allowed_sources"]:
         plan["allowed_sources"] = _allowed_sources(read, members)
+    addresses = _unnamed_addresses(read, members)
+    plan["node_addresses"] = _merged(addresses)
     if vxlan:
         _add_tunnels(plan, vxlan, members, read["node_cidrs"])
+        plan["node_addresses"] = _by_segment(addresses, read["node_cidrs"])
     return plan, problems
+
+
+def _unnamed_addresses(read: dict[str, list[Any]], members: Members) -> list[Any]:
+    """Return the nodes' addresses, but for those that the inventory excepts from MASQUERADE itself."""
+    return [
+        address
+        for member in members.values()
+        for address in member["node_ips"]
+        if not any(address in network for network in read["non_masquerade_cidrs"])
+    ]
+
+
+def _merged(networks: list[Any]) -> list[str]:
+    """Return the fewest networks that hold all addresses of *networks* and no other."""
+    return [str(network) for network in netaddr.cidr_merge(networks)]
+
+
+def _by_segment(addresses: list[Any], node_cidrs: list[Any]) -> dict[str, list[str]]:
+    segments: dict[str, list[Any]] = {}
+    for address in addresses:
+        segments.setdefault(str(_tunnels.segment(address, node_cidrs)), []).append(address)
+    return {segment: _merged(members) for segment, members in segments.items()}
 
 
 def _allowed_sources(read: dict[str, list[Any]], members: Members) -> list[str]:
     """Return, as few networks as can be, who may open connections to pods: pods, nodes, and who is named."""
     nodes = [address for member in members.values() for address in member["node_ips"]]
-    return [str(network) for network in netaddr.cidr_merge(read["cluster_cidrs"] + nodes + read["allowed_sources"])]
+    return _merged(read["cluster_cidrs"] + nodes + read["allowed_sources"])
 
 
 def _add_tunnels(plan: dict[str, Any], vxlan: dict[str, Any], members: Members, node_cidrs: list[Any]) -> None:
@@ -166,12 +193,13 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     own = plan["nodes"][name]
     if "vxlan" in plan:
         routes, peers = _tunnels.routes_and_peers(plan, name)
+        vxlan = _tunnels.interface(plan, name, peers)
         # A router that knows no pods could not bring back what nodes behind it answer to pods.
-        vxlan, node_cidrs = _tunnels.interface(plan, name, peers), own["segments"]
+        reached = [cidr for segment in own["segments"] for cidr in plan["node_addresses"].get(segment, [])]
     else:
-        routes, vxlan, node_cidrs = _direct_routes(plan, name), None, plan["node_cidrs"]
+        routes, vxlan, reached = _direct_routes(plan, name), None, plan["node_addresses"]
     pod_ranges = _pod_ranges(own["pod_cidrs"], plan["ipv6_prefix_length"])
-    unmasqueraded = plan["cluster_cidrs"] + node_cidrs + plan["non_masquerade_cidrs"]
+    unmasqueraded = plan["cluster_cidrs"] + reached + plan["non_masquerade_cidrs"]
     return {
         "pod_cidrs": own["pod_cidrs"],
         "pod_ranges": pod_ranges,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import pytest
 
@@ -48,10 +49,46 @@ def test_every_node_gets_routes_to_all_others() -> None:
         "node_ips": ["200.0.0.20"],
         "cluster_cidrs": ["100.100.0.0/16"],
         "routes": [{"dst": "100.100.0.0/24", "via": "200.0.0.10"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}],
-        "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24", "192.168.0.0/16"],
+        "non_masquerade_cidrs": [
+            "100.100.0.0/16",
+            "200.0.0.10/32",
+            "200.0.0.20/32",
+            "200.0.0.30/32",
+            "192.168.0.0/16",
+        ],
         "allowed_sources": [],
         "vxlan": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "merged"),
+    [
+        ((10, 11, 12), ["200.0.0.10/31", "200.0.0.12/32"]),
+        (range(16, 32), ["200.0.0.16/28"]),
+        (range(1, 5), ["200.0.0.1/32", "200.0.0.2/31", "200.0.0.4/32"]),
+    ],
+)
+def test_nodes_are_excepted_from_masquerading_and_none_of_their_neighbours(
+    numbers: Iterable[int], merged: list[str]
+) -> None:
+    nodes: dict[str, dict[str, object]] = {
+        "n%d" % number: {
+            "pod_network_pod_cidr": "100.100.%d.0/24" % number,
+            "pod_network_node_ip": "200.0.0.%d" % number,
+        }
+        for number in numbers
+    }
+    plan, problems = make_plan(dict(CLUSTER, pod_network_non_masquerade_cidrs=None), nodes)
+    assert problems == []
+    for name in nodes:
+        assert node_part(plan, name)["non_masquerade_cidrs"] == ["100.100.0.0/16", *merged]
+
+
+def test_a_network_that_is_named_stands_for_the_nodes_in_it() -> None:
+    plan, problems = make_plan(dict(CLUSTER, pod_network_non_masquerade_cidrs="200.0.0.16/28"), nested())
+    assert problems == []
+    assert node_part(plan, "n3")["non_masquerade_cidrs"] == ["100.100.0.0/16", "200.0.0.10/32", "200.0.0.16/28"]
 
 
 def test_pods_and_nodes_are_among_those_who_may_open_connections() -> None:

@@ -76,7 +76,7 @@ def test_ipv6_alone() -> None:
         "node_ips": ["fd00:200::10"],
         "cluster_cidrs": ["fd00:100::/48"],
         "routes": [{"dst": "fd00:100:0:2::/64", "via": "fd00:200::20"}],
-        "non_masquerade_cidrs": ["fd00:100::/48", "fd00:200::/64"],
+        "non_masquerade_cidrs": ["fd00:100::/48", "fd00:200::10/128", "fd00:200::20/128"],
         "allowed_sources": [],
         "vxlan": None,
     }

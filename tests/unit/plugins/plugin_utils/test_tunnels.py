@@ -66,8 +66,10 @@ def test_the_interface_and_its_peers_follow_from_the_inventory_alone() -> None:
     }
 
 
-def test_pods_are_masqueraded_towards_networks_behind_the_router() -> None:
-    assert node_part(four(), "n1")["non_masquerade_cidrs"] == ["100.100.0.0/16", "200.0.0.0/24"]
+def test_pods_are_masqueraded_towards_nodes_behind_the_router() -> None:
+    """The router knows no pods, and brings back nothing that those nodes answer to them."""
+    assert node_part(four(), "n1")["non_masquerade_cidrs"] == ["100.100.0.0/16", "200.0.0.10/32", "200.0.0.20/32"]
+    assert node_part(four(), "n4")["non_masquerade_cidrs"] == ["100.100.0.0/16", "200.0.1.10/32", "200.0.1.20/32"]
 
 
 def test_nodes_that_are_all_on_one_network_get_no_interface() -> None:
