@@ -1,8 +1,8 @@
 """The lab's wires: switches, router and outside, all in network namespaces of their own.
 
 ``LAB.host`` is what the hypervisor is to libvirt's guests: its bridges are the switches of the topology's networks. In
-the nodes' uplink it has an address and routes, without NAT, to ``LAB.outside``. ``LAB.lan-host``, if the topology has it,
-is a machine in the nodes' network that is no node.
+the nodes' uplink it has an address and routes, without NAT, to ``LAB.outside``. ``LAB.lan-host``, if the topology has
+it, is a machine in the nodes' network that is no node.
 Both families are on every wire. IPv6 addresses are nobody else's there, so that nothing waits for their check.
 Router and LAN host know nothing of pod networks: what leaves a node with a pod's address gets no answer.
 """

@@ -39,7 +39,8 @@ class Lab:
     def record(self) -> Path:
         """JSON: what the lab is made of.
 
-        {"topology": str, "suite": str, "services": bool, "kubernetes": path of its programs or None, "nodes": [index, ...]}
+        {"topology": str, "suite": str, "services": bool, "kubernetes": path of its programs or None,
+        "nodes": [index, ...]}
         """
         return self.state / "lab.json"
 

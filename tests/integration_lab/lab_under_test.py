@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 
 from lab import podman
+from lab.topology import PEER_PORT
 
 ROOT = Path(__file__).resolve().parents[2]
+STATE = (ROOT / "molecule/default/tasks/state.sh").read_text()
+PEER = "/usr/local/lib/lab/peer.py"
 
 
 def _run(
@@ -45,11 +48,30 @@ def _said(argv: list[str]) -> str:
     return "\n".join(lines[-20:])
 
 
-class LabUnderTest:
-    """The lab's command line, for a lab of one name."""
+def newer_collection(directory: Path) -> Path:
+    """A copy of this collection in *directory* whose CNI plugin is another one."""
+    newer = directory / "cni"
+    newer.mkdir(parents=True)
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    archive = ["tar", "--create", "--null", "--files-from=-"]
+    packed = subprocess.run(archive, cwd=ROOT, input=files, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", str(newer)], input=packed, check=True)
+    (newer / "files" / "humanz_cni" / "newer.py").write_text('"""What is new."""\n')
+    return newer
 
-    def __init__(self, name: str) -> None:
+
+def calls(*targets: str) -> str:
+    """A shell's commands that call servers, each ``ADDRESS`` or ``ADDRESS PORT``, and print what address each sees."""
+    port = " %d" % PEER_PORT
+    return " && ".join("python3 %s call %s" % (PEER, target if " " in target else target + port) for target in targets)
+
+
+class LabUnderTest:
+    """The lab's command line, for a lab of one name, and Ansible's with the inventory of its topology."""
+
+    def __init__(self, name: str, topology: str = "ubuntu-nested") -> None:
         self.name = name
+        self.topology = topology
 
     def run(self, *args: str, check: bool = True, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``python3 lab ARGS``; its output goes into the error if it fails."""
@@ -63,7 +85,18 @@ class LabUnderTest:
         """What a command in a node prints."""
         return self.out("exec", node, "--", *argv, stdin=stdin)
 
-    def ansible(self, program: str, *args: str, inventory: str = "inventory/ubuntu-nested") -> str:
-        """What an Ansible program prints with an example inventory and the lab's above it."""
+    def seen(self, node: str, pod: str, *targets: str) -> list[str]:
+        """The addresses that servers see, see calls(), when a pod calls them."""
+        return self.out("pod", "exec", node, pod, "--", "sh", "-c", calls(*targets)).splitlines()
+
+    def state(self, nodes: list[str]) -> dict[str, list[str]]:
+        """Links, addresses, routes, rules, sysctls and files of every node."""
+        lines = {node: self.node(node, "bash", "-s", stdin=STATE).splitlines() for node in nodes}
+        # Columns are as wide as the index of an interface's other end.
+        return {node: [" ".join(line.split()) for line in found] for node, found in lines.items()}
+
+    def ansible(self, program: str, *args: str, inventory: str = "", **env: str) -> str:
+        """What an Ansible program prints with an example inventory, as a rule the topology's, and the lab's above it."""
         generated = self.out("inventory", "--path").strip()
-        return _run([program, "-i", inventory, "-i", generated, *args]).stdout
+        example = inventory or "inventory/" + self.topology
+        return _run([program, "-i", example, "-i", generated, *args], env=env).stdout

@@ -9,86 +9,19 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import documented_commands
 import pytest
 from documented_pages import commands
-from lab_under_test import ROOT, LabUnderTest
+from lab_under_test import ROOT, LabUnderTest, newer_collection
+from stream import LONGEST_PAUSE, Stream
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 FOURTH = "ubuntu-nested-4"
 CONFIRMED = ("-e", "pod_network_reset_confirmation=yes")
-LONGEST_PAUSE = 5.0  # seconds; more than a busy machine makes of a line, less than TCP's patience
 OURS = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'; grep '^library = ' /opt/cni/bin/humanz-cni"
-
-DAEMON = """
-import os, socket, sys, time
-if os.fork():
-    os._exit(0)
-os.setsid()
-for descriptor in range(3):
-    os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-"""
-SERVER = """
-with socket.create_server(("", 9000)) as listener:
-    open("/ready", "w").close()
-    connection, _peer = listener.accept()
-    while True:
-        data = connection.recv(64)
-        if not data:
-            break
-        connection.sendall(data)
-"""
-CLIENT = """
-sent, slowest = 0, 0.0
-connection = socket.create_connection((sys.argv[1], 9000), 10)
-try:
-    while True:
-        started = time.monotonic()
-        connection.sendall(b"%d\\n" % sent)
-        if connection.recv(64) != b"%d\\n" % sent:
-            raise OSError("the connection ended")
-        sent, slowest = sent + 1, max(slowest, time.monotonic() - started)
-        with open("/state.new", "w") as stream:
-            stream.write("%d %.3f" % (sent, slowest))
-        os.rename("/state.new", "/state")
-        time.sleep(0.02)
-except OSError as error:
-    with open("/state", "w") as stream:
-        stream.write("ended after %d: %s" % (sent, error))
-"""
-
-
-class Stream:
-    """One TCP connection between pods of two nodes, a line to and fro every 20 ms."""
-
-    def __init__(self, lab: LabUnderTest) -> None:
-        self._lab = lab
-        address = lab.out("pod", "run", NODES[1], "server").strip()
-        lab.run("pod", "run", NODES[0], "client")
-        lab.run("pod", "exec", NODES[1], "server", "--", "python3", "-c", DAEMON + SERVER)
-        self._wait(NODES[1], "server", "/ready")
-        lab.run("pod", "exec", NODES[0], "client", "--", "python3", "-c", DAEMON + CLIENT, address)
-        self._wait(NODES[0], "client", "/state")
-
-    def _wait(self, node: str, pod: str, path: str) -> None:
-        script = "until [ -e %s ]; do sleep 0.1; done" % path
-        self._lab.run("pod", "exec", node, pod, "--", "timeout", "10", "sh", "-c", script)
-
-    def read(self) -> tuple[int, float]:
-        """How many lines came back so far, and the seconds that the slowest took; fails if the connection has ended."""
-        text = self._lab.out("pod", "exec", NODES[0], "client", "--", "cat", "/state")
-        assert not text.startswith("ended"), text
-        sent, slowest = text.split()
-        return int(sent), float(slowest)
-
-    def end(self) -> None:
-        """Take both pods away."""
-        self._lab.run("pod", "rm", NODES[0], "client")
-        self._lab.run("pod", "rm", NODES[1], "server")
 
 
 class Operator:
@@ -99,6 +32,7 @@ class Operator:
         self._directory = directory
         self.use(ROOT)
         self.changes: dict[str, dict[str, str]] = {}
+        self.said: dict[str, str] = {}
 
     def use(self, collection: Path) -> None:
         """From now on, have humanz.cni be what lies in the directory *collection*."""
@@ -122,6 +56,7 @@ class Operator:
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self._directory)}
         done = subprocess.run(argv, cwd=self._directory, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stdout + done.stderr
+        self.said[command] = done.stdout
         return done.stdout
 
     def local(self, command: str) -> str:
@@ -141,11 +76,16 @@ def stream(operator: Operator) -> Iterator[Stream]:
     """The connection, over the network that the page on installing makes."""
     for command in commands("operations/install.md")[3:]:  # behind the installation, which tests/run does
         operator.run(command)
-    stream = Stream(operator.lab)
+    stream = Stream(operator.lab, *NODES[:2])
     yield stream
     stream.end()
     (reset,) = commands("operations/reset.md")
     operator.run(reset, *CONFIRMED)
+
+
+def tables(lab: LabUnderTest) -> dict[str, set[str]]:
+    """All routes of the three nodes, of all tables."""
+    return {node: set(lab.node(node, "ip", "route", "show", "table", "all").splitlines()) for node in NODES}
 
 
 def routes(lab: LabUnderTest, node: str) -> list[str]:
@@ -157,7 +97,7 @@ def routes(lab: LabUnderTest, node: str) -> list[str]:
 def test_the_readme_shows_what_there_is(operator: Operator, stream: Stream) -> None:
     shown = {command.text: command.output for command in documented_commands.read("README.md") if command.output}
     (verify, table), (_kubectl, _nodes), (look, found) = shown.items()
-    said = operator.run(verify)
+    said = operator.said[verify]  # when the network was installed
     assert len(table) > 1
     assert all(line in said for line in table)
     assert commands("picture.md")[0] == verify
@@ -179,10 +119,16 @@ def test_the_guides_to_install_type_the_same(operator: Operator) -> None:
 
 
 def test_a_node_is_added(operator: Operator, stream: Stream) -> None:
+    """The others get one route more, and nothing else of theirs changes."""
+    before = tables(operator.lab)
     operator.lab.run("add", FOURTH)
     for command in commands("operations/add-a-node.md"):
         operator.run(command)
-    assert "100.100.3.0/24 via 200.0.0.40" in routes(operator.lab, NODES[0])
+    after = tables(operator.lab)
+    for node in NODES:
+        assert not before[node] - after[node]
+        (added,) = after[node] - before[node]
+        assert added.startswith("100.100.3.0/24 via 200.0.0.40 dev ")
 
 
 def test_addresses_are_changed(operator: Operator, stream: Stream) -> None:
@@ -202,16 +148,9 @@ def test_addresses_are_changed(operator: Operator, stream: Stream) -> None:
 
 
 def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, tmp_path: Path) -> None:
-    newer = tmp_path / "cni"
-    newer.mkdir()
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
-    archive = ["tar", "--create", "--null", "--files-from=-"]
-    packed = subprocess.run(archive, cwd=ROOT, input=files, check=True, capture_output=True).stdout
-    subprocess.run(["tar", "--extract", "--directory", str(newer)], input=packed, check=True)
-    (newer / "files" / "humanz_cni" / "newer.py").write_text('"""What is new."""\n')
     before = {node: operator.lab.node(node, "sh", "-c", OURS).splitlines() for node in NODES}
     sent, _slowest = stream.read()
-    operator.use(newer)
+    operator.use(newer_collection(tmp_path))
     (upgrade,) = commands("operations/upgrade.md")
     output = operator.run(upgrade, "-e", '{"pod_network_serial": [1, "100%"]}')
     assert output.count("PLAY [Upgrade the pod network") == 2
@@ -220,11 +159,7 @@ def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, t
         assert (len(old), len(new)) == (2, 3)  # both libraries, and the one that the launcher names
         assert set(old[:-1]) < set(new[:-1])
         assert new[-1] != old[-1]
-    after, slowest = stream.read()
-    assert after > sent
-    assert slowest < LONGEST_PAUSE
-    time.sleep(0.2)
-    assert stream.read()[0] > after
+    stream.goes_on(sent)
 
 
 def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
@@ -255,13 +190,17 @@ def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
 
 
 def test_a_node_is_removed(operator: Operator, stream: Stream) -> None:
-    before = routes(operator.lab, NODES[0])
+    before = tables(operator.lab)
     reset, site = commands("operations/remove-a-node.md")
     operator.run(reset.replace("ubuntu-nested-3", FOURTH), *CONFIRMED)
     operator.lab.run("remove", FOURTH)
     operator.changes.clear()
     operator.run(site)
-    assert set(before) - set(routes(operator.lab, NODES[0])) == {"100.100.9.0/24 via 200.0.0.44"}
+    after = tables(operator.lab)
+    for node in NODES:
+        assert not after[node] - before[node]
+        (gone,) = before[node] - after[node]
+        assert gone.startswith("100.100.9.0/24 via 200.0.0.44 dev ")
 
 
 def test_a_change_that_would_cut_the_connection_of_the_run_is_refused(operator: Operator, stream: Stream) -> None:

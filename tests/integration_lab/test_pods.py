@@ -106,9 +106,19 @@ def test_a_pod_that_cannot_be_attached_says_why_and_can_be_run_later(lab: LabUnd
     lab.node(node, "rm", CONF, "/opt/cni/bin/recorder")
 
 
-def test_a_reboot_ends_the_pods(lab: LabUnderTest, network: None) -> None:
+def test_a_reboot_keeps_the_disk_empties_run_and_ends_the_pods(lab: LabUnderTest, network: None) -> None:
     lab.run("pod", "run", NODE, "old")
+    boot_id = "cat /proc/sys/kernel/random/boot_id"
+    before = lab.node(
+        NODE, "sh", "-c", "touch /etc/kept /run/lost; ip route add 198.51.100.0/24 dev enp8s0; " + boot_id
+    )
     lab.run("reboot", NODE)
+    assert lab.node(NODE, "sh", "-c", boot_id) != before
+    assert lab.node(NODE, "sh", "-c", "ls /etc/kept /run/lost 2> /dev/null || true").split() == ["/etc/kept"]
+    assert "198.51.100.0" not in lab.node(NODE, "ip", "route")
+    lab.node("2", "ping", "-c", "1", "-W", "2", "200.0.0.10")
+    lab.ansible("ansible", NODE, "-m", "ansible.builtin.ping")
+    lab.node(NODE, "rm", "/etc/kept")
     assert lab.out("pod", "list", NODE).split()[:4] == [NODE, "default", "old", "notready"]
     lab.run("pod", "rm", NODE, "old")
     assert lab.out("pod", "list", NODE) == ""

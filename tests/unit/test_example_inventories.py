@@ -24,6 +24,7 @@ EXAMPLES = sorted(path.name for path in (ROOT / "inventory").iterdir())
 # The pod CIDRs of each example, in the order of its nodes; of both families with dual stack.
 POD_CIDRS = {
     "from-the-cluster": [["100.100.0.0/24"], ["100.100.1.0/24"]],
+    "one-network": [["100.100.%d.0/24" % number] for number in range(3)],
     "minimal": [["100.100.0.0/24"], ["100.100.1.0/24"]],
     "two-segments": [["100.100.%d.0/24" % number] for number in range(4)],
     "ubuntu-nested": [["100.100.%d.0/24" % number] for number in range(3)],
