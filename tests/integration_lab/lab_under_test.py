@@ -96,7 +96,7 @@ class LabUnderTest:
         return {node: [" ".join(line.split()) for line in found] for node, found in lines.items()}
 
     def ansible(self, program: str, *args: str, inventory: str = "", **env: str) -> str:
-        """What an Ansible program prints with an example inventory, as a rule the topology's, and the lab's above it."""
+        """What an Ansible program prints with an example inventory, usually the topology's, and the lab's above it."""
         generated = self.out("inventory", "--path").strip()
         example = inventory or "inventory/" + self.topology
         return _run([program, "-i", example, "-i", generated, *args], env=env).stdout
