@@ -39,21 +39,22 @@ ASK = "/pod/busybox nslookup -type=$1 whoami.lab $0 | sed -n '/^Name:/,$ s/^Addr
 
 
 def dual_stack() -> dict[str, object]:
-    """What inventory/one-network lacks for dual stack."""
-    hosts = {
-        name: {
-            "pod_network_node_ip": list(node.addresses(LAN)),
-            "pod_network_pod_cidr": [node.pod_cidr, "fd00:100:0:%d::/64" % node.index],
-        }
-        for name, node in MEMBERS.items()
-    }
+    """What inventory/one-network lacks for dual stack; hosts' variables, as they go before its group_vars."""
     cluster = {
         "pod_network_cluster_cidr": ["100.100.0.0/16", "fd00:100::/48"],
         "pod_network_service_cidr": ["10.96.0.0/12", "fd00:96::/108"],
         "pod_network_node_cidrs": ["200.0.0.0/24", "fd00:200::/64"],
         "pod_network_heal_interval": INTERVAL,
     }
-    return {"k8s_cluster": {"hosts": hosts, "vars": cluster}}
+    hosts = {
+        name: {
+            **cluster,
+            "pod_network_node_ip": list(node.addresses(LAN)),
+            "pod_network_pod_cidr": [node.pod_cidr, "fd00:100:0:%d::/64" % node.index],
+        }
+        for name, node in MEMBERS.items()
+    }
+    return {"k8s_cluster": {"hosts": hosts}}
 
 
 class Cluster:
