@@ -95,10 +95,14 @@ def lab(image: None) -> Iterator[LabUnderTest]:
 
 
 @pytest.fixture(scope="module")
-def cluster(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+def cluster(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The nodes with a pod network; a reset leaves nothing of it."""
     inventory = tmp_path_factory.mktemp("one_network") / "dual_stack.json"
     inventory.write_text(json.dumps(dual_stack()))
-    return Cluster(lab, inventory)
+    made = Cluster(lab, inventory)
+    yield made
+    made.playbook("playbooks/reset.yml", "-e", "pod_network_reset_confirmation=yes")
+    assert lab.state(NODES) == made.bare
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,13 @@ def test_a_second_run_changes_nothing(cluster: Cluster) -> None:
     assert set(re.findall(r"changed=(\d+)", cluster.playbook("playbooks/site.yml"))) == {"0"}
 
 
+def test_verify_calls_the_gateway_unless_told_otherwise(cluster: Cluster) -> None:
+    said = cluster.playbook("playbooks/verify.yml")
+    assert set(re.findall(r"failed=(\d+)", said)) == {"0"}
+    for family in ("IPv4", "IPv6"):
+        assert re.search(r"pod to outside, %s +3 +3 +0\b" % family, said), said
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_other_pods_see_a_pods_own_addresses(cluster: Cluster, pods: dict[str, list[str]], node: str) -> None:
     others = [address for other in NODES if other != node for address in pods[other]]
@@ -172,13 +183,6 @@ def test_the_lans_other_host_reaches_a_published_port(cluster: Cluster, pods: di
         assert seen.strip() == caller
 
 
-def test_verify_calls_the_gateway_unless_told_otherwise(cluster: Cluster) -> None:
-    said = cluster.playbook("playbooks/verify.yml")
-    assert set(re.findall(r"failed=(\d+)", said)) == {"0"}
-    for family in ("IPv4", "IPv6"):
-        assert re.search(r"pod to outside, %s +3 +3 +0\b" % family, said), said
-
-
 def test_what_is_removed_comes_back(cluster: Cluster) -> None:
     node, timer = NODES[0], "humanz-cni-heal.timer"
     damage = "for family in -4 -6; do ip $family route flush proto 217; done; iptables -t nat -F; ip6tables -F"
@@ -209,8 +213,3 @@ def test_a_boot_brings_everything_back(cluster: Cluster) -> None:
     assert cluster.lab.node(other, "sh", "-c", calls(*addresses)).split() == list(MEMBERS[other].addresses(LAN))
     assert cluster.lab.seen(node, "booted", *LAN_HOST, *OUTSIDE) == list(MEMBERS[node].addresses(LAN)) * 2
     cluster.lab.run("pod", "rm", node, "booted")
-
-
-def test_a_reset_leaves_nothing(cluster: Cluster) -> None:
-    cluster.playbook("playbooks/reset.yml", "-e", "pod_network_reset_confirmation=yes")
-    assert cluster.lab.state(NODES) == cluster.bare
