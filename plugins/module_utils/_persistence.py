@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LIBRARY_DIR = "/usr/local/lib/humanz-cni"
 PROGRAM = LIBRARY_DIR + "/heal.py"
-_PARTS = ("_checks", "_drops", "_iptables", "_lock", "_nft", "_vxlan", "")
+_PARTS = ("_checks", "_drops", "_iptables", "_lock", "_nft", "_sysctls", "_vxlan", "")
 PROGRAM_FILES = tuple(LIBRARY_DIR + "/heal%s.py" % name for name in _PARTS)
 CHECK = LIBRARY_DIR + "/check.py"
 STATE_DIR = "/run/humanz-cni-heal"  # what PROGRAM and CHECK keep, until the next boot

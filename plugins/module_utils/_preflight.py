@@ -25,6 +25,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _owned,
     _routes,
     _sysctl,
+    _sysctl_files,
     _vxlan,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     FindCommand = Callable[[str], Optional[str]]
 
 OLDEST_PYTHON = (3, 8)
+
+SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"  # of node_kernel
 
 ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 
@@ -147,6 +150,37 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
     if firewalld:
         found.append(_refusal(Firewalld(run, firewalld, pod_cidrs).read))
     return [text for text in found if text] + _containerd.problems(options["cni_bin_dir"], options["conf_dir"])
+
+
+def other_sysctls(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> tuple[list[str], list[str]]:
+    """Return what the node's files of sysctl.d set against *options*, the module's, as problems and as warnings.
+
+    Healing owns what node_kernel sets, so that another value is no problem. It cannot bring back IPv6 addresses.
+    """
+    try:
+        families = _forwarding.families_of(options["pod_cidrs"])
+        wanted = _forwarding.sysctls(families, _owned.read(SYSCTL_FILE))
+        if 4 in families:
+            hops = [route["via"] for route in options["routes"] if not route.get("dev")]
+            wanted.update(_forwarding.ways(run, find_command("ip"), hops, options["masquerade"], options["uplink"]))
+        devices = [options["vxlan_device"]] if options["vxlan_device"] else []
+        healed = _forwarding.healed_sysctls(options["bridge"], devices, families, disable_ipv6=False)
+        ordered = {key: wanted[key] for key in _sysctl.in_order(wanted)}
+        warnings = [found.text(SYSCTL_FILE) for found in _sysctl_files.contraries(SYSCTL_FILE, ordered, healed)]
+        return _disabling_ipv6(options["pod_cidrs"]) if 6 in families else [], warnings
+    except ConvergeError as exc:
+        return [str(exc)], []
+
+
+def _disabling_ipv6(pod_cidrs: list[str]) -> list[str]:
+    """Find files by which this node has no IPv6 from its next boot on."""
+    cidr = next(cidr for cidr in pod_cidrs if ":" in cidr)
+    return [
+        "pod_network_pod_cidr %s: %s line %d sets %s to %s, so that this node has no IPv6 after its next boot: remove "
+        "that line" % (cidr, *found.setting)
+        for found in _sysctl_files.contraries(SYSCTL_FILE, {"net.ipv6.conf.default.disable_ipv6": "0"}, {}, ours=False)
+        if found.wins
+    ]
 
 
 def _refusal(check: Callable[..., object], *values: Any) -> str | None:

@@ -20,6 +20,8 @@ description:
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
+  - Finds files of C(sysctl.d) that disable IPv6 while O(pod_cidrs) has networks of it, and warns of files that set a
+    parameter which pods need to another value, as M(humanz.cni.node_kernel) does.
   - Finds that containerd, as configured in C(/etc/containerd/config.toml) or by k3s in C(/var/lib/rancher/k3s), looks
     for CNI plugins or configurations elsewhere, or lacks the plugin C(loopback). A containerd beside CRI-O,
     cri-dockerd, RKE2, k0s or MicroK8s, or one whose CRI plugin is disabled, is not looked at.
@@ -96,6 +98,10 @@ options:
     type: list
     elements: str
     default: []
+  masquerade:
+    description: Whether traffic out of the cluster is masqueraded, as in M(humanz.cni.node_kernel).
+    type: bool
+    default: false
   uplink:
     description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall).
     type: str
@@ -186,7 +192,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils import _checks
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, refused
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, other_sysctls, refused
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
 REFUSAL = "nothing was changed, as this must be solved first"
@@ -223,6 +229,7 @@ def main() -> None:
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "vxlan_device": {"type": "str", "default": ""},
             "vxlan_peers": texts,
+            "masquerade": {"type": "bool", "default": False},
             "uplink": {"type": "str", "default": ""},
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "name": {"type": "str", "default": "humanz-cni"},
@@ -248,6 +255,10 @@ def main() -> None:
         found = str(exc).splitlines()
     found += refused(module.params, module.run_command, module.get_bin_path)
     node = module.params["node"] or platform.node()
+    disabled, warnings = other_sysctls(params, module.run_command, module.get_bin_path)
+    found += disabled
+    for text in warnings:
+        module.warn("%s: %s" % (node, text))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
         module.fail_json(msg="%s:\n%s" % (REFUSAL, "\n".join(problems)), problems=problems)
