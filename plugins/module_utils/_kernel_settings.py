@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _BEFORE = (
     "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
 )
-
-
 # In the file of what healing keeps: a key that is written only after one which the kernel sets it along with, and the
 # modules. See files/host_network/heal_sysctls.py.
 KEPT = "# kept: "
@@ -104,7 +102,7 @@ class KernelSettings(Resource):
             if value is not None and key not in self._sysctls:
                 before = actual["before"].get(key)
                 sysctls[key] = self._lacking(key, value, modules) if before is None else before
-                if _sysctl.follows(key, self._sysctls) and sysctls[key] is not None:
+                if any(_sysctl.follows(key, [leader]) for leader, one in self._sysctls.items() if one != sysctls[key]):
                     self._kept[key] = str(sysctls[key])
         sysctls.update(self._sysctls)
         missing = [name for name in self._names if not actual["modules"][name]]
@@ -235,8 +233,8 @@ class KernelSettings(Resource):
         ours = {*self._sysctls, *self._bridge_sysctls, *_sysctl.FOLLOWERS}
         kept = {}
         for leader, value in self._sysctls.items():
-            word = leader.replace("ip_forward", "forwarding").rpartition(".")[2]
-            names = [key for key in _sysctl.followers(leader) if key not in ours and key.endswith("." + word)]
+            keys = [key for key in _sysctl.followers(leader) if key.endswith("." + _sysctl.word_of(leader))]
+            names = [key for key in keys if key not in ours]
             if _sysctl.read(leader) != value:
                 kept.update((key, other) for key, other in recorded if key in names)
             else:

@@ -72,6 +72,11 @@ def followers(key: str) -> list[str]:
     return [found for found in keys if found != key]
 
 
+def word_of(leader: str) -> str:
+    """Return the last part of those keys which the kernel gives the value of *leader* along with it."""
+    return leader.replace("ip_forward", "forwarding").rpartition(".")[2]
+
+
 def follows(key: str, leaders: Iterable[str]) -> bool:
     """Return whether the kernel sets *key* along with one of *leaders*."""
     patterns = [pattern for leader in leaders if leader != key for pattern in FOLLOWERS.get(leader, ())]

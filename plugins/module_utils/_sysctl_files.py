@@ -176,9 +176,8 @@ class _State:
         changes = self.value(key) != setting.value or key == ALWAYS
         self._values[key] = (setting.value, setting)
         if changes and key in _sysctl.FOLLOWERS:
-            word = key.replace("ip_forward", "forwarding").rpartition(".")[2]
             for other in self._followers:
-                if other.endswith("." + word) and _sysctl.follows(other, [key]):
+                if other.endswith("." + _sysctl.word_of(key)) and _sysctl.follows(other, [key]):
                     self._values[other] = (setting.value, setting)
 
     def contrary(self, wanted: Mapping[str, str]) -> list[tuple[str, Setting]]:

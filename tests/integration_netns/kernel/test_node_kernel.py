@@ -130,7 +130,8 @@ OTHERS = {
         {"10-k8s.conf": f"{FORWARD} = 1", "60-rhel.conf": "net.ipv4.conf.all.forwarding = 0"},
         True,
     ),
-    "corrected in itself": ({"99-zz.conf": f"{OFF}\nnet.ipv4.ip_forward = 1"}, None),
+    "the same": ({"99-zz.conf": f"{OFF}\nnet.ipv4.ip_forward = 1"}, True),
+    "corrected in itself": ({"99-zz.conf": f"{OFF}\n{OFF.replace('0', '1')}"}, None),
     "a pattern and its exception": (
         {"99-zz.conf": "net.ipv4.conf.a*.forwarding=0\n-net.ipv4.conf.all.forwarding\n"},
         None,
