@@ -14,6 +14,7 @@ description:
   - Installs C(/usr/local/lib/humanz-cni/heal.py), a program that reads C(/etc/humanz-cni/routes) and
     C(/etc/humanz-cni/rules.*) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
+  - The program also gives kernel parameters their value again, those that are in C(/etc/humanz-cni/sysctl).
   - The unit C(humanz-cni.service) runs it at boot, once the network is online and before kubelet, k3s, RKE2,
     containerd, CRI-O and Docker start.
   - The units C(humanz-cni-heal.timer) and C(humanz-cni-heal.path) have C(/usr/local/lib/humanz-cni/check.py) run it

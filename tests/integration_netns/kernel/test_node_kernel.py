@@ -126,16 +126,10 @@ OTHERS = {
     "a pattern": ({"99-zz.conf": "-net.ipv4.conf.*.forwarding = 0"}, True),
     "read before ours": ({"60-early.conf": OFF}, False),
     # What has the same value as ours counts at its own place.
-    "between two of ours": (
-        {"10-k8s.conf": f"{FORWARD} = 1", "60-rhel.conf": "net.ipv4.conf.all.forwarding = 0"},
-        True,
-    ),
-    "the same": ({"99-zz.conf": f"{OFF}\nnet.ipv4.ip_forward = 1"}, True),
+    "between two of one value": ({"10-k8s.conf": f"{FORWARD} = 1", "60-rhel.conf": OFF}, True),
+    "ahead of our value": ({"99-zz.conf": f"{OFF}\nnet.ipv4.ip_forward = 1"}, True),
     "corrected in itself": ({"99-zz.conf": f"{OFF}\n{OFF.replace('0', '1')}"}, None),
-    "a pattern and its exception": (
-        {"99-zz.conf": "net.ipv4.conf.a*.forwarding=0\n-net.ipv4.conf.all.forwarding\n"},
-        None,
-    ),
+    "a pattern and its exception": ({"99-zz.conf": f"{OFF.replace('all', 'a*')}\n-net.ipv4.conf.all.forwarding"}, None),
     "hidden by a file of its name": ({"99-zz.conf": "", "/run/sysctl.d/99-zz.conf": "net.ipv4.ip_forward=0"}, None),
 }
 
