@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts back what is missing of the pod network's routes and rules on this node.
+"""Puts back what is missing of the pod network's routes, rules and kernel parameters on this node.
 
 What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
 humanz.cni.pod_firewall writes, in vxlan*, which humanz.cni.node_vxlan writes, and in sysctl, which
@@ -18,7 +18,6 @@ Runs on Python 3.8 or later, with the standard library, ip, and of iptables, ip6
 from __future__ import annotations
 
 import argparse
-import contextlib
 import glob
 import os
 import shlex
@@ -35,6 +34,7 @@ import heal_drops  # noqa: E402 - likewise
 import heal_iptables  # noqa: E402 - likewise
 import heal_lock  # noqa: E402 - likewise
 import heal_nft  # noqa: E402 - likewise
+import heal_sysctls  # noqa: E402 - likewise
 import heal_vxlan  # noqa: E402 - likewise
 import heal_wait  # noqa: E402 - likewise
 
@@ -310,42 +310,21 @@ def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
     return all(run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
 
 
-# Kernel parameters of the pods' bridge
+# Kernel parameters
 
 
 def put_back_sysctls(lines: list[str], outcome: Outcome) -> None:
-    """Set the parameters that somebody has changed; those of a bridge that is not there yet do not exist."""
-    for key, value in [parse_sysctl(line) for line in lines if line and not line.startswith("#")]:
-        path = "/proc/sys/" + key.translate(str.maketrans("./", "/."))
-        with contextlib.suppress(FileNotFoundError):
-            with open(path, encoding="ascii") as stream:
-                present = stream.read().strip()
-            if present != value and not keeps_ipv6(key):
-                with open(path, "w", encoding="ascii") as stream:
-                    stream.write(value)
-                outcome.done.append("put back %s = %s" % (key, value))
-
-
-def parse_sysctl(line: str) -> tuple[str, str]:
-    """Return key and value of a line such as ``net.ipv6.conf.humanz-cni0.accept_ra = 0``."""
-    key, equals, value = line.partition(" = ")
-    if not equals:
-        raise ValueError("cannot be understood: %s" % line)
-    return key, value
-
-
-def keeps_ipv6(key: str) -> bool:
-    """Return whether *key* would disable IPv6 on an interface to which somebody has given an address of it."""
-    words = key.split(".")
-    if words[-1] != "disable_ipv6":
-        return False
-    device = words[3].replace("/", ".")
-    return bool(output_of(["ip", "-6", "address", "show", "dev", device, "scope", "global", "permanent"]))
+    """Set the parameters that somebody has changed."""
+    done, wrong = heal_sysctls.put_back(lines, run)
+    outcome.done += done
+    outcome.wrong += wrong
 
 
 def main() -> int:
     """Run the program and return its exit code."""
-    parser = argparse.ArgumentParser(description="Put back what is missing of the pod network's routes and rules.")
+    parser = argparse.ArgumentParser(
+        description="Put back what is missing of the pod network: routes, rules, kernel parameters."
+    )
     waiting = "how long the network may take to come up (%(default)s)"
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=waiting)
     unit = "the unit that runs this: a module that waits for it to start is not waited for"

@@ -14,8 +14,15 @@ class ActionModule(NodeAction):
     """Documented in modules/node_kernel.py."""
 
     module = "humanz.cni.node_kernel"
+    hidden = ("next_hops",)
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         next_hops = {route["via"] for route in part["routes"]}
         of_ipv6 = sum(":" in address for address in next_hops)
-        return {"pod_cidrs": part["pod_ranges"], "neighbours": max(of_ipv6, len(next_hops) - of_ipv6)}
+        return {
+            "pod_cidrs": part["pod_ranges"],
+            "neighbours": max(of_ipv6, len(next_hops) - of_ipv6),
+            # A list's text, as Ansible encodes arguments value by value.
+            "next_hops": ",".join(sorted({route["via"] for route in part["routes"] if not route.get("dev")})),
+            "devices": [part["vxlan"]["device"]] if part["vxlan"] else [],
+        }

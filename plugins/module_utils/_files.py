@@ -30,16 +30,16 @@ def naming(path: str) -> Iterator[None]:
         raise OSError(exc.errno, exc.strerror, path) from exc
 
 
-def read_text(path: str) -> str | None:
+def read_text(path: str, errors: str = "strict") -> str | None:
     """Return the text of *path*, or None if there is no such file; see :func:`require_text`."""
     try:
-        return require_text(path)
+        return require_text(path, errors)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def require_text(path: str) -> str:
-    """Return the text of *path*. Raises OSError, and UnicodeDecodeError.
+def require_text(path: str, errors: str = "strict") -> str:
+    """Return the text of *path*. Raises OSError, and UnicodeDecodeError, for which *errors* is as of bytes.decode.
 
     What somebody else has put there, a pipe, a device or a huge file, takes neither time nor memory: one that is larger
     than LARGEST is an OSError.
@@ -51,7 +51,7 @@ def require_text(path: str) -> str:
             data += piece
             if len(data) > LARGEST:
                 raise OSError(errno.EFBIG, "it has more than %d bytes" % LARGEST, path)
-    return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    return data.decode("utf-8", errors).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

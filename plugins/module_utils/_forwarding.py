@@ -16,8 +16,12 @@ import ipaddress
 import os
 import re
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils import _sysctl
+
+if TYPE_CHECKING:
+    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 BRIDGE = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
@@ -37,6 +41,8 @@ PROTECTED = {
     "net.ipv6.conf.%s.accept_redirects": "0",
     "net.ipv6.conf.%s.accept_dad": "0",
 }
+# Decides on what comes in by that interface. IPv6 has no such parameter: there, that of all interfaces decides.
+OF_INTERFACE = "net.ipv4.conf.%s.forwarding"
 DISABLE_IPV6 = "net.ipv6.conf.%s.disable_ipv6"
 IPV6_ROUTES = "/proc/net/ipv6_route"
 RTF_ADDRCONF = 0x00040000  # linux/ipv6_route.h: learned from a router advertisement
@@ -83,10 +89,42 @@ def neighbour_tables(pod_cidrs: Iterable[str], nodes: int, sysctl_file: str | No
     return wanted
 
 
-def bridge_sysctls(bridge: str, disable_ipv6: bool) -> dict[str, str]:
-    """Return the parameters of the pods' *bridge* and their values, both texts."""
+def ways(run: RunCommand, ip: str | None, next_hops: Iterable[str], masquerade: bool, uplink: str) -> dict[str, str]:
+    """Return the parameters of the interfaces by which IPv4 packets to this node's pods come in, both texts.
+
+    :param run: AnsibleModule.run_command.
+    :param ip: the path of the command, or None.
+    :param next_hops: the other nodes' addresses.
+    :param masquerade: whether pods reach what is outside of the cluster, so that answers come from there,
+    :param uplink: and out of which interface; empty for that of the default route.
+    """
+    found = {uplink} if masquerade and uplink else set()
+    if ip and masquerade and not uplink:
+        found.update(_devices(run([ip, "-4", "-o", "route", "show", "default"])[1]))
+    queries = ["route get %s" % address for address in sorted(set(next_hops)) if ":" not in address]
+    if ip and queries:
+        # A next hop that cannot be reached is an error, and others are asked for all the same.
+        answers = run([ip, "-o", "-force", "-batch", "-"], data="\n".join(queries) + "\n")[1]
+        found.update(_devices("\n".join(line for line in answers.splitlines() if line[:1].isdigit())))
+    keys = [OF_INTERFACE % name.replace(".", "/") for name in sorted(found)]
+    return {key: "1" for key in keys if os.path.exists(_sysctl.path_of(key))}
+
+
+def _devices(text: str) -> list[str]:
+    words = text.split()
+    return [name for word, name in zip(words, words[1:]) if word == "dev"]
+
+
+def healed_sysctls(
+    bridge: str, devices: Iterable[str], families: Collection[int], disable_ipv6: bool
+) -> dict[str, str]:
+    """Return the parameters of the pods' *bridge*, and of our further *devices*, and their values, both texts."""
     wanted = dict(PROTECTED, **({DISABLE_IPV6: "1"} if disable_ipv6 else {}))
-    return {key % bridge.replace(".", "/"): value for key, value in wanted.items()}
+    names = [bridge, *devices] if 4 in families else []
+    return {
+        **{key % bridge.replace(".", "/"): value for key, value in wanted.items()},
+        **{OF_INTERFACE % name.replace(".", "/"): "1" for name in names},
+    }
 
 
 def families_of(cidrs: Iterable[str]) -> list[int]:

@@ -12,87 +12,106 @@ import json
 import platform
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _owned, _sysctl
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _kernel_modules, _owned, _sysctl, _sysctl_files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 
 if TYPE_CHECKING:
     from typing import TypedDict
-
-    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
     class State(TypedDict):
         sysctls: dict[str, str | None]
         modules: dict[str, bool]
         files: dict[str, str | None]
         before: dict[str, str | None]
+        loaded: list[str]
 
 
 _BEFORE = (
     "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
 )
+# In the file of what healing keeps: a key that is written only after one which the kernel sets it along with, and the
+# modules. See files/host_network/heal_sysctls.py.
+KEPT = "# kept: "
+MODULES = "# modules: "
 
 
 class KernelSettings(Resource):
-    """Running values, loaded modules and the files that set them at boot.
+    """Running values, loaded modules, the files that set them at boot, and the one that healing keeps them by.
 
     The state is a dict of ``sysctls`` (key to value, None for a key that the kernel has not), ``modules`` (name to
-    whether it is loaded), ``files`` (path to text or None) and ``before``: the values from before the first change,
-    None for a key that did not exist. A loaded module is never unloaded, as others may have come to need it.
+    whether it is loaded), ``files`` (path to text or None), ``before``: the values from before the first change, None
+    for a key that did not exist, and ``loaded``: the names of the modules that were loaded for us.
     """
 
     def __init__(
         self,
-        run: RunCommand,
-        modprobe: str | None,
+        modules: _kernel_modules.Modules,
         sysctls: dict[str, str],
-        modules: list[str],
+        names: list[str],
         bridge_sysctls: dict[str, str],
         paths: dict[str, str],
+        warn: bool = True,
     ) -> None:
         """Take what is wanted.
 
-        :param run: AnsibleModule.run_command.
-        :param modprobe: path of modprobe, or None if the node has none.
+        :param modules: loads and unloads modules.
         :param sysctls: key to value, as texts; none means to put everything back.
-        :param modules: names of modules.
-        :param bridge_sysctls: key to value of the parameters that healing keeps; the bridge may not be there yet.
+        :param names: the names of the modules wanted.
+        :param bridge_sysctls: key to value of further parameters that healing keeps; the bridge may not be there yet.
         :param paths: the paths of four files: ``sysctl``, ``modules``, ``bridge`` and ``before``.
+        :param warn: whether to warn of other files that set other values.
         """
-        self._run = run
-        self._modprobe = modprobe
+        self._module = modules
         self._sysctls = sysctls
-        self._modules = modules
+        self._names = names
         self._bridge_sysctls = bridge_sysctls
         self._paths = paths
+        self._warn = warn
         self._keys = set(sysctls)
+        self._seen = set(names)
+        self._kept: dict[str, str] = {}
+        # The modules that were loaded for us, and the values that keys had when they came with them.
+        self._loaded: dict[str, dict[str, str]] = {}
 
     def read(self) -> State:
         """Return the state. Keys that are to be put back belong to it from the first reading on."""
         before = self._read_before()
-        self._keys.update(key for key in before if not _sysctl.follows(key, self._sysctls))
+        self._seen.update(self._loaded)
+        self._keys.update(key for key in before if not self._is_led(key, before))
+        if not self._is_present():
+            self._keys.update(key for defaults in self._loaded.values() for key in defaults)
+        files = {self._paths[name]: _owned.read(self._paths[name]) for name in ("sysctl", "modules", "bridge")}
+        self._kept = self._read_kept(files[self._paths["bridge"]] or "")
         return {
             "sysctls": {key: _sysctl.read(key) for key in self._keys},
-            "modules": {name: _sysctl.is_loaded(name) for name in self._modules},
-            "files": {self._paths[name]: _owned.read(self._paths[name]) for name in ("sysctl", "modules", "bridge")},
+            "modules": {name: _kernel_modules.is_loaded(name) for name in self._seen},
+            "files": files,
             "before": before,
+            "loaded": sorted(self._loaded),
         }
 
     def desired(self, actual: State) -> State:
         """Return the state wanted. Raises ConvergeError for a key that cannot come to exist."""
-        if all(actual["modules"].values()):
+        if all(actual["modules"][name] for name in self._names):
             for key in sorted(self._sysctls):
                 if actual["sysctls"][key] is None:
                     raise ConvergeError("sysctls: kernel %s has no %s" % (platform.release(), key))
+        modules = self._modules(actual)
         sysctls = dict(actual["sysctls"])
-        for key, value in actual["before"].items():
-            if sysctls.get(key) is not None and value is not None:
-                sysctls[key] = value
+        for key, value in sysctls.items():
+            if value is not None and key not in self._sysctls:
+                before = actual["before"].get(key)
+                sysctls[key] = self._lacking(key, value, modules) if before is None else before
+                if any(_sysctl.follows(key, [leader]) for leader, one in self._sysctls.items() if one != sysctls[key]):
+                    self._kept[key] = str(sysctls[key])
         sysctls.update(self._sysctls)
+        missing = [name for name in self._names if not actual["modules"][name]]
         return {
             "sysctls": sysctls,
-            "modules": dict.fromkeys(self._modules, True),
+            "modules": modules,
             "files": self._files(),
             "before": self._before(actual),
+            "loaded": sorted({*actual["loaded"], *missing}) if self._is_present() else [],
         }
 
     def render(self, state: State) -> str:
@@ -100,7 +119,7 @@ class KernelSettings(Resource):
         lines = ["%s = %s" % (key, value) for key, value in sorted(state["sysctls"].items()) if value is not None]
         lines += ["# the kernel has %s" % name for name, loaded in sorted(state["modules"].items()) if loaded]
         files = dict(state["files"])
-        files[self._paths["before"]] = _before_text(state["before"])
+        files[self._paths["before"]] = self._before_text(state["before"], state["loaded"])
         for path, text in sorted(files.items()):
             if text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]
@@ -108,38 +127,129 @@ class KernelSettings(Resource):
 
     def apply(self, actual: State, desired: State) -> None:
         """Remember, load, set, write. What is to be put back is forgotten last, so that a second attempt knows it."""
-        self._write_before(actual["before"], dict(actual["before"], **desired["before"]))
-        for name, loaded in sorted(actual["modules"].items()):
-            if desired["modules"][name] and not loaded:
-                self._load(name)
-        for key in _sysctl.in_order(desired["sysctls"]):
-            # Read again: setting one key may have set this one as well.
-            value = desired["sysctls"][key]
-            if value is not None and value != _sysctl.read(key):
-                _sysctl.write(key, value)
+        known = dict(actual["before"], **desired["before"])
+        loaded = sorted({*actual["loaded"], *desired["loaded"]})
+        self._write_before(known, loaded)
+        for name in sorted(actual["modules"]):
+            if desired["modules"][name] and not actual["modules"][name]:
+                self._load(name, known, loaded)
+        self._set(desired["sysctls"])
         for path, text in desired["files"].items():
             if text != actual["files"][path]:
                 _owned.write(path, text)
-        self._write_before(dict(actual["before"], **desired["before"]), desired["before"])
+        for name in sorted(actual["modules"]):
+            if actual["modules"][name] and not desired["modules"][name]:
+                self._module.unload(name)
+        self._write_before(desired["before"], desired["loaded"])
 
     def result(self, actual: State, desired: State) -> dict[str, Any]:
         """Return the return values."""
-        overridden_by = _sysctl.overrides(self._paths["sysctl"], self._sysctls) if self._sysctls else []
-        result: dict[str, Any] = {"sysctls": self._sysctls, "overridden_by": overridden_by}
-        if overridden_by:
-            result["warnings"] = [
-                "%(file)s is read after %(ours)s and sets %(key)s to %(value)s at the next boot: change it there"
-                % dict(found, ours=self._paths["sysctl"])
-                for found in overridden_by
-            ]
-        return result
+        ours = self._paths["sysctl"]
+        found = _sysctl_files.contraries(ours, self._in_order(), self._bridge_sysctls) if self._sysctls else []
+        warnings = [contrary.text(ours) for contrary in found] if self._warn else []
+        return {
+            "sysctls": self._sysctls,
+            "overridden_by": [contrary.setting._asdict() for contrary in found if contrary.wins],
+            "warnings": warnings + self._farewells(actual, desired),
+        }
+
+    def _farewells(self, actual: State, desired: State) -> list[str]:
+        """Return what becomes of the modules that were loaded for us, once they are wanted no more."""
+        lines = []
+        for name in [] if self._is_present() else actual["loaded"]:
+            if not actual["modules"][name]:
+                continue
+            if not desired["modules"][name]:
+                lines.append(
+                    "kernel module %s, which was loaded for the pod network, is unloaded, as nothing uses it: "
+                    "run `modprobe %s` if another program of this node needs it" % (name, name)
+                )
+                continue
+            changes = ", ".join(
+                "%s = %s" % (key, desired["sysctls"][key])
+                for key in sorted(self._loaded[name])
+                if desired["sysctls"][key] != actual["sysctls"][key]
+            )
+            lines.append(
+                "kernel module %s, which was loaded for the pod network, stays loaded, as %s%s"
+                % (
+                    name,
+                    self._module.keeper(name, self._paths["modules"]),
+                    ": %s is set, which has the effect that it had not been loaded" % changes if changes else "",
+                )
+            )
+        return lines
+
+    def _is_present(self) -> bool:
+        return bool(self._sysctls or self._names)
+
+    def _is_led(self, key: str, before: dict[str, str | None]) -> bool:
+        """Return whether the kernel sets *key* along with a key that is wanted, and whose value was another before."""
+        return _sysctl.follows(key, [leader for leader, value in self._sysctls.items() if before.get(leader) != value])
+
+    def _modules(self, actual: State) -> dict[str, bool]:
+        """Return whether each module is to be loaded; one that was loaded for us only as long as it must."""
+        modules = {}
+        for name, loaded in actual["modules"].items():
+            keeps = self._is_present() or self._module.keeper(name, self._paths["modules"]) is not None
+            modules[name] = name in self._names or (loaded and keeps)
+        return modules
+
+    def _lacking(self, key: str, value: str, modules: dict[str, bool]) -> str | None:
+        """Return what *key*, which has *value* and did not exist before the first change, is to have without us.
+
+        That is what it has after the next boot, or what has the same effect as a kernel without it.
+        """
+        name = next((name for name, defaults in self._loaded.items() if key in defaults), None)
+        if name is not None and not modules[name]:
+            return None
+        configured = _sysctl_files.value_at_boot(key, self._paths["sysctl"])
+        if configured is not None:
+            return configured
+        default = value if name is None else self._loaded[name][key]
+        if _kernel_modules.loaded_by(name or "br_netfilter", self._paths["modules"]):
+            return default
+        return _sysctl.LACKING.get(key, default)
+
+    def _set(self, sysctls: dict[str, str | None]) -> None:
+        kept = {
+            key: value
+            for key, value in self._kept.items()
+            if any(_sysctl.follows(key, [one]) and sysctls.get(one) == wanted for one, wanted in self._sysctls.items())
+        }
+        values = {**kept, **sysctls}
+        for key in _sysctl.in_order(values):
+            # Read again: setting one key may have set this one as well.
+            value = values[key]
+            if value is not None and value != _sysctl.read(key):
+                _sysctl.write(key, value)
+
+    def _read_kept(self, text: str) -> dict[str, str]:
+        """Return keys that somebody else gave another value than a key of ours has, along with which they would be set.
+
+        While that key of ours has another value than is wanted, nothing but *text*, our file, knows them.
+        """
+        recorded = _sysctl.parse(text.replace(KEPT, ""))
+        ours = {*self._sysctls, *self._bridge_sysctls, *_sysctl.FOLLOWERS}
+        kept = {}
+        for leader, value in self._sysctls.items():
+            keys = [key for key in _sysctl.followers(leader) if key.endswith("." + _sysctl.word_of(leader))]
+            names = [key for key in keys if key not in ours]
+            if _sysctl.read(leader) != value:
+                kept.update((key, other) for key, other in recorded if key in names)
+            else:
+                kept.update((key, other) for key, other in zip(names, map(_sysctl.read, names)) if other != value)
+        return {key: value for key, value in kept.items() if value is not None}
+
+    def _in_order(self) -> dict[str, str]:
+        return {key: self._sysctls[key] for key in _sysctl.in_order(self._sysctls)}
 
     def _files(self) -> dict[str, str | None]:
-        lines = {
-            "sysctl": ["%s = %s" % (key, self._sysctls[key]) for key in _sysctl.in_order(self._sysctls)],
-            "modules": self._modules,
-            "bridge": ["%s = %s" % setting for setting in self._bridge_sysctls.items()],
-        }
+        ours = ["%s = %s" % setting for setting in self._in_order().items()]
+        healed = [KEPT + "%s = %s" % setting for setting in sorted(self._kept.items())]
+        healed += ["%s = %s" % setting for setting in self._bridge_sysctls.items()]
+        healed += [MODULES + " ".join(self._names)] if self._names else []
+        lines = {"sysctl": ours, "modules": self._names, "bridge": ours + healed if self._is_present() else []}
         return {
             self._paths[name]: _owned.compose("node_kernel", wanted) if wanted else None
             for name, wanted in lines.items()
@@ -150,7 +260,7 @@ class KernelSettings(Resource):
         kept = {
             key: value
             for key, value in actual["before"].items()
-            if key in self._sysctls or _sysctl.follows(key, self._sysctls)
+            if key in self._sysctls or self._is_led(key, actual["before"])
         }
         for key, value in self._sysctls.items():
             if key not in kept:
@@ -165,28 +275,34 @@ class KernelSettings(Resource):
             before = json.loads(_files.read_text(path) or "{}")
         except (OSError, ValueError, RecursionError) as exc:
             raise ConvergeError("%s cannot be read (%s): %s" % (path, exc, _BEFORE)) from exc
-        if not isinstance(before, dict) or not all(map(_is_setting, before.items())):
+        loaded = before.pop("modules", {}) if isinstance(before, dict) else None
+        if not isinstance(loaded, dict) or not all(
+            isinstance(settings, dict) and all(map(_is_setting, settings.items()))
+            for settings in (before, *loaded.values())
+        ):
             raise ConvergeError("%s must be a JSON object of sysctls and their values, as texts: %s" % (path, _BEFORE))
-        return before
+        self._loaded = loaded
+        return dict(before)
 
-    def _write_before(self, actual: dict[str, str | None], desired: dict[str, str | None]) -> None:
-        if desired != actual:
-            _owned.write(self._paths["before"], _before_text(desired))
+    def _write_before(self, before: dict[str, str | None], loaded: list[str]) -> None:
+        text = self._before_text(before, loaded)
+        if text != _files.read_text(self._paths["before"]):
+            _owned.write(self._paths["before"], text)
 
-    def _load(self, name: str) -> None:
-        if self._modprobe is None:
-            raise ConvergeError("kernel module %s is not loaded, and this node has no modprobe: install kmod" % name)
-        status, _output, error = self._run([self._modprobe, name])
-        if status:
-            raise ConvergeError(
-                "kernel module %s cannot be loaded into kernel %s: %s" % (name, platform.release(), error.strip())
-            )
+    def _before_text(self, before: dict[str, str | None], loaded: list[str]) -> str | None:
+        content: dict[str, Any] = dict(before)
+        if loaded:
+            content["modules"] = {name: self._loaded.get(name, {}) for name in loaded}
+        return json.dumps(content, indent=2, sort_keys=True) + "\n" if content else None
+
+    def _load(self, name: str, before: dict[str, str | None], loaded: list[str]) -> None:
+        keys = [key for key in {*self._sysctls, *_sysctl.LACKING} if _sysctl.read(key) is None]
+        self._module.load(name)
+        values = {key: _sysctl.read(key) for key in keys}
+        self._loaded[name] = {key: value for key, value in values.items() if value is not None}
+        self._write_before(before, loaded)
 
 
 def _is_setting(item: tuple[str, object]) -> bool:
     key, value = item
     return _sysctl.KEY.match(key) is not None and (value is None or isinstance(value, str))
-
-
-def _before_text(before: dict[str, str | None]) -> str | None:
-    return json.dumps(before, indent=2, sort_keys=True) + "\n" if before else None

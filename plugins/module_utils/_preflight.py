@@ -30,6 +30,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _refusals,
     _routes,
     _sysctl,
+    _sysctl_files,
     _vxlan,
     _writable,
 )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 8)
 
+SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"  # of node_kernel
 TAILSCALE = ipaddress.ip_network("100.64.0.0/10")  # that of carrier-grade NAT, RFC 6598
 TAILSCALE_RULES = (
     ["nft", "list", "chain", "ip", "filter", "ts-input"],
@@ -177,6 +179,37 @@ def of_runtime(options: dict[str, Any], run: RunCommand, find_command: FindComma
     found = _crio.problems(wanted, options["name"], run, find_command)
     found = _cri_dockerd.problems(wanted) if found is None else found
     return _containerd.problems(wanted, run, find_command("containerd")) if found is None else found
+
+
+def other_sysctls(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> tuple[list[str], list[str]]:
+    """Return what the node's files of sysctl.d set against *options*, the module's, as problems and as warnings.
+
+    Healing owns what node_kernel sets, so that another value is no problem. It cannot bring back IPv6 addresses.
+    """
+    try:
+        families = _forwarding.families_of(options["pod_cidrs"])
+        wanted = _forwarding.sysctls(families, _owned.read(SYSCTL_FILE))
+        if 4 in families:
+            hops = [route["via"] for route in options["routes"] if not route.get("dev")]
+            wanted.update(_forwarding.ways(run, find_command("ip"), hops, options["masquerade"], options["uplink"]))
+        devices = [options["vxlan_device"]] if options["vxlan_device"] else []
+        healed = _forwarding.healed_sysctls(options["bridge"], devices, families, disable_ipv6=False)
+        ordered = {key: wanted[key] for key in _sysctl.in_order(wanted)}
+        warnings = [found.text(SYSCTL_FILE) for found in _sysctl_files.contraries(SYSCTL_FILE, ordered, healed)]
+        return _disabling_ipv6(options["pod_cidrs"]) if 6 in families else [], warnings
+    except ConvergeError as exc:
+        return [str(exc)], []
+
+
+def _disabling_ipv6(pod_cidrs: list[str]) -> list[str]:
+    """Find files by which this node has no IPv6 from its next boot on."""
+    cidr = next(cidr for cidr in pod_cidrs if ":" in cidr)
+    return [
+        "pod_network_pod_cidr %s: %s line %d sets %s to %s, so that this node has no IPv6 after its next boot: remove "
+        "that line" % (cidr, *found.setting)
+        for found in _sysctl_files.contraries(SYSCTL_FILE, {"net.ipv6.conf.default.disable_ipv6": "0"}, {}, ours=False)
+        if found.wins
+    ]
 
 
 def _refusal(check: Callable[..., object], *values: Any) -> str | None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel parameters and modules as sysctl.d(5) and modules-load.d(5) know them. The standard library only.
+"""Kernel parameters as sysctl.d(5) knows them. The standard library only.
 
 Keys are written with dots; a dot within a name, as in the interface eth0.100, is a slash.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import glob
 import os
-import platform
 import re
 from collections.abc import Iterable, Mapping
 
@@ -20,19 +19,18 @@ from ansible_collections.humanz.cni.plugins.module_utils import _files
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 PROC_SYS = "/proc/sys"
-# In the order in which files of one name hide each other, as sysctl.d(5) has it.
-DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
-SYSCTL_CONF = "/etc/sysctl.conf"
 _NAME = r"[A-Za-z0-9_@-]+(?:/[A-Za-z0-9_@-]+)*"
 KEY = re.compile(r"%s(?:\.%s)+\Z" % (_NAME, _NAME))
 # What the kernel sets along with a key, so that setting the key back is not enough: inet_forward_change() of
-# net/ipv4/devinet.c and addrconf_fixup_forwarding() of net/ipv6/addrconf.c.
+# net/ipv4/devinet.c, addrconf_fixup_forwarding() and addrconf_disable_ipv6() of net/ipv6/addrconf.c.
 FOLLOWERS = {
     "net.ipv4.ip_forward": ("net.ipv4.conf.*.forwarding", "net.ipv4.conf.all.accept_redirects"),
+    "net.ipv4.conf.all.forwarding": ("net.ipv4.conf.*.forwarding", "net.ipv4.conf.all.accept_redirects"),
     "net.ipv6.conf.all.forwarding": ("net.ipv6.conf.*.forwarding",),
+    "net.ipv6.conf.all.disable_ipv6": ("net.ipv6.conf.*.disable_ipv6",),
 }
-# What only exists once a module is loaded, as a module that is built in may be found nowhere else.
-TRACES = {"br_netfilter": "/proc/sys/net/bridge"}
+# What has the effect of a kernel that lacks the key. Others have that of the key's default.
+LACKING = dict.fromkeys(("net.bridge.bridge-nf-call-%s" % name for name in ("iptables", "ip6tables", "arptables")), "0")
 
 _SWAP = str.maketrans("./", "/.")
 
@@ -74,6 +72,11 @@ def followers(key: str) -> list[str]:
     return [found for found in keys if found != key]
 
 
+def word_of(leader: str) -> str:
+    """Return the last part of those keys which the kernel gives the value of *leader* along with it."""
+    return leader.replace("ip_forward", "forwarding").rpartition(".")[2]
+
+
 def follows(key: str, leaders: Iterable[str]) -> bool:
     """Return whether the kernel sets *key* along with one of *leaders*."""
     patterns = [pattern for leader in leaders if leader != key for pattern in FOLLOWERS.get(leader, ())]
@@ -95,57 +98,20 @@ def in_order(sysctls: Mapping[str, str | None]) -> list[str]:
     return sorted(sysctls, key=lambda key: (rank(key), key))
 
 
-def overrides(sysctl_file: str, sysctls: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the settings of other files that win over *sysctl_file* at the next boot.
-
-    :param sysctls: the values that the file sets, a dict.
-    :returns: a list of dicts with file, key and value.
-    """
-    last: dict[str, dict[str, str]] = {}
-    for path in _later_files(sysctl_file):
-        for key, value in parse(_text(path)):
-            last[key] = {"file": path, "key": key, "value": value}
-    return [last[key] for key in sorted(last) if key in sysctls and last[key]["value"] != sysctls[key]]
-
-
-def _later_files(sysctl_file: str) -> list[str]:
-    found: dict[str, str] = {}
-    for directory in reversed(DIRECTORIES):
-        found.update((os.path.basename(path), path) for path in glob.glob(os.path.join(directory, "*.conf")))
-    name = os.path.basename(sysctl_file)
-    paths = [found[other] for other in sorted(found) if other > name]
-    # Where it is not linked into one of the directories, procps reads this file last.
-    linked = any(os.path.realpath(path) == SYSCTL_CONF for path in paths)
-    return paths if linked or not os.path.exists(SYSCTL_CONF) else paths + [SYSCTL_CONF]
-
-
-def _text(path: str) -> str:
-    try:
-        return _files.read_text(path) or ""
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
+def dotted(key: str) -> str:
+    """Return *key*, as written in a file of sysctl.d(5), with dots: the first separator decides which one it has."""
+    slash, dot = key.find("/"), key.find(".")
+    return key.translate(_SWAP) if slash >= 0 and (dot < 0 or slash < dot) else key
 
 
 def parse(text: str) -> list[tuple[str, str]]:
-    """Return the (key, value) pairs of *text*, in the syntax of sysctl.d(5). Patterns are left out."""
-    pairs = []
-    for line in text.splitlines():
-        key, equals, value = line.partition("=")
-        key = key.strip().lstrip("-").strip()
-        if not equals or not key or key[0] in "#;" or "*" in key:
-            continue
-        # The first separator decides which of the two is the separator.
-        slash, dot = key.find("/"), key.find(".")
-        if slash >= 0 and (dot < 0 or slash < dot):
-            key = key.translate(_SWAP)
-        pairs.append((key, normal(value)))
-    return pairs
+    """Return the (key, value) pairs of *text*, a file of ours."""
+    pairs = (line.partition(" = ") for line in text.splitlines() if not line.startswith("#"))
+    return [(key, value) for key, equals, value in pairs if equals]
 
 
-def is_loaded(module: str) -> bool:
-    """Return whether the kernel module *module* is loaded or built into the kernel."""
-    name = module.replace("-", "_")
-    if os.path.isdir("/sys/module/" + name) or os.path.exists(TRACES.get(name, "/nonexistent")):
-        return True
-    builtin = _text("/lib/modules/%s/modules.builtin" % platform.release())
-    return any(os.path.basename(line).replace("-", "_") == name + ".ko" for line in builtin.splitlines())
+def suffices(key: str, value: str, wanted: str) -> bool:
+    """Return whether *key* may have *value* where *wanted* is wanted. Of room for neighbours, more is as good."""
+    if ".gc_thresh" in key and value.isdigit() and wanted.isdigit():
+        return int(value) >= int(wanted)
+    return value == wanted

@@ -14,17 +14,21 @@ description:
   - Loads kernel modules and sets kernel parameters, now and for every boot.
   - Where the kernel is to forward IPv6, an interface that takes router advertisements goes on taking them, so that the
     node keeps a default route or an address that it has from there.
-  - Writes down the parameters of the pods' bridge that keep pods from changing the node's routes by router
-    advertisements and redirects. The plugin sets them with each pod, and M(humanz.cni.node_persistence) has them put
-    back when somebody has changed them.
+  - Writes all of them down, and the parameters of the pods' bridge that keep pods from changing the node's routes by
+    router advertisements and redirects, which the plugin sets with each pod. M(humanz.cni.node_persistence) has them
+    put back when somebody has changed them.
+  - An interface that does not forward although the kernel does, and that no packets of pods come in by, is left so.
+  - Warns of each file of C(sysctl.d) that sets one of them to another value.
   - Remembers each parameter's value from before the first change, and that of parameters which the kernel changes along
     with it, and puts them back when the parameter is wanted no more.
 options:
   state:
     description:
       - V(present) loads O(modules), sets O(sysctls) and writes the files that do so at boot.
-      - V(absent) puts back the values from before the first change and removes the files. A module stays loaded, as
-        others may have come to need it.
+      - V(absent) puts back the values from before the first change and removes the files. A module that was loaded for
+        this is unloaded, unless it is in use or another file loads it at boot. Where it stays, parameters that came
+        with it get the value that another file of C(sysctl.d) sets, or the kernel's default; those of bridges get 0, as
+        bridged packets do not pass iptables without the module. There is a warning that says what became of it.
     type: str
     choices: [present, absent]
     default: present
@@ -53,6 +57,30 @@ options:
         1024, and what is sent to further ones is dropped.
     type: int
     default: 0
+  next_hops:
+    description:
+      - The other nodes' addresses. IPv4 is forwarded on the interfaces that lead there, also where somebody has turned
+        it off for one of them, as pods' packets come in by these. IPv6 needs no such parameter.
+    type: list
+    elements: str
+    default: []
+  devices:
+    description:
+      - Further interfaces of the collection by which pods' packets come in, such as that of M(humanz.cni.node_vxlan).
+        They need not be there yet.
+    type: list
+    elements: str
+    default: []
+  masquerade:
+    description:
+      - Whether pods' traffic that leaves the cluster is masqueraded, as in M(humanz.cni.pod_firewall). IPv4 is
+        forwarded then also on the interface of the default route, or on O(uplink), by which the answers come in.
+    type: bool
+    default: false
+  uplink:
+    description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall). Empty means any.
+    type: str
+    default: ""
   sysctls:
     description:
       - The parameters and their values. A dot within a name, as in the interface C(eth0.100), is written as a slash.
@@ -68,10 +96,15 @@ options:
     type: list
     elements: str
     default: [br_netfilter]
+  warn:
+    description:
+      - Whether to warn of other files' values. M(humanz.cni.node_preflight) does so before anything is changed.
+    type: bool
+    default: true
   sysctl_file:
     description:
       - The file that sets O(sysctls) at boot.
-      - A file of a later name may set another value; this is warned of, see RV(overridden_by).
+      - Another file may set another value; this is warned of, see also RV(overridden_by).
     type: path
     default: /etc/sysctl.d/99-humanz-cni.conf
   modules_file:
@@ -79,7 +112,7 @@ options:
     type: path
     default: /etc/modules-load.d/humanz-cni.conf
   bridge_file:
-    description: The file that holds the parameters of O(bridge).
+    description: The file that holds what is put back when somebody has changed it, that of O(bridge) included.
     type: path
     default: /etc/humanz-cni/sysctl
   before_file:
@@ -121,7 +154,7 @@ sysctls:
   sample:
     net.ipv4.ip_forward: "1"
 overridden_by:
-  description: Settings of other files that win over O(sysctl_file) at the next boot.
+  description: Settings of other files that win over O(sysctl_file) at the next boot, until they are put back.
   returned: success
   type: list
   elements: dict
@@ -130,10 +163,14 @@ overridden_by:
       description: The other file.
       type: str
       sample: /etc/sysctl.d/99-sysctl.conf
+    line:
+      description: The number of the line in it.
+      type: int
+      sample: 1
     key:
-      description: The parameter.
+      description: The parameter, or a pattern, as the line has it, with dots.
       type: str
-      sample: net.ipv4.ip_forward
+      sample: net.ipv4.conf.all.forwarding
     value:
       description: The value that it sets.
       type: str
@@ -145,19 +182,36 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _forwarding, _owned, _sysctl
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _checks,
+    _forwarding,
+    _kernel_modules,
+    _owned,
+    _sysctl,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
 from ansible_collections.humanz.cni.plugins.module_utils._kernel_settings import KernelSettings
 
 
-def _sysctls(params: dict[str, Any]) -> dict[str, str]:
+def _sysctls(module: AnsibleModule) -> dict[str, str]:
     """Return the parameters wanted, with texts as values. Raises ConvergeError that names key and value."""
+    params = module.params
     values = params["sysctls"]
     if values is None:
         pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
+        families = _forwarding.families_of(pod_cidrs)
         ours = _owned.read(params["sysctl_file"])
-        found = _forwarding.sysctls(_forwarding.families_of(pod_cidrs), ours)
-        return dict(found, **_forwarding.neighbour_tables(pod_cidrs, params["neighbours"], ours))
+        found = dict(
+            _forwarding.sysctls(families, ours),
+            **_forwarding.neighbour_tables(pod_cidrs, params["neighbours"], ours),
+        )
+        next_hops = _checks.addresses("next_hops", params["next_hops"])
+        if params["uplink"]:
+            _checks.device("uplink", params["uplink"])
+        if 4 in families:
+            ip = module.get_bin_path("ip")
+            found.update(_forwarding.ways(module.run_command, ip, next_hops, params["masquerade"], params["uplink"]))
+        return found
     for key, value in values.items():
         if not _sysctl.KEY.match(key):
             raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
@@ -167,11 +221,13 @@ def _sysctls(params: dict[str, Any]) -> dict[str, str]:
 
 
 def _bridge_sysctls(params: dict[str, Any]) -> dict[str, str]:
-    """Return the parameters of the pods' bridge. Raises ConvergeError."""
+    """Return the parameters of the pods' bridge, and of our other interfaces. Raises ConvergeError."""
     bridge = _checks.device("bridge", params["bridge"])
+    devices = [_checks.device("devices", name) for name in params["devices"]]
     pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
-    without_ipv6 = bool(pod_cidrs) and 6 not in _forwarding.families_of(pod_cidrs)
-    return _forwarding.bridge_sysctls(bridge, without_ipv6 and not params["ipv6_link_local"])
+    families = _forwarding.families_of(pod_cidrs)
+    without_ipv6 = bool(pod_cidrs) and 6 not in families and not params["ipv6_link_local"]
+    return _forwarding.healed_sysctls(bridge, devices, families, without_ipv6)
 
 
 def _settings(module: AnsibleModule) -> KernelSettings:
@@ -181,12 +237,12 @@ def _settings(module: AnsibleModule) -> KernelSettings:
             raise ConvergeError("modules: %r is no name of a kernel module such as br_netfilter" % name)
     wanted = params["state"] == "present"
     return KernelSettings(
-        run=module.run_command,
-        modprobe=module.get_bin_path("modprobe"),
-        sysctls=_sysctls(params) if wanted else {},
-        modules=params["modules"] if wanted else [],
+        modules=_kernel_modules.Modules(module.run_command, module.get_bin_path),
+        sysctls=_sysctls(module) if wanted else {},
+        names=params["modules"] if wanted else [],
         bridge_sysctls=_bridge_sysctls(params) if wanted else {},
         paths={name: params[name + "_file"] for name in ("sysctl", "modules", "bridge", "before")},
+        warn=params["warn"],
     )
 
 
@@ -200,8 +256,13 @@ def main() -> None:
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "ipv6_link_local": {"type": "bool", "default": False},
             "neighbours": {"type": "int", "default": 0},
+            "next_hops": {"type": "list", "elements": "str", "default": []},
+            "devices": {"type": "list", "elements": "str", "default": []},
+            "masquerade": {"type": "bool", "default": False},
+            "uplink": {"type": "str", "default": ""},
             "sysctls": {"type": "dict"},
             "modules": {"type": "list", "elements": "str", "default": ["br_netfilter"]},
+            "warn": {"type": "bool", "default": True},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-humanz-cni.conf"},
             "modules_file": {"type": "path", "default": "/etc/modules-load.d/humanz-cni.conf"},
             "bridge_file": {"type": "path", "default": "/etc/humanz-cni/sysctl"},

@@ -14,6 +14,7 @@ description:
   - Installs C(heal.py) in O(library_dir), a program that reads C(/etc/humanz-cni/routes) and
     C(/etc/humanz-cni/rules.*) and puts back what is missing of them, by C(ip) and C(iptables-restore). It never
     prunes, never overwrites a route of anybody else, and neither writes nor says anything when nothing is missing.
+  - The program also gives kernel parameters their value again, those that are in C(/etc/humanz-cni/sysctl).
   - The unit C(humanz-cni.service) runs it at boot, before kubelet, k3s, RKE2, containerd, CRI-O and Docker start. It
     waits for the address that the routes need, for up to 30 seconds, and not until the machine is online.
   - Fails before it changes anything if one of these units would close a cycle of units that each start after the next,

@@ -27,6 +27,8 @@ description:
   - Finds that M(humanz.cni.node_routes) would refuse to remove so many routes, before M(humanz.cni.node_vxlan) takes
     away what they lead through. This is not looked for in a plan with problems, as such a plan lacks routes.
   - Finds names and numbers that the modules after it would refuse.
+  - Finds files of C(sysctl.d) that disable IPv6 while O(pod_cidrs) has networks of it, and warns of files that set a
+    parameter which pods need to another value, as M(humanz.cni.node_kernel) does.
   - Finds that the container runtime looks for CNI plugins or configurations elsewhere, that pods would get another
     network from it, and that containerd lacks the plugin C(loopback). The runtime that runs is asked itself, by
     C(containerd config dump), also that of k3s, RKE2, k0s and MicroK8s, or by C(crio status config); of cri-dockerd
@@ -110,6 +112,10 @@ options:
     type: list
     elements: str
     default: []
+  masquerade:
+    description: Whether traffic out of the cluster is masqueraded, as in M(humanz.cni.node_kernel).
+    type: bool
+    default: false
   uplink:
     description: The interface out of which is masqueraded, as in M(humanz.cni.pod_firewall).
     type: str
@@ -237,7 +243,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.humanz.cni.plugins.module_utils import _checks, _mtus, _texts
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import Part, findings, of_runtime, refused
+from ansible_collections.humanz.cni.plugins.module_utils._preflight import (
+    Part,
+    findings,
+    of_runtime,
+    other_sysctls,
+    refused,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
 
 NO_RUNTIME = (
@@ -284,6 +296,7 @@ def main() -> None:
             "bridge": {"type": "str", "default": "humanz-cni0"},
             "vxlan_device": {"type": "str", "default": ""},
             "vxlan_peers": texts,
+            "masquerade": {"type": "bool", "default": False},
             "uplink": {"type": "str", "default": ""},
             "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
             "name": {"type": "str", "default": "humanz-cni"},
@@ -325,6 +338,10 @@ def main() -> None:
         mtus = _mtus.of_node(node, module.params)
     except ConvergeError as exc:
         found.append(str(exc))
+    disabled, warnings = other_sysctls(params, module.run_command, module.get_bin_path)
+    found += disabled
+    for text in warnings:
+        module.warn("%s: %s" % (node, text))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
     if problems:
         module.fail_json(msg=refusal(problems), problems=problems)

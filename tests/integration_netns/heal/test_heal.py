@@ -122,14 +122,87 @@ def test_parameters_of_the_bridge_are_put_back_once_there_is_one(healed: HealedN
 
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(done.stdout.splitlines()) == [
-        "put back net.ipv4.conf.humanz-cni0.accept_redirects = 0",
-        "put back net.ipv4.conf.humanz-cni0.accept_source_route = 0",
-        f"put back {key}.accept_dad = 0", f"put back {key}.accept_ra = 0", f"put back {key}.accept_redirects = 0",
-        f"put back {key}.disable_ipv6 = 1",
+        "put back net.ipv4.conf.humanz-cni0.accept_redirects = 0 (it was 1)",
+        "put back net.ipv4.conf.humanz-cni0.accept_source_route = 0 (it was 1)",
+        f"put back {key}.accept_dad = 0 (it was 1)", f"put back {key}.accept_ra = 0 (it was 1)",
+        f"put back {key}.accept_redirects = 0 (it was 1)", f"put back {key}.disable_ipv6 = 1 (it was 0)",
     ]  # fmt: skip
     run("sysctl", "-qw", f"{key}.accept_ra=2")
-    assert healed.heal().stdout == f"put back {key}.accept_ra = 0\n"
+    assert healed.heal().stdout == f"put back {key}.accept_ra = 0 (it was 2)\n"
     assert healed.heal().stdout == ""
+
+
+FORWARDING = "net.ipv4.conf.{}.forwarding"
+SWITCHED_OFF = {
+    "IPv4": ["net.ipv4.ip_forward"],
+    "IPv4 by its other name": ["net.ipv4.conf.all.forwarding"],
+    "IPv6": ["net.ipv6.conf.all.forwarding"],
+    "bridged packets": ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"],
+    "other nodes": [FORWARDING.format("enp8s0")],
+    "uplink": [FORWARDING.format("enp1s0")],
+    "bridge": [FORWARDING.format("humanz-cni0")],
+    "all of them": [FORWARDING.format("all"), "net.ipv6.conf.all.forwarding", "net.bridge.bridge-nf-call-iptables"],
+}
+KERNEL = {"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"], "next_hops": ["200.0.0.20"], "masquerade": True}
+
+
+@pytest.fixture
+def forwarding(healed: HealedNode) -> HealedNode:
+    """A node that forwards, but not on eth0 and eth1, which carry no packets of pods."""
+    healed.node.ip("link add humanz-cni0 type bridge")
+    healed.node.ip("link add eth0 type veth peer name eth1")
+    on = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]
+    healed.node.run("sysctl", "-qw", *on, f"{FORWARDING.format('eth0')}=0", "net.ipv6.conf.eth1.forwarding=0")
+    assert healed.node.module("node_kernel", KERNEL)["changed"]
+    healed.heal()
+    return healed
+
+
+@pytest.mark.parametrize("keys", SWITCHED_OFF.values(), ids=list(SWITCHED_OFF))
+def test_parameters_that_pods_need_are_put_back_and_those_of_others_stay(
+    forwarding: HealedNode, keys: list[str]
+) -> None:
+    shown = ["sysctl", "net.ipv4.ip_forward", "net.ipv4.conf", "net.ipv6.conf", "net.bridge"]
+    before = forwarding.node.run(*shown).stdout
+    forwarding.node.run("sysctl", "-qw", *(f"{key}=0" for key in keys))
+    done = forwarding.heal()
+    assert (done.returncode, done.stderr) == (0, "")
+    for key in keys:
+        name = "net.ipv4.ip_forward" if key == FORWARDING.format("all") else key
+        assert f"put back {name} = 1 (it was 0)" in done.stdout.splitlines()
+    assert forwarding.node.run(*shown).stdout == before
+    assert forwarding.heal().stdout == ""
+    assert forwarding.node.module("node_kernel", KERNEL)["changed"] is False
+
+
+def test_an_interface_that_forwards_again_by_its_owners_wish_stays_so(forwarding: HealedNode) -> None:
+    forwarding.node.run("sysctl", "-qw", f"{FORWARDING.format('eth0')}=1")
+    assert forwarding.heal().stdout == ""
+
+
+def test_a_parameter_that_cannot_be_put_back_is_named_and_the_others_are(forwarding: HealedNode) -> None:
+    path = "/proc/sys/net/ipv4/ip_forward"
+    forwarding.node.run("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+    forwarding.node.run("sh", "-ec", f"mount --bind {path} {path}; mount -o remount,bind,ro {path}")
+    done = forwarding.heal()
+    assert done.returncode == 1
+    assert "cannot put back net.ipv4.ip_forward = 1: Read-only file system" in done.stderr
+    assert "put back net.ipv6.conf.all.forwarding = 1 (it was 0)" in done.stdout
+
+
+def test_a_module_whose_parameters_are_missing_is_loaded(forwarding: HealedNode) -> None:
+    """This kernel has it built in, so that a directory hides its parameters, and a program shows them again."""
+    forwarding.node.run("mount", "-t", "tmpfs", "none", "/proc/sys/net/bridge")
+    done = forwarding.heal()
+    assert done.returncode == 1
+    assert "cannot put back net.bridge.bridge-nf-call-ip6tables, net.bridge.bridge-nf-call-iptables (modprobe -a " in (
+        done.stderr
+    )
+    program = "#!/bin/sh\n[ \"$*\" = '-a br_netfilter' ] && umount /proc/sys/net/bridge\n"
+    forwarding.node.run("tee", "/run/modprobe", input=program)
+    forwarding.node.run("sh", "-ec", "chmod +x /run/modprobe; mount --bind /run/modprobe $(command -v modprobe)")
+    done = forwarding.heal()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "loaded again: br_netfilter\n", "")
 
 
 def test_ipv6_of_the_bridge_stays_where_it_has_an_address_or_the_cluster_has_ipv6(healed: HealedNode) -> None:
@@ -139,7 +212,7 @@ def test_ipv6_of_the_bridge_stays_where_it_has_an_address_or_the_cluster_has_ipv
     healed.node.ip("addr add fd00:100::1/64 dev humanz-cni0 nodad")
     assert key not in healed.heal().stdout
     healed.node.ip("addr del fd00:100::1/64 dev humanz-cni0")
-    assert healed.heal().stdout == f"put back {key} = 1\n"
+    assert healed.heal().stdout == f"put back {key} = 1 (it was 0)\n"
 
     for further in ({"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]}, {"ipv6_link_local": True}):
         run("sysctl", "-qw", f"{key}=0")

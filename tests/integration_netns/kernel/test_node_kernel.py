@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from node import LOCK, NOBODY, Node
+from node import LOCK, NOBODY, Node, wire_up
 
 SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
 MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"
@@ -117,18 +117,85 @@ def test_key_that_is_wanted_no_more_is_put_back(node: Node, run_module: Module) 
     assert run_module("node_kernel", {"sysctls": {"net.ipv4.tcp_rmem": "4096 65536 131072"}})["changed"] is False
 
 
-def test_later_files_are_warned_of(node: Node, run_module: Module) -> None:
-    node.run("rm", "-f", "/etc/sysctl.d/99-sysctl.conf")
-    node.run("tee", "/etc/sysctl.d/99-zz.conf", input="net/ipv4/ip_forward=0\nnet.ipv4.tcp_syncookies=0\n")
-    node.run("tee", "/etc/sysctl.d/98-early.conf", input="net.ipv4.ip_forward = 0\n")
-    node.run("tee", "/etc/sysctl.conf", input="# net.ipv4.ip_forward=1\n-net.bridge.bridge-nf-call-iptables = 0\n")
+SYSTEMD_SYSCTL = "/usr/lib/systemd/systemd-sysctl"
+FORWARD = "net.ipv4.ip_forward"
+OFF = "net.ipv4.conf.all.forwarding = 0"
+OTHERS = {
+    "the other name of the switch": ({"99-zz.conf": OFF}, True),
+    "slashes": ({"99-zz.conf": "net/ipv4/ip_forward=0"}, True),
+    "a pattern": ({"99-zz.conf": "-net.ipv4.conf.*.forwarding = 0"}, True),
+    "read before ours": ({"60-early.conf": OFF}, False),
+    # What has the same value as ours counts at its own place.
+    "between two of one value": ({"10-k8s.conf": f"{FORWARD} = 1", "60-rhel.conf": OFF}, True),
+    "ahead of our value": ({"99-zz.conf": f"{OFF}\nnet.ipv4.ip_forward = 1"}, True),
+    "corrected in itself": ({"99-zz.conf": f"{OFF}\n{OFF.replace('0', '1')}"}, None),
+    "a pattern and its exception": ({"99-zz.conf": f"{OFF.replace('all', 'a*')}\n-net.ipv4.conf.all.forwarding"}, None),
+    "hidden by a file of its name": ({"99-zz.conf": "", "/run/sysctl.d/99-zz.conf": "net.ipv4.ip_forward=0"}, None),
+}
+
+
+@pytest.mark.parametrize(("files", "wins"), OTHERS.values(), ids=list(OTHERS))
+def test_what_other_files_do_is_said_as_systemd_does_it(
+    node: Node, run_module: Module, files: dict[str, str], wins: bool | None
+) -> None:
+    node.run("sh", "-c", "mkdir -p /run/sysctl.d; rm -f /etc/sysctl.d/*")
+    for name, text in files.items():
+        path = name if name.startswith("/") else f"/etc/sysctl.d/{name}"
+        node.run("tee", path, input=f"# caf\u00e9\n{text}\n")
     result = run_module("node_kernel")
-    assert result["overridden_by"] == [
-        {"file": "/etc/sysctl.conf", "key": "net.bridge.bridge-nf-call-iptables", "value": "0"},
-        {"file": "/etc/sysctl.d/99-zz.conf", "key": "net.ipv4.ip_forward", "value": "0"},
-    ]
-    warnings = json.dumps(result["warnings"])
-    assert f"/etc/sysctl.d/99-zz.conf is read after {SYSCTL_FILE} and sets net.ipv4.ip_forward to 0" in warnings
+    found = [setting["key"] for setting in result["overridden_by"]]
+    said = [text for text in map(str, result.get("warnings", [])) if "forward" in text]
+    assert (bool(found), bool(said)) == (wins is True, wins is not None), result
+    if said:
+        (path, _text), *_more = [item for item in files.items() if item[1] != f"{FORWARD} = 1"]
+        assert f"/etc/sysctl.d/{path} line 2 sets net.ipv4." in said[0]
+        assert "to 0, but pods need net.ipv4.ip_forward = 1: remove or change that line; " in said[0]
+    # As at boot.
+    node.run("sysctl", "-qw", f"{FORWARD}=0")
+    node.run(SYSTEMD_SYSCTL, "--prefix=/net/ipv4", check=False)
+    assert values(node)[0] == ("0" if wins else "1")
+
+
+def test_later_files_are_named_with_line_and_value(node: Node, run_module: Module) -> None:
+    node.run("rm", "-f", "/etc/sysctl.d/99-sysctl.conf")
+    node.run("tee", "/etc/sysctl.d/99-zz.conf", input="net.ipv4.tcp_syncookies=0\n")
+    node.run("tee", "/etc/sysctl.conf", input="# net.ipv4.ip_forward=1\n-net.bridge.bridge-nf-call-iptables = 0\n")
+    found = {"file": "/etc/sysctl.conf", "line": 2, "key": "net.bridge.bridge-nf-call-iptables", "value": "0"}
+    result = run_module("node_kernel")
+    assert result["overridden_by"] == [found]
+    assert len(result["warnings"]) == 1
+    assert "warnings" not in run_module("node_kernel", {"warn": False})
+
+
+def test_an_interface_by_which_pods_packets_come_in_forwards_and_others_stay(
+    node: Node, run_module: Module, make_node: Callable[[], Node]
+) -> None:
+    """Where the kernel forwards already, and somebody has turned it off for interfaces."""
+    wire_up(node, make_node())
+    devices = ("enp8s0", "enp1s0", "eth0", "eth1")
+    keys = [f"net.ipv4.conf.{name}.forwarding" for name in devices]
+    node.run("sysctl", "-qw", f"{FORWARD}=1", *(f"{key}=0" for key in keys))
+
+    def forwarding() -> list[str]:
+        return node.run("sysctl", "-n", *keys).stdout.split()
+
+    args = {"next_hops": ["200.0.0.20", "203.0.113.9", "fd00:200::20"], "devices": ["humanz-vxlan0"]}
+    predicted = run_module("node_kernel", args, check=True, diff=True)
+    assert run_module("node_kernel", args, diff=True)["diff"] == predicted["diff"]
+    assert forwarding() == ["1", "1", "0", "0"], "203.0.113.9 is reached by the default route"
+    assert run_module("node_kernel", args)["changed"] is False
+    args["next_hops"] = ["200.0.0.20"]
+    run_module("node_kernel", args)
+    assert forwarding() == ["1", "0", "0", "0"]
+    run_module("node_kernel", {**args, "masquerade": True})
+    assert forwarding() == ["1", "1", "0", "0"]
+    run_module("node_kernel", {**args, "masquerade": True, "uplink": "eth1"})
+    assert forwarding() == ["1", "0", "0", "1"]
+    node.run("sysctl", "-qw", f"{FORWARD}=0")
+    run_module("node_kernel", args)
+    assert forwarding() == ["1", "0", "0", "0"], "what somebody has turned off is known from before"
+    run_module("node_kernel", {"state": "absent"})
+    assert (values(node)[0], forwarding()) == ("1", ["0", "0", "0", "0"])
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,27 @@ def test_routes_that_are_in_the_way(nested: Node, command: str, expected: list[s
     assert [line.split(": one of both")[0].split(": remove that")[0] for line in found] == expected
 
 
+def test_a_file_that_turns_forwarding_off_is_warned_of_before_anything_is_changed(nested: Node) -> None:
+    nested.run("mkdir", "-p", "/etc/sysctl.d")
+    nested.run("tee", "/etc/sysctl.d/99-zz.conf", input="#\nnet.ipv4.conf.all.forwarding = 0\n")
+    nested.run("tee", "/etc/sysctl.d/60-nic.conf", input="net.ipv4.conf.enp8s0.forwarding = 0\n")
+    nested.run("tee", "/etc/sysctl.d/60-other.conf", input="net.ipv4.conf.enp1s0.forwarding = 0\n")
+    result = nested.module("node_preflight", {**PART, "node": "n1"})
+    assert not result.get("failed"), result
+    said = [str(warning) for warning in result["warnings"]]
+    assert len(said) == 2, said
+    assert (
+        "n1: /etc/sysctl.d/60-nic.conf line 1 sets net.ipv4.conf.enp8s0.forwarding to 0, but pods need "
+        "net.ipv4.conf.enp8s0.forwarding = 1: remove or change that line; "
+        "/etc/sysctl.d/99-humanz-cni.conf is read after it and wins at boot"
+    ) in said[0]
+    assert (
+        "n1: /etc/sysctl.d/99-zz.conf line 2 sets net.ipv4.conf.all.forwarding to 0, but pods need "
+        "net.ipv4.ip_forward = 1: remove or change that line; it is in force after each boot until humanz-cni.service "
+        "or a run puts net.ipv4.ip_forward = 1 back"
+    ) in said[1]
+
+
 def test_all_that_is_wrong_is_said_at_once(nested: Node) -> None:
     found = problems(
         nested,
@@ -149,6 +170,14 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             [
                 "pod_network_pod_cidr fd00:100::/64: IPv6 is off on this node: its sysctl "
                 "net.ipv6.conf.default.disable_ipv6 must be 0"
+            ],
+        ),
+        (
+            "mkdir -p /etc/sysctl.d; echo net.ipv6.conf.all.disable_ipv6 = 1 > /etc/sysctl.d/98-no.conf",
+            [
+                "pod_network_pod_cidr fd00:100::/64: /etc/sysctl.d/98-no.conf line 1 sets "
+                "net.ipv6.conf.all.disable_ipv6 to 1, so that this node has no IPv6 after its next boot: remove that "
+                "line"
             ],
         ),
         ("ip link add humanz-cni0 type bridge; sysctl -qw net.ipv6.conf.humanz-cni0.disable_ipv6=1", []),
