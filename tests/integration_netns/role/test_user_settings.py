@@ -83,7 +83,10 @@ def test_playbooks_hold_what_they_promise_with_a_configuration_of_another_kind(
         monkeypatch.setenv(f"ANSIBLE_{name}", value)
     # As an INI file or -e key=value has them.
     cluster.variables.update(
-        {"pod_network_group": "nodes", "pod_network_persistence": "false", "pod_network_heal_interval": "0"}
+        pod_network_group="nodes",
+        pod_network_persistence="false",
+        pod_network_heal_interval="0",
+        verify_picture="",
     )
     cluster.group = "nodes"
     before = cluster.state()
