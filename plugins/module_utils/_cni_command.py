@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable
+from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Library
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 NAME = "humanz-cni-ctl"
 SBIN_DIR = "/usr/local/sbin"
+RECORD = ".command"  # in the library directory: where the command is
 
 _TEXT = """\
 #!%(interpreter)s -ISXutf8
@@ -37,11 +41,15 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def paths() -> list[str]:
-    """Return where the command is on this process's search path, and in the directory that it is in by default."""
-    directories = [SBIN_DIR, *os.environ.get("PATH", os.defpath).split(":")]
-    places = dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, directories)))
-    found = [os.path.join(directory, NAME) for directory in places]
+def paths(libraries: Iterable[str]) -> list[str]:
+    """Return where the command is: by default, on this process's search path, and as *libraries* remember it.
+
+    :param libraries: directories of the plugin's library.
+    """
+    places = [SBIN_DIR, *os.environ.get("PATH", os.defpath).split(":")]
+    places += [os.path.dirname(read_text(os.path.join(directory, RECORD)) or "") for directory in libraries]
+    real = dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, places)))
+    found = [os.path.join(directory, NAME) for directory in real]
     return [path for path in found if os.path.isfile(path)]
 
 

@@ -7,6 +7,7 @@
 
     <library directory>/<digest>/                   the library, see _cni_library.py
     <library directory>/.directories                directories that were missing, and go with the plugin
+    <library directory>/.command                    where the operator's command is
     <CNI bin directory>/humanz-cni                  the launcher, replaced by rename
     <sbin directory>/humanz-cni-ctl                 the operator's command, likewise
 
@@ -36,7 +37,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable, read_script
-from ansible_collections.humanz.cni.plugins.module_utils._files import remove
+from ansible_collections.humanz.cni.plugins.module_utils._files import remove, write_text
 
 if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
@@ -132,11 +133,15 @@ class Plugin(Resource):
                 put()
         _cni_library.remove(directory, keep=(self._library.path, before, *_cni_library.running(directory)))
         self._remove_former(os.path.join(directory, DIRECTORIES))
+        write_text(os.path.join(directory, _cni_command.RECORD), self._command.path + "\n")
 
     def _former(self) -> list[str]:
         own = os.path.realpath(self._command.path)
-        found = [path for path in _cni_command.paths() if library_of(read_script(path)) and path != own]
-        for directory in _library_dirs.others(os.path.dirname(self._library.path)):
+        current = os.path.dirname(self._library.path)
+        others = _library_dirs.others(current)
+        commands = _cni_command.paths([current, *others])
+        found = [path for path in commands if library_of(read_script(path)) and path != own]
+        for directory in others:
             used = _cni_library.running(directory, self.path)
             found += [path for path in _cni_library.versions(directory) if path not in used]
         return found
@@ -147,9 +152,10 @@ class Plugin(Resource):
             shutil.rmtree(path) if os.path.isdir(path) else remove(path)
         for directory in _library_dirs.others(os.path.dirname(self._library.path)):
             old = os.path.join(directory, DIRECTORIES)
-            if os.path.exists(old) and not _cni_library.versions(directory):
+            if os.path.isdir(directory) and not _cni_library.versions(directory):
                 _directories.add(_directories.remembered(old), record)
                 remove(old)
+                remove(os.path.join(directory, _cni_command.RECORD))
             _library_dirs.remove_if_empty(directory)
 
     def undo(self, before: State) -> None:

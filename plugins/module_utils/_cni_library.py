@@ -298,9 +298,18 @@ def running(directory: str, launcher: str = "") -> list[str]:
                 words = os.fsdecode(stream.read()).split("\0")
         except OSError:  # it has ended
             continue
-        found.update(paths if launcher and launcher in words else ())
-        found.update(path for path in paths if any(word.startswith(path + "/") for word in words))
+        used = [*paths] if launcher and launcher in words else []
+        used += [path for path in paths if any(word.startswith(path + "/") for word in words)]
+        found.update(path for path in used if _sees(name, path))
     return sorted(found)
+
+
+def _sees(pid: str, path: str) -> bool:
+    """Return whether the process *pid* has the same directory *path* as this one, and is in no other container."""
+    try:
+        return os.path.samefile("/proc/%s/root%s" % (pid, path), path)
+    except OSError:  # it has ended
+        return False
 
 
 def versions(directory: str) -> list[str]:

@@ -58,10 +58,11 @@ class NoPlugin(Resource):
     ) -> None:
         # The launcher first, so that no new pod is attached meanwhile.
         self._scripts = [os.path.join(bin_dir, NAME), os.path.join(sbin_dir, _cni_command.NAME)]
-        self._scripts += [path for path in _cni_command.paths() if path not in self._scripts]
-        # The inventory may have named another one before.
+        # The inventory may have named others before.
         self._library_dirs = [library_dir, *_library_dirs.others(library_dir)]
-        self._records = [os.path.join(directory, DIRECTORIES) for directory in self._library_dirs]
+        self._scripts += [path for path in _cni_command.paths(self._library_dirs) if path not in self._scripts]
+        names = (DIRECTORIES, _cni_command.RECORD)
+        self._records = [os.path.join(directory, name) for directory in self._library_dirs for name in names]
         self._data_dir = data_dir
         self._conf_dir = conf_dir
         self._force = force
@@ -115,10 +116,10 @@ class NoPlugin(Resource):
             _remove_if_empty(os.path.dirname(path))
         shutil.rmtree(os.path.join(self._data_dir, _cni_state.NOTES), ignore_errors=True)
         _remove_if_empty(self._data_dir)
-        for directory, record in zip(self._library_dirs, self._records):
+        for directory in self._library_dirs:
             _cni_library.remove(directory)
-            if os.path.isdir(directory):
-                remove(record)
+        for path in filter(os.path.exists, self._records):
+            remove(path)
         for path in actual["directories"]:
             _remove_if_empty(path)
         for directory in self._library_dirs:

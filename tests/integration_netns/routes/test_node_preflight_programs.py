@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -77,7 +78,8 @@ def start_containerd(nested: Node) -> Iterator[Callable[..., None]]:
 
     def start(config: str, path: str, socket: str, *words: str) -> None:
         nested.run("sh", "-c", 'mkdir -p "${1%/*}"; printf "%s" "$2" > "$1"', "sh", path, config)
-        started.append(nested.start(str(reference_plugins.containerd()), "--config", path, *words))
+        command = [str(reference_plugins.containerd()), "--config", path, *words]
+        started.append(nested.start(*command, stderr=subprocess.DEVNULL))
         # It answers until then; its plugins are started after that.
         while nested.run("test", "-S", socket, check=False).returncode:
             assert started[-1].poll() is None

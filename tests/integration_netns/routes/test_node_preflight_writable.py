@@ -46,9 +46,9 @@ CASES: list[tuple[str, str, list[str]]] = [
         [NET_D + "/etc/cni/net.d is on a file system without room for another file: mend that"],
     ),
     (
-        "mkdir -p /etc/humanz-cni/routes",
+        "mkdir -p /etc/humanz-cni/rules.v4",
         "rm -r /etc/humanz-cni",
-        ["/etc/humanz-cni: /etc/humanz-cni/routes is a directory, and a file is to be there: mend that"],
+        ["/etc/humanz-cni: /etc/humanz-cni/rules.v4 is a directory, and a file is to be there: mend that"],
     ),
     (
         "mkdir -p /run/tree; mount -t tmpfs tmpfs /run/tree; mkdir /run/tree/etc; chattr +i /run/tree/etc;"
@@ -62,9 +62,9 @@ CASES: list[tuple[str, str, list[str]]] = [
         ["pod_network_log_file /run/readonly" + READ_ONLY.format("/run/readonly")],
     ),
     (
-        "mount -t tmpfs -o ro tmpfs /etc/systemd",
-        "umount /etc/systemd",
-        ["/etc/systemd/system" + READ_ONLY.format("/etc/systemd") + ", or set pod_network_persistence to false"],
+        "mount -t tmpfs -o ro tmpfs /etc/systemd/system",
+        "umount /etc/systemd/system",
+        ["/etc/systemd/system" + READ_ONLY.format("/etc/systemd/system") + ", or set pod_network_persistence to false"],
     ),
 ]
 ANOTHER = ", or name another directory"
