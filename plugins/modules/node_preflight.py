@@ -306,7 +306,7 @@ def main() -> None:
         module.warn(NO_RUNTIME)
     found += runtime or []
     node = module.params["node"] or platform.node()
-    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
+    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in dict.fromkeys(found)]
     if problems:
         module.fail_json(msg=refusal(problems), problems=problems)
     module.exit_json(changed=False, problems=[])
