@@ -48,7 +48,7 @@ def places(options: dict[str, Any], find_command: FindCommand) -> list[Place]:
         Place(_pod_bridge.DATA_DIR),
         Place(_lock.DIRECTORY),
     ]
-    if options["log_file"]:
+    if os.path.isabs(options["log_file"] or ""):
         directory, name = os.path.split(options["log_file"])
         found.append(Place(directory, (name,), "pod_network_log_file", "leave it empty for the journal"))
     if options["persistence"]:

@@ -8,6 +8,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -
         lambda: _cni_library.Interpreter(options["interpreter"], run, "pod_network_python_interpreter"),
         lambda: _checks.absolute_path("pod_network_log_file", options["log_file"]),
         lambda: _persistence.require_interval("pod_network_heal_interval", options["heal_interval"]),
-        *(lambda path=path: _owned.read(path) for pattern in FILES for path in sorted(glob.glob(pattern))),
+        *(functools.partial(_owned.read, path) for pattern in FILES for path in sorted(glob.glob(pattern))),
         lambda: _persistence.Persistence(run, systemctl, {}, {}, options["library_dir"]).read(),
     ]
     texts = [text for check in checks for text in _refusal(check)]

@@ -342,7 +342,7 @@ def main() -> None:
     found += disabled
     for text in warnings:
         module.warn("%s: %s" % (node, text))
-    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in found]
+    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in dict.fromkeys(found)]
     if problems:
         module.fail_json(msg=refusal(problems), problems=problems)
     module.exit_json(changed=False, problems=[], mtus=mtus)

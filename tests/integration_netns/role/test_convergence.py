@@ -23,9 +23,9 @@ def test_predicted_done_once_and_undone(tmp_path: Path) -> None:
         cluster.playbook("site")
         cluster.playbook("verify")
         assert changes(cluster.playbook("site")) == {"0"}
-        there = cluster.state()
         other.ip("link add left type bridge")
         other.run("ip", "link", "set", "left", "alias", "humanz-cni default/web-0")
+        there = cluster.state()
         refused = cluster.playbook("reset", status=2, pod_network_reset_confirmation="yes")
         assert "or set force to cut them off (pod_network_force_detach: true)" in refused
         assert "Nothing was changed on any node, as n2 reported problems" in refused

@@ -249,7 +249,7 @@ def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) 
             "pod_network_python_interpreter: ",
         ),
         (None, "", {"interpreter": "/opt/none"}, "pod_network_python_interpreter: /opt/none does not exist"),
-        (None, "", {"protocol": 2}, "protocol 2: is kernel's: take a number from 19 to 185"),
+        (None, "", {"protocol": 16}, "protocol 16: is dhcp's: take a number from 19 to 185"),
         (None, "", {"log_file": "cni.log"}, "pod_network_log_file: cni.log must be an absolute path"),
         (None, "", {"heal_interval": -1}, "pod_network_heal_interval: -1 must be a number of seconds"),
         (

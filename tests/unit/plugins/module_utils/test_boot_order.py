@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from ansible_collections.humanz.cni.plugins.action import node_persistence
@@ -21,7 +23,7 @@ NORMAL = {
 }
 
 
-def run_of(after: dict[str, str], before: dict[str, str], gone: str = ""):  # noqa: ANN201 - a stand-in for run_command
+def run_of(after: dict[str, str], before: dict[str, str], gone: str = "") -> Callable[..., tuple[int, str, str]]:
     """Return what answers for systemctl; an alias has the unit's name."""
 
     def run(command: list[str]) -> tuple[int, str, str]:
