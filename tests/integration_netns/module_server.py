@@ -32,7 +32,7 @@ class ModuleServer:
     def __init__(self) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen([sys.executable, str(DRIVER)], stdin=theirs)
+            self._process = subprocess.Popen([sys.executable, str(DRIVER)], stdin=theirs.fileno())
 
     def run(
         self, module: str, arguments: str, node: int, environment: dict[str, str]
