@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from lab_under_test import ROOT, LabUnderTest
 
-SECONDS_TO_BE_UP = 45
 KERNEL_SETTINGS = "net.bridge|net.ipv4.ip_forward|kernel.pid_max|fs.protected"
 OURS = "humanz-(passing|failing)|peer.py serve"
 STATE = {
@@ -45,9 +43,7 @@ def machine() -> dict[str, str]:
 def test_up_and_down_leave_the_machine_as_it_was(image: None) -> None:
     before = machine()
     lab = LabUnderTest("humanz-passing")
-    started = time.monotonic()
     lab.run("up")
-    took = time.monotonic() - started
     try:
         dev_null = os.stat("/dev/null").st_mode & 0o777
         lab.ansible("ansible", "k8s_cluster", "-m", "ansible.builtin.ping")
@@ -55,7 +51,6 @@ def test_up_and_down_leave_the_machine_as_it_was(image: None) -> None:
         lab.run("down")
     assert dev_null == 0o666
     assert machine() == before
-    assert took < SECONDS_TO_BE_UP
 
 
 def test_a_failed_up_cleans_up_after_itself(image: None, tmp_path: Path) -> None:
