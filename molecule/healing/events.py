@@ -15,13 +15,14 @@ class Event(NamedTuple):
     """*command* is a shell's, on the node; *healer* puts back what it removes.
 
     *busy* are the seconds that the command goes on for after the first loss. Without a command, the interface is
-    without *carrier* for so many seconds.
+    without *carrier* for so many seconds. The next event waits for what the command *started*, a shell's condition.
     """
 
     command: str
     healer: str
     busy: float = 0
     carrier: float = 0
+    started: str = "true"
 
 
 class Stage(NamedTuple):
@@ -176,14 +177,16 @@ NFTABLES = Stage(
     "systemctl stop nftables\n",
 )
 
+# A firewalld that is stopped while it starts leaves the rules as they are.
+_FIREWALLD_RUNS = "firewall-cmd --quiet --state"
 FIREWALLD = Stage(
     "firewalld",
-    "systemctl start firewalld\n",
+    "systemctl start firewalld; until %s; do sleep 0.1; done\n" % _FIREWALLD_RUNS,
     [
         Event("firewall-cmd --reload", PATH),
         Event("firewall-cmd --complete-reload", PATH),
         Event("systemctl reload firewalld", PATH),
-        Event("systemctl restart firewalld", PATH),
+        Event("systemctl restart firewalld", PATH, started=_FIREWALLD_RUNS),
         Event("systemctl stop firewalld", PATH),
     ],
     "",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,9 +154,7 @@ def test_the_policy_would_stop_what_is_not_meant_to_be_there(chromium: Browser, 
 
 def test_a_thousand_nodes_open_at_once(show: Show) -> None:
     cluster = broken(1000, vxlan=True)
-    started = time.monotonic()
     page = show(cluster, width=PHONE)
-    assert time.monotonic() - started < 30  # 2 s on a machine that does nothing else
     assert page.evaluate("document.querySelectorAll('*').length") < 12_000
     assert width_of(page) == PHONE
     assert page.get_by_role("heading", level=1).inner_text().endswith("connections fail")

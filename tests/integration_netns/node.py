@@ -9,6 +9,7 @@ Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; t
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -17,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from module_server import DRIVER as DRIVER
+from module_server import ModuleServer, PythonServer
+
 # The Python that modules run with; another one, with an older pyroute2, can be named.
 PYTHON = os.environ.get("NODE_PYTHON", sys.executable)
-DRIVER = Path(__file__).with_name("module_driver.py")
-
 LOCK = "/run/humanz-cni-lock/node"  # of modules and of the repair
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -40,6 +42,10 @@ ip link set lo up
 echo ready
 cat
 """
+
+
+module_server = functools.lru_cache(maxsize=1)(ModuleServer)
+python_server = functools.lru_cache(maxsize=1)(PythonServer)
 
 
 class Node:
@@ -76,6 +82,14 @@ class Node:
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command on the node, and return its process; further options are those of subprocess.Popen."""
         return subprocess.Popen(["nsenter", f"--target={self.pid}", "--mount", "--net", "--", *command], **options)
+
+    def write_python(self, path: Path, python: str = PYTHON) -> Path:
+        """Write a program to *path* that is a Python on this node, and return the path."""
+        forked = python == sys.executable
+        enter = f'#!/bin/sh\nexec nsenter --target={self.pid} --mount --net -- {python} "$@"\n'
+        path.write_text(python_server().python(self.pid) if forked else enter)
+        path.chmod(0o755)
+        return path
 
     @contextlib.contextmanager
     def holder(self, path: str, *user: str) -> Iterator[subprocess.Popen[str]]:
@@ -120,7 +134,11 @@ class Node:
         """
         arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, **(args or {})}
         environment = {**os.environ, "PATH": path or os.environ["PATH"]}
-        done = self.run(python, str(DRIVER), name, check=False, input=json.dumps(arguments), env=environment)
+        text = json.dumps(arguments)
+        if python == sys.executable:
+            done = module_server().run(name, text, self.pid, environment)
+        else:
+            done = self.run(python, str(DRIVER), name, check=False, input=text, env=environment)
         try:
             result = json.loads(done.stdout)
         except ValueError:

@@ -35,7 +35,8 @@ class Playbook:
             }
             for number in (1, 2, 3)
         }
-        self.variables: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": python}
+        interpreter = node.write_python(directory / "python", python)
+        self.variables: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": str(interpreter)}
         collections = directory / "ansible_collections" / "humanz"
         collections.mkdir(parents=True)
         (collections / "cni").symlink_to(ROOT)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from node import PYTHON, Node
+from node import Node
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,9 +45,7 @@ class PlaybookCluster:
     def _inventory(self) -> dict[str, Any]:
         """Modules run on a node because its Python is one that enters it."""
         for name, node in self.nodes.items():
-            python = self.directory / f"python-{name}"
-            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {PYTHON} "$@"\n')
-            python.chmod(0o755)
+            python = node.write_python(self.directory / f"python-{name}")
             self.hosts[name]["ansible_python_interpreter"] = str(python)
         hosts = dict(sorted({**self.hosts, **self.further}.items()))
         return {self.group: {"hosts": hosts, "vars": self.variables}}

@@ -19,7 +19,7 @@ SERVE = """
 import socket, sys
 server = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
 print("ready", flush=True)
-server.settimeout(5)
+server.settimeout(60)
 connection, peer = server.accept()
 connection.sendall(peer[0].replace("::ffff:", "").encode())
 connection.close()
@@ -45,7 +45,7 @@ if where == "wire":
 else:
     stream = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     stream.bind(("::", port))
-stream.settimeout(5)
+stream.settimeout(60)
 print("ready", flush=True)
 try:
     while known not in seen:
@@ -178,7 +178,7 @@ def enter(node: Node, *command: str) -> list[str]:
     return ["nsenter", f"--target={node.pid}", "--net", "--", *command]
 
 
-def source_seen(client: Node, server: Node, address: str, timeout: float = 1) -> str:
+def source_seen(client: Node, server: Node, address: str, timeout: float = 30) -> str:
     """Return which address *server* is called from when *client* connects to its *address*; empty if it cannot.
 
     It is tried for *timeout* seconds.

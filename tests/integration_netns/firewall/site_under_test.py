@@ -38,15 +38,12 @@ class Site:
         assert not result.get("failed"), result
         return result
 
-    def sources(self, address: Addresses) -> list[str]:
-        """Who is seen from pod to node, pod to pod, pod to outside and node to pod, as far as they get through."""
+    def sources(self, address: Addresses, cut_off: str = "") -> list[str]:
+        """Who is seen from pod to node, pod to pod, pod to outside and node to pod; *cut_off* is a target that is."""
         lan = self.lan
-        return [
-            source_seen(lan.pod, lan.peer, address.peer),
-            source_seen(lan.pod, lan.peer, address.peer_pod),
-            source_seen(lan.pod, lan.outside, address.outside),
-            source_seen(lan.peer, lan.pod, address.pod),
-        ]
+        calls = [(lan.pod, lan.peer, address.peer), (lan.pod, lan.peer, address.peer_pod)]
+        calls += [(lan.pod, lan.outside, address.outside), (lan.peer, lan.pod, address.pod)]
+        return [source_seen(*call, timeout=0.5 if call[2] == cut_off else 30) for call in calls]
 
     def is_cut_off(self) -> bool:
         """Whether pods reach neither each other nor the outside, in both families."""

@@ -30,7 +30,7 @@ COMMIT
 """
 
 
-def opened(lan: Lan, address: Addresses, called: str = "", timeout: float = 5) -> str:
+def opened(lan: Lan, address: Addresses, called: str = "", timeout: float = 30) -> str:
     """Which address a pod is called from when the outside calls it, or what leads to it; empty if it is not."""
     return source_seen(lan.outside, lan.pod, called or address.pod, timeout=timeout)
 

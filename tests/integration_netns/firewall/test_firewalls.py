@@ -115,7 +115,7 @@ def test_network_policies_in_nftables_still_decide(site: Site) -> None:
     done = site.converge()
     assert {found["where"] for found in done["firewalls"]} == {"inet filter forward"}
     for address in (IPV4, IPV6):
-        assert site.sources(address) == [address.pod, "", address.node_outside, address.peer]
+        assert site.sources(address, address.peer_pod) == [address.pod, "", address.node_outside, address.peer]
 
 
 def test_without_iptables(site: Site) -> None:

@@ -39,20 +39,20 @@ def test_pods_reach_nodes_pods_and_the_outside(firewall: Firewall, lan: Lan, add
         (lan.peer, lan.pod, address.pod): address.peer,
     }
     for client, server, called in calls:
-        assert source_seen(client, server, called) == ""
+        assert source_seen(client, server, called, timeout=0.5) == ""
     firewall.converge(**BOTH)
     for (client, server, called), source in calls.items():
         assert source_seen(client, server, called) == source
     firewall.remove()
     for client, server, called in calls:
-        assert source_seen(client, server, called) == ""
+        assert source_seen(client, server, called, timeout=0.5) == ""
 
 
 @pytest.mark.parametrize("address", [IPV4, IPV6], ids=["IPv4", "IPv6"])
 def test_node_is_no_router_for_others(firewall: Firewall, lan: Lan, address: Addresses) -> None:
     firewall.converge(**BOTH)
-    assert source_seen(lan.outside, lan.peer, address.peer) == ""
-    assert source_seen(lan.peer, lan.outside, address.outside) == ""
+    assert source_seen(lan.outside, lan.peer, address.peer, timeout=0.5) == ""
+    assert source_seen(lan.peer, lan.outside, address.outside, timeout=0.5) == ""
     for command in ("iptables", "ip6tables"):
         firewall.iptables("-I FORWARD 1 -j ACCEPT", command)
     assert source_seen(lan.outside, lan.peer, address.peer) == address.outside

@@ -34,9 +34,9 @@ class HealedNode:
         assert not routes.get("failed"), routes
         return [rules["changed"], routes["changed"]]
 
-    def heal(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def heal(self, *options: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run the program."""
-        return self.node.run(PYTHON, "-I", str(PROGRAM), *options, check=False)
+        return self.node.run(PYTHON, "-I", str(PROGRAM), *options, check=False, timeout=timeout)
 
     def iptables(self, words: str) -> None:
         """Run iptables with *words*, separated by spaces."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from healed_node import PEERS, PROGRAM, PYTHON
+from kernel_events import Monitor
 from node import NOBODY
 
 if TYPE_CHECKING:
@@ -239,27 +240,15 @@ def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[.
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_nothing_is_written_or_said_when_all_is_there(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)
-    enter = ["nsenter", f"--target={healed.node.pid}", "--net", "--"]
-    monitors = [
-        subprocess.Popen([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for command in MONITORS
-    ]
-    try:
-        time.sleep(0.5)  # neither says when it listens
+    namespace = f"/proc/{healed.node.pid}/ns/net"
+    with Monitor(namespace, *MONITORS[0]) as routes, Monitor(namespace, *MONITORS[1]) as rules:
         for _run in range(3):
             done = healed.heal()
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        # That they listen is seen by what they say of this.
         healed.node.ip("route add 198.51.100.0/24 via 200.0.0.20")
+        assert routes.up_to("198.51.100.0/24") == []
         healed.node.run("nft", "add", "table", "inet", "seen")
-        time.sleep(0.5)
-    finally:
-        for monitor in monitors:
-            monitor.terminate()
-    heard = [monitor.communicate()[0].splitlines() for monitor in monitors]
-    assert [len(lines) for lines in heard] == [1, 2], heard
-    assert "198.51.100.0/24" in heard[0][0]
-    assert heard[1][0] == "add table inet seen"
+        assert rules.up_to("add table inet seen") == []
 
 
 HOLDERS = {
@@ -285,9 +274,7 @@ def test_a_prefix_that_somebody_holds_is_left_to_them(healed: HealedNode, holder
     assert "route 100.100.1.0/24 is held by somebody else: " in done.stderr
     assert sorted(healed.routes()) == sorted([*theirs, "100.100.2.0/24 via 200.0.0.30 dev enp8s0 proto humanz-cni"])
     # A conflict is not waited for.
-    started = time.monotonic()
-    assert healed.heal("--wait", "30").returncode == 1
-    assert time.monotonic() - started < 10
+    assert healed.heal("--wait", "3600", timeout=300).returncode == 1
 
 
 def test_nothing_is_ever_pruned(healed: HealedNode) -> None:

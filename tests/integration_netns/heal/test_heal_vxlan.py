@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 
 import pytest
 from healed_node import HealedNode
+from kernel_events import Monitor
 from node import Node
 
 MAC = "02:d9:c8:00:01:0a"
@@ -67,22 +67,14 @@ def test_what_is_missing_is_put_back(crossing: HealedNode, damage: str) -> None:
 def test_nothing_is_written_or_said_when_all_is_there(crossing: HealedNode) -> None:
     while "tentative" in crossing.node.ip("addr"):
         time.sleep(0.1)
-    enter = ["nsenter", f"--target={crossing.node.pid}", "--net", "--"]
-    monitors = [subprocess.Popen([*enter, *command], stdout=subprocess.PIPE, text=True) for command in MONITORS]
-    try:
-        time.sleep(0.5)  # neither says when it listens
+    namespace = f"/proc/{crossing.node.pid}/ns/net"
+    with Monitor(namespace, *MONITORS[0]) as neighbours, Monitor(namespace, *MONITORS[1]) as entries:
         done = crossing.heal()
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        # That they listen is seen by what they say of this.
         crossing.node.run("bridge", "fdb", "add", "02:00:00:00:00:01", "dev", "humanz-vxlan0", "dst", "200.0.1.9")
+        assert entries.up_to("200.0.1.9") == []
         crossing.node.ip("neigh add 200.0.1.9 lladdr 02:00:00:00:00:01 dev humanz-vxlan0 nud permanent")
-        time.sleep(0.5)
-    finally:
-        for monitor in monitors:
-            monitor.terminate()
-    heard = [monitor.communicate()[0].splitlines() for monitor in monitors]
-    assert all("200.0.1.9" in line for lines in heard for line in lines), heard
-    assert all(heard)
+        assert neighbours.up_to("200.0.1.9") == []
 
 
 def test_an_interface_of_somebody_else_is_named_and_left_alone(crossing: HealedNode) -> None:

@@ -45,7 +45,7 @@ class Uplink:
 
     def advertise(self) -> None:
         """Send an advertisement once the wire is up, and wait until the node has seen it."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while True:
             sent = self.router.run(sys.executable, "-c", SEND, ADVERTISEMENT.hex(), check=False)
             time.sleep(0.05)

@@ -16,6 +16,11 @@ from runtime import Outcome, Runtime
 
 # They change the process' own memory only, and how often they come differs from run to run.
 _OWN_MEMORY = {"brk", "mmap", "munmap", "mremap", "mprotect", "madvise"}
+# Whatever they were asked, all is as it was before when the process has ended.
+_READS = {
+    *("close", "fcntl", "fstat", "getdents64", "getpid", "getrandom", "getsockname", "lseek", "newfstatat", "poll"),
+    *("pread64", "read", "readlink", "recvfrom", "recvmsg", "rt_sigaction", "rt_sigprocmask"),
+}
 _CALL = re.compile(r"(\w+)\(")
 
 
@@ -66,6 +71,14 @@ def calls_of(runtime: Runtime, command: str, conf: dict[str, Any]) -> list[Call]
         if begun and name[1] not in _OWN_MEMORY:
             calls.append(Call(name[1], count[name[1]]))
     return calls
+
+
+def after_changes(calls: list[Call]) -> list[Call]:
+    """Return the calls that come after one which may have changed something, and the first.
+
+    A process that is killed at any other leaves no more and no less than one that is killed at the call before.
+    """
+    return [call for before, call in zip([None, *calls], calls) if before is None or before.name not in _READS]
 
 
 def interrupted(runtime: Runtime, command: str, conf: dict[str, Any], call: Call, signal: str) -> Outcome:

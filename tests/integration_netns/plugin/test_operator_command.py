@@ -59,7 +59,7 @@ class Operator:
         for pod in pods:
             self.runtime.node.run("ip", "netns", "delete", pod)
         wait = (
-            f"for i in $(seq 100); do [ $(ls /sys/class/net | wc -w) -le {count} ] && exit 0; sleep 0.05; done; exit 1"
+            f"for i in $(seq 1200); do [ $(ls /sys/class/net | wc -w) -le {count} ] && exit 0; sleep 0.05; done; exit 1"
         )
         self.runtime.node.run("sh", "-c", wait)
 

@@ -139,7 +139,7 @@ def test_s_156_a_port_of_the_node_leads_to_the_pod(runtime: Runtime, pod: str) -
         while runtime.node.run("cat", "/run/served").stdout != "up\n":
             time.sleep(0.05)
         where = ["ip", "netns", "exec", pod] if pod else []
-        ask = "import socket, sys; print(socket.create_connection((sys.argv[1], 8080), 3).recv(9).decode())"
+        ask = "import socket, sys; print(socket.create_connection((sys.argv[1], 8080), 30).recv(9).decode())"
         for address in ("10.9.0.1", "fd00:9::1"):
             assert runtime.node.run(*where, "python3", "-c", ask, address).stdout == "here\n"
     finally:

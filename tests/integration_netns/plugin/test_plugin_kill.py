@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ADD and DEL killed or terminated at every single system call, from the moment that the plugin's file is opened."""
+"""ADD and DEL killed or terminated at every single system call, from the moment that the plugin's file is opened.
+
+One stands for several that are killed where nothing has changed since the call before.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from pathlib import Path
 import pytest
 from node import Node
 from runtime import CARRIER, NSENTER, Outcome, Runtime, nested
-from system_calls import Call, calls_of, interrupted
+from system_calls import Call, after_changes, calls_of, interrupted
 
 NODES = 4
 PODS = ("pod0", "pod1", "pod2")
@@ -86,8 +89,9 @@ def at_each_call(
     prepare(runtimes[0])
     calls = calls_of(runtimes[0], command, CONF)
     runtimes[0].delete(CONF)
+    chosen = after_changes(calls) if sent == "SIGKILL" else calls
     with ThreadPoolExecutor(NODES) as executor:
-        shares = executor.map(share, runtimes, [calls[number::NODES] for number in range(NODES)])
+        shares = executor.map(share, runtimes, [chosen[number::NODES] for number in range(NODES)])
         return len(calls), [outcome for one in shares for outcome in one]
 
 
@@ -210,7 +214,6 @@ def start(
     return process
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
@@ -226,22 +229,20 @@ def test_s_055_it_does_not_wait_on_for_the_lock_when_it_is_terminated(
         _wait_for_lock_line(holder.pid, "FLOCK  ADVISORY")
         plugin = start(runtime, command, "pod1")
         _wait_for_lock_line(plugin.pid, "-> FLOCK  ADVISORY")
-        begun = time.monotonic()
         plugin.send_signal(sent)
         output, _error = plugin.communicate()
     finally:
         holder.communicate()
 
-    assert time.monotonic() - begun < 5  # the wait's own limit is ten
     assert plugin.returncode == 1
-    assert json.loads(output)["code"] == 999
+    assert json.loads(output)["code"] == 999  # it is 11 after ten seconds without a signal
     runtime.delete(CONF)
     assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod0"}
 
 
 def _wait_for_lock_line(pid: int, kind: str) -> None:
     """Wait until the process *pid*, or a child of it, has or wants a lock, as /proc/locks says."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if any(kind in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines()):
             return

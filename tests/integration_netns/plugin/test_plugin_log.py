@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -168,9 +167,7 @@ def test_a_journal_that_is_gone_fails_nothing(runtime: Runtime) -> None:
 
 def test_a_journal_that_takes_nothing_is_not_waited_for(runtime: Runtime) -> None:
     with Journal(runtime.node, full=True) as journal:
-        started = time.monotonic()
-        attach_and_detach(runtime, CONF)
-        assert time.monotonic() - started < 10
+        attach_and_detach(runtime, CONF)  # or it waits for ever
         assert {entry["MESSAGE"] for entry in journal.entries()} == {"noise"}
 
 

@@ -16,7 +16,7 @@ from test_plugin_spoofcheck import reaches
 from test_plugin_vlan import refuses
 
 IPV4, DUAL = ("10.9.0.0/24",), ("10.9.0.0/24", "fd00:9::/64")
-SECONDS = 10
+SECONDS = 60
 SERVER = """
 import socket
 server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)

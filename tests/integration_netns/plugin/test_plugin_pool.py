@@ -155,7 +155,7 @@ def grow_old(runtime: Runtime) -> None:
 def vanish(runtime: Runtime, pod: str) -> None:
     """Let the pod's namespace vanish without a DEL, and wait until the kernel has taken its link away."""
     runtime.node.run("ip", "netns", "delete", pod)
-    runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+    runtime.node.run("sh", "-c", "for i in $(seq 600); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
 
 
 def test_a_vanished_sandbox_is_reclaimed_when_the_pool_is_full(runtime: Runtime) -> None:

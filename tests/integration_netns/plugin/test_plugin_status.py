@@ -72,7 +72,7 @@ def test_s_100_the_second_set_is_exhausted(runtime: Runtime) -> None:
 def test_s_100_a_pool_that_can_be_reclaimed_is_not_exhausted(runtime: Runtime) -> None:
     runtime.add(SMALL, "pod1")
     runtime.node.run("ip", "netns", "delete", "pod1")
-    runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+    runtime.node.run("sh", "-c", "for i in $(seq 600); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
     assert runtime.fail("STATUS", SMALL, **NO_POD)["code"] == 50  # an ADD may be under way
     runtime.node.run("sh", "-c", 'cd /run/humanz-cni/net1; sed -i -E \'s/"time": [0-9]+/"time": 1000/\' 10.* veth*')
     before = runtime.records()

@@ -67,7 +67,7 @@ def test_s_073_namespace_recreated_under_its_name(runtime: Runtime, empty: bool)
     first = runtime.add(DUAL, "pod1")["ips"][0]["address"]
     runtime.node.run("ip", "netns", "delete", "pod1")
     runtime.pod("pod1")
-    runtime.node.run("sh", "-c", "for i in $(seq 50); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+    runtime.node.run("sh", "-c", "for i in $(seq 600); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
 
     if empty:
         runtime.delete(DUAL, "pod1")

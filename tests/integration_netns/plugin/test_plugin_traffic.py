@@ -22,7 +22,7 @@ while True:
 """
 CLIENT = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as connection:
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30) as connection:
     print(connection.recv(64).decode())
 """
 

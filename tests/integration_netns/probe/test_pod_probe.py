@@ -148,19 +148,18 @@ def test_a_listener_cannot_write_to_the_terminal_of_who_reads_its_words(node_1: 
     assert seen == "fe80::1%?[2J?"
 
 
-@pytest.mark.alone
 def test_a_thousand_targets_at_once(node_1: Node) -> None:
     start(node_1)
     pod = json.loads(node_1.run("sh", "-c", "cat /run/humanz-cni-probe/*.json").stdout)
     address = pod["result"]["ips"][0]["address"].split("/")[0]
-    nowhere = [{"address": f"100.100.0.{number}", "port": 7217, "sources": ["node"]} for number in range(100, 150)]
+    nowhere = [{"address": f"100.100.0.{number}", "port": 7217, "sources": ["node"]} for number in range(50, 250)]
     targets = [{"address": address, "port": 7217, "sources": ["pod", "node"]}] * 500 + nowhere
     started = time.monotonic()
     results = node_1.module("pod_probe", {"state": "probed", "targets": targets, "timeout": 2})["results"]
     took = time.monotonic() - started
     node_1.module("pod_probe", {"state": "stopped"})
     assert sum(1 for result in results if result["error"] is None) == 1000
-    assert took < 5
+    assert took < 100  # one after the other, those that do not answer take 400
 
 
 @pytest.mark.parametrize("victim", ["guard", "worker"])

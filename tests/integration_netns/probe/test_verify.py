@@ -57,9 +57,7 @@ def verify(fleet: Fleet, tmp_path: Path) -> Verify:
     def run(*options: str, hosts: dict[str, dict[str, Any]] | None = None, playbook: str = "humanz.cni.verify") -> Run:
         inventory: dict[str, dict[str, dict[str, Any]]] = {"k8s_cluster": {"hosts": {}}}
         for name, node in fleet.nodes.items():
-            python = tmp_path / f"python-{name}"
-            python.write_text(f'#!/bin/sh\nexec nsenter --target={node.pid} --mount --net -- {sys.executable} "$@"\n')
-            python.chmod(0o755)
+            python = node.write_python(tmp_path / f"python-{name}")
             variables = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
             inventory["k8s_cluster"]["hosts"][name] = {**variables, **(hosts or {}).get(name, {})}
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))

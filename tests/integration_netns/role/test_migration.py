@@ -94,7 +94,7 @@ class Migration:
 
     def reach(self, name: str, other: str) -> None:
         """Assert that flannel's pod on a node and the pod on the other one, whatever its network, exchange packets."""
-        self.pods[name].run("ping", "-c1", "-W2", f"100.100.{int(other[1]) - 1}.2")
+        self.pods[name].run("ping", "-c1", "-W30", f"100.100.{int(other[1]) - 1}.2")
 
     def state(self, name: str) -> str:
         """What either network could leave on a node."""

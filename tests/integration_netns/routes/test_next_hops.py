@@ -78,7 +78,7 @@ def cluster(make_node: Callable[[], Node]) -> Cluster:
     made = Cluster(make_node)
     assert made.node.module("node_routes", {"routes": routes(HOPS[0])})["changed"]
     for hop in HOPS:
-        made.node.run("ping", "-c1", "-W2", hop)
+        made.node.run("ping", "-c1", "-W30", hop)
     return made
 
 

@@ -49,7 +49,7 @@ def converge(node: Node, *, check: bool = False, diff: bool = False, **options: 
 
 def wait_for_the_address(node: Node) -> None:
     """The kernel gives the address of IPv6 its route later."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "local fd01::" not in node.ip("-6 route show table local"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

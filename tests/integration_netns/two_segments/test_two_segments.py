@@ -104,7 +104,7 @@ def test_packets_fit_with_what_vxlan_adds(segments: Segments) -> None:
     one, far = segments.nodes["n1"], segments.nodes["n3"]
     far.ip("addr add 100.100.2.200/32 dev lo")
     try:
-        fits = one.run("ping", "-c1", "-W2", "-Mdo", "-s", str(1450 - 28), "100.100.2.200", check=False)
+        fits = one.run("ping", "-c1", "-W30", "-Mdo", "-s", str(1450 - 28), "100.100.2.200", check=False)
         assert fits.returncode == 0, fits.stdout
         assert one.run("ping", "-c1", "-W2", "-Mdo", "-s", str(1451 - 28), "100.100.2.200", check=False).returncode
     finally:
