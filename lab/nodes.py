@@ -73,6 +73,9 @@ def create(lab: Lab, node: Node, image: str, kubernetes: Path | None) -> None:
 def power_on(lab: Lab, node: Node) -> None:
     """Start the node, whose wires must lie: its NICs are there when its first process starts."""
     podman("start", lab.container(node.name))
+    # As systemd does on a machine, but not in a container. Without it, the bind mount that ``ip netns`` begins with
+    # keeps the namespaces of running pods busy, and containerd cannot remove those pods.
+    podman("exec", lab.container(node.name), "mount", "--make-rshared", "/")
 
 
 def wait_booted(lab: Lab, node: Node) -> None:

@@ -86,6 +86,8 @@ def test_exec_passes_output_and_exit_code_on(lab: LabUnderTest, pod: str) -> Non
 
 def test_rm_detaches_and_is_no_error_twice(lab: LabUnderTest, network: None) -> None:
     lab.run("pod", "run", "--namespace", "kube-system", NODE, "gone")
+    # What verify's probes do first, too.
+    lab.node(NODE, "sh", "-c", "ip netns add another; ip netns delete another")
     for _twice in range(2):
         lab.run("pod", "rm", "--namespace", "kube-system", NODE, "gone")
     assert lab.node(NODE, "tail", "-n", "1", "/run/calls").startswith("DEL eth0 ")
