@@ -41,8 +41,10 @@ class Archive(Resource):
     def needed(self) -> bool:
         """Return whether this Python has no pyroute2 beside the archive, or the one that was brought."""
         origin: str = getattr(sys.modules.get("pyroute2"), "__file__", "")
-        return _kernel.PYROUTE2_ERROR is not None or origin.startswith(
-            (_kernel.ARCHIVE, self.source or _kernel.ARCHIVE)
+        return (
+            _kernel.PYROUTE2_ERROR is not None
+            or _kernel.is_brought()
+            or origin.startswith((_kernel.ARCHIVE, self.source or _kernel.ARCHIVE))
         )
 
     def read(self) -> str:
