@@ -32,14 +32,17 @@ BROUGHT = "humanz-cni-pyroute2-"
 
 
 def _forget() -> None:
-    """Have the next import of pyroute2 look for it anew. An interpreter that lives on may have an earlier task's."""
+    """Have the next import of pyroute2 look for it anew."""
     sys.path[:] = [path for path in sys.path if not os.path.basename(path).startswith(BROUGHT)]
     for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
         del sys.modules[name]
 
 
-if BROUGHT in (getattr(sys.modules.get("pyroute2"), "__file__", None) or ""):
-    _forget()
+def is_brought() -> bool:
+    """Return whether pyroute2 is from an archive that was brought for a task, which may be an earlier one."""
+    return BROUGHT in (getattr(sys.modules.get("pyroute2"), "__file__", None) or "")
+
+
 try:
     try:
         import pyroute2
@@ -186,8 +189,8 @@ class Lookup(NamedTuple):
 def require_pyroute2(module: AnsibleModule) -> None:
     """End *module* unless pyroute2 can be imported. The action plugin answers ``pyroute2_missing`` by bringing it."""
     archive = module.params.get("pyroute2_archive")
-    if archive:
-        _import_from(archive)
+    if archive or is_brought():  # by an earlier task, of an interpreter that lives on, as Mitogen's does
+        _import_from(archive or ARCHIVE)
     if pyroute2 is None:
         module.fail_json(
             msg=missing_required_lib("pyroute2", url="https://pypi.org/project/pyroute2/"),

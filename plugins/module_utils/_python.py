@@ -46,8 +46,10 @@ class Archive(Resource):
     def needed(self) -> bool:
         """Return whether this Python has no pyroute2 beside the archive, or the one that was brought."""
         origin: str = getattr(sys.modules.get("pyroute2"), "__file__", "")
-        return _kernel.PYROUTE2_ERROR is not None or origin.startswith(
-            (self.path, *self._others, self.source or self.path)
+        return (
+            _kernel.PYROUTE2_ERROR is not None
+            or _kernel.is_brought()
+            or origin.startswith((self.path, *self._others, self.source or self.path))
         )
 
     def read(self) -> str:

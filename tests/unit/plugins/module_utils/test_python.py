@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,3 +42,28 @@ def test_a_removal_that_has_failed_says_that_there_is_no_way_back(
     monkeypatch.setattr(_kernel, "ARCHIVE", str(tmp_path / "pyroute2.zip"))
     with pytest.raises(ConvergeError, match=r"pyroute2\.zip is gone until humanz\.cni\.node_python brings it again"):
         archive("absent", status=0).undo("present")
+
+
+def test_one_that_an_earlier_task_of_the_same_interpreter_was_brought_is_none_of_the_nodes_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pyroute2, "__file__", "/tmp/gone/humanz-cni-pyroute2-0.9.7.zip/pyroute2/__init__.py")
+    assert archive("present", status=0).needed()
+
+
+def test_a_module_takes_the_archive_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyroute2" / "netlink").mkdir(parents=True)
+    (tmp_path / "pyroute2" / "__init__.py").write_text("IPRoute = 'of the archive'\n")
+    (tmp_path / "pyroute2" / "netlink" / "__init__.py").touch()
+    (tmp_path / "pyroute2" / "netlink" / "exceptions.py").write_text("NetlinkError = OSError\n")
+    for name in ("pyroute2", "IPRoute", "NetlinkError", "PYROUTE2_ERROR"):
+        monkeypatch.setattr(_kernel, name, getattr(_kernel, name))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    kept = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pyroute2"}
+    try:
+        _kernel.require_pyroute2(SimpleNamespace(params={"pyroute2_archive": str(tmp_path)}))
+        assert _kernel.IPRoute == "of the archive"
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
+            del sys.modules[name]
+        sys.modules.update(kept)
