@@ -224,9 +224,9 @@ class Persistence(Resource):
         if state["unfinished"]:
             lines.append("# an interrupted run has left its work unfinished")
         lines += ["# %s has programs of before" % path for path in state["former"]]
-        for path, text in state["programs"].items():
+        for path, program in state["programs"].items():
             if "/" not in path:
-                version = "this version" if text == self._programs.get(path) else "another version"
+                version = "this version" if program == self._programs.get(path) else "another version"
                 lines.append("# %s/%s is %s" % (self._directory, path, version))
         for path, text in state["files"].items():
             if text is not None:

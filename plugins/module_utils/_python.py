@@ -39,9 +39,10 @@ class Archive(Resource):
     def __init__(self, module: AnsibleModule, source: str | None) -> None:
         self.module = module
         self.source = source
-        directory = module.params["library_dir"]
+        directory = module.params.get("library_dir") or _library_dirs.DEFAULT
         self.path = os.path.join(directory, _kernel.ARCHIVE)
-        self._others = [os.path.join(other, _kernel.ARCHIVE) for other in _library_dirs.others(directory)]
+        others = [os.path.join(other, _kernel.ARCHIVE) for other in _library_dirs.others(directory)]
+        self._others = [path for path in others if path != self.path]
 
     def needed(self) -> bool:
         """Return whether this Python has no pyroute2 beside the archive, or the one that was brought."""

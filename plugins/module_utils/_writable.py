@@ -92,7 +92,7 @@ def _unwritable(directory: str) -> str | None:
         os.close(os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as exc:
         if exc.errno not in _NO_SUCH_FILES:
-            return "%s %s" % (directory, _WHY.get(exc.errno, "cannot be written to (%s)" % exc.strerror))
+            return "%s %s" % (directory, _WHY.get(exc.errno or 0, "cannot be written to (%s)" % exc.strerror))
     else:
         return None
     # A file system that knows no files without names.

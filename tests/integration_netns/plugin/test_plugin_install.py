@@ -13,6 +13,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import installed_plugin
 import pytest
@@ -283,7 +284,7 @@ def test_a_directory_that_cannot_be_written_is_named_and_nothing_is_lost(node: N
 
 def test_the_library_and_the_command_move_with_their_variables(node: Node) -> None:
     before = tree(node)
-    moved = {"library_dir": "/var/lib/humanz", "sbin_dir": "/opt/sbin"}
+    moved: dict[str, Any] = {"library_dir": "/var/lib/humanz", "sbin_dir": "/opt/sbin"}
     first = present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
     runtime.add(BLOG)

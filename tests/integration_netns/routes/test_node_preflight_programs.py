@@ -104,8 +104,7 @@ cni = { bin_dir = "/opt/cni/bin", conf_dir = "/etc/cni/other.d" }
     start_containerd(config, path, "/run/containerd/containerd.sock")
     change = "must be that, or set %s in /etc/elsewhere/config.toml and restart containerd"
     other = "n1: pod_network_cni_conf_dir /etc/cni/net.d: containerd looks in /etc/cni/other.d: " + change
-    found = problems(nested)
-    assert found[0] == other % "conf_dir to /etc/cni/net.d"
+    assert problems(nested)[0] == other % "conf_dir to /etc/cni/net.d"
     # What it imports goes over that.
     more = "[plugins.'io.containerd.cri.v1.runtime'.cni]\nbin_dirs = ['/opt/other']\nconf_dir = '/etc/cni/net.d'\n"
     nested.run("sh", "-c", 'printf "%s" "$1" > /etc/elsewhere/more.toml', "sh", "version = 3\n" + more)
@@ -168,8 +167,8 @@ def test_a_cri_o_that_runs_is_asked_where_it_looks(nested: Node) -> None:
 
     answer("status config", CRIO % ("", "/etc/cni/net.d/"))
     assert problems(nested) == []
-    found = problems(nested, cni_bin_dir="/opt/other", conf_dir="/etc/cni/ours.d")
-    assert [line.partition(", or set")[0] for line in found] == [
+    several = problems(nested, cni_bin_dir="/opt/other", conf_dir="/etc/cni/ours.d")
+    assert [line.partition(", or set")[0] for line in several] == [
         "n1: pod_network_cni_conf_dir /etc/cni/ours.d: CRI-O looks in /etc/cni/net.d/: must be that",
         "n1: pod_network_cni_bin_dir /opt/other: CRI-O looks in /opt/cni/bin/, /usr/libexec/cni/: must be one of these",
     ]

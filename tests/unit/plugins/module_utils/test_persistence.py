@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.humanz.cni.plugins.action import node_persistence
-from ansible_collections.humanz.cni.plugins.module_utils import _directories, _persistence
+from ansible_collections.humanz.cni.plugins.module_utils import _directories, _library_dirs, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.modules import node_persistence as node_persistence_module
 
@@ -197,7 +197,7 @@ def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
     sources = {name: "unit" if name.endswith(".service") else "@directory@" for name in _persistence.UNITS}
     moved = _persistence.wanted_files(sources, "/usr/bin/python3", 30, new)
     assert new in moved[_persistence.unit_path("humanz-cni-heal.path")]
-    _persistence._library_dirs.remember(_persistence.LIBRARY_DIR)
+    _library_dirs.remember(_persistence.LIBRARY_DIR)
     resource = _persistence.Persistence(systemd.run, "systemctl", PROGRAMS, wanted(), new)
     actual = resource.read()
     assert list(actual["former"]) == [_persistence.LIBRARY_DIR]
