@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,14 @@ SETS: list[dict[str, Any]] = [
     {"set": {"name": "empty"}},
     {"map": {"name": "fate", "map": "verdict", "elem": [["100.100.1.2", DROP]]}},
 ]
+
+
+class Found(NamedTuple):
+    """A Decision without what it says of marks."""
+
+    verdict: str
+    rule: str
+    undecided: list[str]
 
 
 def header(field: str, right: Any, op: str = "==", protocol: str = "ip") -> dict[str, Any]:
@@ -61,7 +69,7 @@ def decided(*rules: list[dict[str, Any]], packet: Packet = PACKET, **chains: lis
     ]
     for name, others in chains.items():
         listed += [{"rule": {"chain": name, "handle": name, "expr": rule}} for rule in others]
-    return decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))[:3]
+    return Found(*decide(parse([*SETS, *listed]), CHAIN, packet, lambda rule: str(rule["handle"]))[:3])
 
 
 MATCHING = {
@@ -150,7 +158,7 @@ def test_ipv6() -> None:
 
 def test_the_policy_decides_last() -> None:
     said = "the policy of inet filter way, as no rule accepts it"
-    assert decide(parse([]), {**CHAIN, "policy": "drop"}, PACKET, str) == ("DROP", said, [])
+    assert decide(parse([]), {**CHAIN, "policy": "drop"}, PACKET, str)[:3] == ("DROP", said, [])
     assert decided([ACCEPT, DROP], [{"return": None}], [DROP]) == ("ACCEPT", "1", [])
     assert decided([{"return": None}], [DROP]) == ("ACCEPT", said, [])
 
