@@ -18,10 +18,10 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _boot_order,
     _checks,
     _cni_library,
+    _kernel_modules,
     _owned,
     _persistence,
     _routes,
-    _sysctl,
 )
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
@@ -82,7 +82,7 @@ def _places(options: dict[str, Any]) -> list[str]:
 
 def _modules(run: RunCommand, find_command: FindCommand) -> list[str]:
     """Find that the kernel has no br_netfilter, and can load none."""
-    if _sysctl.is_loaded(MODULE):
+    if _kernel_modules.is_loaded(MODULE):
         return []
     modprobe = find_command("modprobe")
     if modprobe is None:

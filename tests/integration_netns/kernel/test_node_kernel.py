@@ -19,7 +19,7 @@ MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"
 BEFORE_FILE = "/etc/humanz-cni/sysctl.before.json"
 KEYS = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 
-Module = Callable[..., dict[str, object]]
+Module = Callable[..., dict[str, Any]]
 
 
 def dump(node: Node) -> str:

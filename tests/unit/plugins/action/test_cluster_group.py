@@ -89,7 +89,9 @@ def test_a_group_of_the_inventory_is_that_of_the_play(tmp_path: Path) -> None:
 
 
 def test_a_limit_to_other_hosts_is_what_ansible_makes_of_it(tmp_path: Path) -> None:
-    inventory = {"all": {"children": {"k8s_cluster": {"hosts": {"n1": {}}}, "other": {"hosts": {"n3": {}}}}}}
+    inventory: dict[str, Any] = {
+        "all": {"children": {"k8s_cluster": {"hosts": {"n1": {}}}, "other": {"hosts": {"n3": {}}}}}
+    }
     done = run(tmp_path, "site", inventory, "--limit", "n3")
     assert done.returncode == 0, done.stdout
     assert "skipping: no hosts matched" in done.stdout

@@ -122,7 +122,9 @@ def test_ipv6() -> None:
 
 def test_a_packet_that_a_rule_may_have_marked_has_a_mark_that_is_not_known() -> None:
     dropping = "-A FORWARD -m mark --mark 0x1 -j DROP"
-    chains = {"FORWARD": ("ACCEPT", ["-A FORWARD -j MARK --set-xmark 0x1/0xffffffff", dropping])}
+    chains: dict[str, tuple[str | None, list[str]]] = {
+        "FORWARD": ("ACCEPT", ["-A FORWARD -j MARK --set-xmark 0x1/0xffffffff", dropping])
+    }
     decision = decide(chains, "FORWARD", PACKET)
     assert (decision.verdict, decision.undecided, decision.marks) == ("ACCEPT", [dropping], True)
     chains = {"FORWARD": ("ACCEPT", ["-A FORWARD -s 10.0.0.1/32 -j MARK --set-xmark 0x1/0xffffffff", dropping])}

@@ -62,7 +62,7 @@ def test_a_module_takes_the_archive_that_it_is_given(tmp_path: Path, monkeypatch
     kept = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pyroute2"}
     try:
         _kernel.require_pyroute2(SimpleNamespace(params={"pyroute2_archive": str(tmp_path)}))
-        assert _kernel.IPRoute == "of the archive"
+        assert getattr(_kernel, "IPRoute") == "of the archive"  # noqa: B009
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "pyroute2"]:
             del sys.modules[name]
