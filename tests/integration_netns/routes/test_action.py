@@ -24,6 +24,7 @@ PLAN = {
 }
 PREFLIGHT = {"humanz.cni.node_preflight": {"plan": "{{ cluster.plan }}"}}
 ROLE_PREFLIGHT = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network", "tasks_from": "preflight"}}
+ON_A_NODE = {"pod_network_node_cidrs": ["200.0.0.0/24"], "pod_network_persistence": False}  # without systemd
 CHANGE = {"ansible.builtin.command": "true"}
 ROUTES = {"humanz.cni.node_routes": {"plan": "{{ cluster.plan }}"}}
 PYTHON: dict[str, Any] = {"humanz.cni.node_python": {}}
@@ -86,7 +87,7 @@ def unreachable(playbook: Playbook, *nodes: str) -> None:
 
 
 def test_the_run_goes_on_without_nodes_that_cannot_be_reached(playbook: Playbook) -> None:
-    playbook.variables["pod_network_node_cidrs"] = ["200.0.0.0/24"]
+    playbook.variables.update(ON_A_NODE)
     unreachable(playbook, "n2", "n3")
     results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
     assert [results[name][-1].get("unreachable", False) for name in ("n1", "n2", "n3")] == [False, True, True]
@@ -94,7 +95,7 @@ def test_the_run_goes_on_without_nodes_that_cannot_be_reached(playbook: Playbook
 
 
 def test_one_nodes_problem_stops_all_others_while_another_cannot_be_reached(playbook: Playbook) -> None:
-    playbook.variables["pod_network_node_cidrs"] = ["200.0.0.0/24"]
+    playbook.variables.update(ON_A_NODE)
     playbook.nodes["n2"]["pod_network_node_ip"] = "200.0.0.11"
     unreachable(playbook, "n3")
     results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
