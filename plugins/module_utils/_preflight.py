@@ -350,9 +350,10 @@ def _held_addresses(part: Part, links: list[Link], addresses: list[Address], for
             found = None if (network, one.device) in connected else pods.of(one.address)
             found = found or (None if one.device in dummies else services.of(one.address))
         if found:
+            other = "pod_network_pod_cidr for the node behind it" if found[0] == "route" else found[0]
             lines.append(
                 "%s %s: holds %s, an address of this node on %s, which takes packets to a pod or service with that "
-                "address for its own: remove it there, or choose another network" % (*found, one.address, one.device)
+                "address for its own: remove it there, or choose another %s" % (*found, one.address, one.device, other)
             )
     return lines
 

@@ -67,7 +67,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         ["/etc/systemd/system" + READ_ONLY.format("/etc/systemd/system") + ", or set pod_network_persistence to false"],
     ),
 ]
-ANOTHER = ", or name another directory"
+ANOTHER = ", or set {} to another path"
 
 
 def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
@@ -76,7 +76,9 @@ def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
         nested.run("sh", "-c", "rm -rf /etc/cni /opt/cni; " + command)
         found = problems(nested, **options)
         nested.run("sh", "-ec", undo)
-        starts = ["n1: " + line + (ANOTHER if line.startswith("pod_") else "") for line in expected]
+        starts = [
+            "n1: " + line + (ANOTHER.format(line.split(" ")[0]) if line.startswith("pod_") else "") for line in expected
+        ]
         assert len(found) == len(starts), (command, found)
         assert all(line.startswith(start) for line, start in zip(found, starts, strict=True)), (command, found)
 
