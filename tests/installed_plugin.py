@@ -10,6 +10,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "files" / "humanz_cni"
@@ -18,16 +19,25 @@ SOURCE = ROOT / "files" / "humanz_cni"
 def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     """Install it below *directory* for *interpreter* and return the executable's path."""
     _make_importable()
-    from ansible_collections.humanz.cni.plugins.module_utils import _cni_install, _cni_library
+    from ansible_collections.humanz.cni.plugins.module_utils import (
+        _cni_install,
+        _cni_library,
+        _directories,
+        _library_dirs,
+    )
 
     files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
     python = _cni_library.Interpreter(interpreter, run)
     library = _cni_library.Library(files, python, str(directory / "lib"), run)
     plugin = _cni_install.Plugin(library, python, str(directory / "bin"), str(directory / "sbin"), run)
-    actual = plugin.read()
-    desired = plugin.desired(actual)
-    if actual != desired:
-        plugin.apply(actual, desired)
+    # What this machine's own /etc/humanz-cni and /usr/local/lib/humanz-cni have is another installation's.
+    records = mock.patch.object(_directories, "OWN_DIRECTORY", str(directory / "etc"))
+    default = mock.patch.object(_library_dirs, "DEFAULT", str(directory / "lib"))
+    with records, default:
+        actual = plugin.read()
+        desired = plugin.desired(actual)
+        if actual != desired:
+            plugin.apply(actual, desired)
     return Path(plugin.path)
 
 

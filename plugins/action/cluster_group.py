@@ -52,7 +52,8 @@ def choose(variable: str, given: str | None, of_hosts: dict[str, list[str]]) -> 
     if len(of_hosts) > 1:
         said = "; ".join("%s on %s" % (value, _names(hosts)) for value, hosts in of_hosts.items())
         raise AnsibleActionFail(
-            "%s: hosts of the inventory have different ones: %s. Give all of them the same, or none" % (variable, said)
+            "%s: hosts of the inventory have different ones: %s. Give all of them the same, or say which one is meant, "
+            "as by -e %s=%s" % (variable, said, variable, next(iter(of_hosts)))
         )
     return next(iter(of_hosts), None)
 

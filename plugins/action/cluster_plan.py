@@ -68,8 +68,8 @@ class ActionModule(ActionBase):
         """Return the planner's variables of each host of *group*, by name; only those are templated."""
         if group not in task_vars["groups"]:
             raise AnsibleActionFail(
-                "the inventory has no group %r: set pod_network_group to the group that holds the cluster's nodes"
-                % group
+                "the inventory has no group %r: set pod_network_group for all hosts of the inventory to the one that "
+                "holds the cluster's nodes" % group
             )
         return _inventory_values.values_of(task_vars, task_vars["groups"][group], VARIABLES)
 

@@ -231,7 +231,7 @@ class KernelSettings(Resource):
         """
         recorded = _sysctl.parse(text.replace(KEPT, ""))
         ours = {*self._sysctls, *self._bridge_sysctls, *_sysctl.FOLLOWERS}
-        kept: dict[str, str] = {}
+        kept: dict[str, str | None] = {}
         for leader, value in self._sysctls.items():
             keys = [key for key in _sysctl.followers(leader) if key.endswith("." + _sysctl.word_of(leader))]
             names = [key for key in keys if key not in ours]

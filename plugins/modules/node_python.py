@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give a node's Python the means to read the kernel."""
+"""Install pyroute2 where a node has none."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_python
-short_description: Give a node's Python the means to read the kernel
+short_description: Install pyroute2 where a node has none
 version_added: 0.1.0
 description:
   - Sees to it that the Python that runs Ansible's modules on the node can import pyroute2.
@@ -38,10 +38,10 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Give Python the means to read the kernel
+- name: Install pyroute2
   humanz.cni.node_python:
 
-- name: Take away what Python was given
+- name: Remove pyroute2
   humanz.cni.node_python:
     state: absent
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pod_bridge
-short_description: Leave a pod CIDR that is no longer this node's
+short_description: Remove the bridge address of a former pod CIDR
 version_added: 0.1.0
 description:
   - Takes the addresses of pod CIDRs that the node had before off the pods' bridge, and with them the kernel's routes,

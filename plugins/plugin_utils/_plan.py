@@ -33,6 +33,16 @@ CLUSTER_VARIABLES = (
 )
 NODE_VARIABLES = ("pod_network_pod_cidr", "pod_network_node_ip")
 
+# What the networks of each variable are like, for whoever sets it.
+_EXAMPLES = {
+    "pod_network_cluster_cidr": "100.100.0.0/16",
+    "pod_network_service_cidr": "10.96.0.0/12",
+    "pod_network_node_cidrs": "192.168.1.0/24",
+    "pod_network_non_masquerade_cidrs": "192.168.2.0/24, or 192.168.1.5/32 for one host",
+    "pod_network_allowed_sources": "192.168.2.0/24, or 192.168.1.5/32 for one host",
+    "pod_network_pod_cidr": "100.100.0.0/24",
+}
+
 # A node's pod_cidrs and node_ips, objects of netaddr, by its name.
 Members = Dict[str, Dict[str, List[Any]]]
 
@@ -272,7 +282,7 @@ def _networks(
     owner: str, variable: str, variables: dict[str, Any], problems: list[Problem], required: bool = False
 ) -> list[Any]:
     networks = []
-    remedy = "must be in CIDR notation, such as 100.100.0.0/24"
+    remedy = "must be in CIDR notation, such as %s" % _EXAMPLES[variable]
     for text in _given(owner, variable, variables, problems, remedy if required else None):
         network = _network(text)
         wrong = remedy if network is None else _wrong_network(network)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A throw-away node: network and mount namespaces of its own, which end with the process that holds them.
 
-Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; the machine's files show through.
+Writes to /etc, /opt, /usr/local, /var/lib and /run go to a tmpfs of the node; the machine's files show through, except
+for /etc/humanz-cni, where an installation on the machine keeps its records.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ for tree in /etc /opt /usr/local /var/lib; do
   mkdir -p "$base$tree/upper" "$base$tree/work"
   mount -t overlay overlay -o "lowerdir=$tree,upperdir=$base$tree/upper,workdir=$base$tree/work" "$tree"
 done
+[ ! -e /etc/humanz-cni ] || rm -rf /etc/humanz-cni
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t sysfs sysfs /sys
 umount -l "$base"

@@ -58,8 +58,9 @@ def bare(place: str, text: str, option: str | None) -> list[str]:
     whole = re.fullmatch(r"\{\{ (\w+)(?: \| default\(omit\))? \}\}", text.strip())
     if whole and (option == TYPED.get(whole.group(1)) or place in TYPED):
         return []
-    if "{{" not in text and place not in ("when", "that", "failed_when", "changed_when", "until"):
-        return []
+    if place not in ("when", "that", "failed_when", "changed_when", "until"):
+        text = " ".join(re.findall(r"\{[{%](.*?)[%}]\}", text, re.DOTALL))
+    text = re.sub(r"'[^']*'", "''", text)
     used = re.finditer(r"\b(%s)\b(?!\s*(is|:))" % "|".join(TYPED), text)
     return [
         match.group(1)

@@ -39,8 +39,9 @@ def test_what_the_play_says_wins(given: str | None, of_hosts: dict[str, list[str
 @pytest.mark.parametrize("given", [None, "kube"])
 def test_hosts_that_disagree_are_named(given: str | None) -> None:
     of_hosts = {"kube": ["n1", "n2", "n3", "n4"], "other": ["n5"]}
-    with pytest.raises(AnsibleActionFail, match="different ones: kube on n1, n2, n3 and 1 more; other on n5"):
+    with pytest.raises(AnsibleActionFail, match="different ones: kube on n1, n2, n3 and 1 more; other on n5") as raised:
         choose(GROUP, given, of_hosts)
+    assert "-e pod_network_group=kube" in str(raised.value)
 
 
 @pytest.mark.parametrize(("serial", "sizes"), [("10", ["10"]), ("1,25%, 100%", ["1", "25%", "100%"]), ("0", ["0"])])
@@ -81,7 +82,9 @@ def test_no_playbook_ends_well_on_an_inventory_without_nodes(tmp_path: Path, nam
 def test_a_group_of_the_inventory_is_that_of_the_play(tmp_path: Path) -> None:
     kube = {"hosts": {"n1": {}, "n2": {}}, "vars": {"pod_network_group": "kube", "pod_network_serial": "1"}}
     # Nobody can be reached, which the first batch has found out.
-    done = run(tmp_path, "site", {"all": {"children": {"kube": kube, "other": {"hosts": {"n3": {}}}}}})
+    # It is none of the nodes, but the first host: nothing of how it is connected to matters.
+    other = {"a0": {"ansible_host": "{{ undefined }}", "ansible_connection": "not.a.plugin"}}
+    done = run(tmp_path, "site", {"all": {"hosts": other, "children": {"kube": kube}}})
     assert done.returncode != 0
     assert "PLAY [Converge the pod network]" in done.stdout
     assert "n1 " in done.stdout

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.humanz.cni.plugins.action import node_persistence
-from ansible_collections.humanz.cni.plugins.module_utils import _directories, _library_dirs, _persistence
+from ansible_collections.humanz.cni.plugins.module_utils import _library_dirs, _persistence
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.modules import node_persistence as node_persistence_module
 
@@ -151,8 +151,6 @@ def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     places.update(NETWORKMANAGER_CONF="nm/conf.d/50.conf", NETWORKD_CONF="networkd.conf.d/50.conf")
     for name, place in places.items():
         monkeypatch.setattr(_persistence, name, str(tmp_path / place))
-    monkeypatch.setattr(_directories, "OWN_DIRECTORY", str(tmp_path / "own"))
-    monkeypatch.setattr(_directories, "RECORD", str(tmp_path / "own" / "directories"))
     return tmp_path
 
 

@@ -237,7 +237,7 @@ def test_a_pod_cidr_apart_from_nothing() -> None:
     [
         pytest.param(
             {"node_cidrs": []},
-            "cluster: pod_network_node_cidrs is not set: must be in CIDR notation, such as 100.100.0.0/24",
+            "cluster: pod_network_node_cidrs is not set: must be in CIDR notation, such as 192.168.1.0/24",
             id="no node networks",
         ),
         pytest.param(
@@ -248,8 +248,15 @@ def test_a_pod_cidr_apart_from_nothing() -> None:
         ),
         pytest.param(
             {"non_masquerade_cidrs": ["somewhere"]},
-            "cluster: pod_network_non_masquerade_cidrs somewhere: must be in CIDR notation, such as 100.100.0.0/24",
+            "cluster: pod_network_non_masquerade_cidrs somewhere: must be in CIDR notation, such as 192.168.2.0/24, "
+            "or 192.168.1.5/32 for one host",
             id="no network",
+        ),
+        pytest.param(
+            {"allowed_sources": ["192.168.1.5"]},
+            "cluster: pod_network_allowed_sources 192.168.1.5: must be in CIDR notation, such as 192.168.2.0/24, "
+            "or 192.168.1.5/32 for one host",
+            id="one host without its prefix length",
         ),
         pytest.param(
             {"allowed_sources": ["192.168.122.1/24"]},

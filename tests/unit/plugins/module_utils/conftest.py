@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the machine's own /etc/humanz-cni out of the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.humanz.cni.plugins.module_utils import _directories
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_directories, "OWN_DIRECTORY", str(tmp_path / "own"))
+    monkeypatch.setattr(_directories, "RECORD", str(tmp_path / "own" / "directories"))
