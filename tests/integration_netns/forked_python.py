@@ -5,7 +5,7 @@
 
 That spares them half of their time, most of which goes into compiling ansible.module_utils anew for every task. All of
 this collection comes from what was sent. As a program: SOCKET NODE SCRIPT, which stands for a Python on the node whose
-namespaces are those of the process NODE.
+namespaces are those of the process NODE. Without SCRIPT it is read from standard input, as pipelining has it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import types
 
 PRELOADED = (
     "ansible.module_utils.basic",
@@ -76,6 +77,11 @@ def _carry_out(client: socket.socket) -> None:
     enter(request["node"])
     sys.argv = [request["script"]]
     sys.path[0] = os.path.dirname(request["script"])
+    if not request["script"]:
+        sys.modules["__main__"] = main = types.ModuleType("__main__")
+        with open(0, "rb", closefd=False) as source:
+            exec(compile(source.read(), "<stdin>", "exec"), main.__dict__)  # noqa: S102
+        return
 
     import runpy
 

@@ -20,7 +20,7 @@ FORKED_PYTHON = Path(__file__).with_name("forked_python.py")
 PYTHON = """\
 #!/bin/sh
 case "$1" in
-  */AnsiballZ_*.py) exec /usr/bin/python3 -IS {program} {socket} {node} "$1" ;;
+  '' | */AnsiballZ_*.py) exec /usr/bin/python3 -IS {program} {socket} {node} "$1" ;;
 esac
 exec nsenter --target={node} --mount --net -- {python} "$@"
 """

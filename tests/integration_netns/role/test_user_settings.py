@@ -92,7 +92,7 @@ def test_playbooks_hold_what_they_promise_with_a_configuration_of_another_kind(
     before = cluster.state()
 
     cluster.hosts["n2"].update(REFUSED)
-    for name in ("site", "upgrade", "reset"):
+    for name in ("upgrade", "reset"):
         assert EARLY in cluster.playbook(name, status=2, pod_network_reset_confirmation="yes")
         assert cluster.state() == before
     del cluster.hosts["n2"]["pod_network_mtu"]
