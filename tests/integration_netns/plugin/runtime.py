@@ -152,9 +152,8 @@ class Runtime:
         where[""] = ["ip"]
         state: dict[str, Any] = {"records": self.records()}
         for name, ip in where.items():
-            for table in ("link", "addr", "route"):
-                text = self.node.run(*ip, "-o", table, "show").stdout
-                state[f"{name} {table}"] = CARRIER.sub("", text).split()
+            text = self.node.run(*ip, "-o", "-batch", "-", input="link show\naddr show\nroute show\n").stdout
+            state[name] = [line.split() for line in CARRIER.sub("", text).splitlines()]
         return state
 
     def records(self, data_dir: str = "/run/humanz-cni") -> dict[str, str]:
