@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,8 +83,7 @@ class Runtime:
 
     def pod(self, name: str) -> str:
         """Make an empty pod and return its network namespace's path."""
-        self.node.run("ip", "netns", "add", name)
-        self.node.run("ip", "-n", name, "link", "set", "lo", "up")
+        self.node.run("sh", "-ec", 'ip netns add "$1"; ip -n "$1" link set lo up', "sh", name)
         return f"/run/netns/{name}"
 
     def command(self, environment: dict[str, str]) -> list[str]:
@@ -121,7 +122,7 @@ class Runtime:
         self, conf: dict[str, Any], container: str = "pod1", ifname: str = "eth0", **env: str | None
     ) -> dict[str, Any]:
         """Carry out an ADD that must succeed and return its result; the pod is made if it is not there."""
-        if f"/run/netns/{container}" not in self.node.run("sh", "-c", "ls -d /run/netns/* || true").stdout.split():
+        if not self._path(f"/run/netns/{container}").exists():
             self.pod(container)
         outcome = self.call("ADD", conf, container, ifname, through=(), **env)
         assert outcome.status == 0, outcome
@@ -145,20 +146,25 @@ class Runtime:
 
     def state(self) -> dict[str, Any]:
         """Return all that operations may change: links, addresses, routes, files, of the node and of its pods."""
-        pods = sorted(self.node.run("sh", "-c", "cd /run/netns 2>/dev/null && ls || true").stdout.split())
+        namespaces = self._path("/run/netns")
+        pods = sorted(os.listdir(namespaces)) if namespaces.is_dir() else []
         where = {pod: ["ip", "-n", pod] for pod in pods}
         where[""] = ["ip"]
         state: dict[str, Any] = {"records": self.records()}
         for name, ip in where.items():
-            for table in ("link", "addr", "route"):
-                text = self.node.run(*ip, "-o", table, "show").stdout
-                state[f"{name} {table}"] = CARRIER.sub("", text).split()
+            text = self.node.run(*ip, "-o", "-batch", "-", input="link show\naddr show\nroute show\n").stdout
+            state[name] = [line.split() for line in CARRIER.sub("", text).splitlines()]
         return state
 
     def records(self, data_dir: str = "/run/humanz-cni") -> dict[str, str]:
         """Return the records below *data_dir*, each file's text by path; locks, which stay, are left out."""
-        listing = self.node.run("sh", "-c", f"find {data_dir} -type f ! -name lock 2>/dev/null | sort; true").stdout
-        return {path: self.node.run("cat", path).stdout for path in listing.split()}
+        top = self._path(data_dir)
+        found = [path for path in sorted(top.rglob("*")) if path.name != "lock" and stat.S_ISREG(path.lstat().st_mode)]
+        return {f"{data_dir}/{path.relative_to(top)}": path.read_text() for path in found}
+
+    def _path(self, path: str) -> Path:
+        """Return where the tests find what is at *path* on the node."""
+        return Path(f"/proc/{self.node.pid}/root{path}")
 
     def links(self, netns: str = "") -> dict[str, dict[str, Any]]:
         """Return the links of the node or of a pod, by name, as ``ip -d -j link`` describes them."""

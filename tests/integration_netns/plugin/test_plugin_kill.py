@@ -28,7 +28,9 @@ PODS = ("pod0", "pod1", "pod2")
 VOLATILE = re.compile(r"(?m)^\d+: |@\S+|link-netns\S* \S+")
 SNAPSHOT = """
 for ip in ip "ip -n pod0" "ip -n pod1" "ip -n pod2"; do
-  for table in link addr "-4 route" "-6 route"; do echo "$ip $table"; $ip -o $table show; done
+  echo "$ip"
+  printf 'link show\\naddr show\\nroute show\\n' | $ip -o -batch -
+  $ip -o -6 route show
 done
 nft -s list ruleset
 if cd /run/humanz-cni 2> /dev/null; then
