@@ -42,8 +42,8 @@ def put_back(lines: list[str], run: Run) -> tuple[list[str], list[str]]:
             for other, former in kept:
                 if other.startswith(LEADERS.get(key, " ")) and read(other) not in (None, former):
                     write(other, former)
-        except OSError as exc:
-            wrong.append("cannot put back %s = %s: %s" % (key, value, exc.strerror))
+        except Exception as exc:  # whatever is wrong with one of them, the others count
+            wrong.append("cannot put back %s = %s: %s" % (key, value, getattr(exc, "strerror", None) or exc))
     return done, wrong
 
 
@@ -53,11 +53,14 @@ def load(named: list[str], settings: list[tuple[str, str]], run: Run, done: list
     missing = [key for key, _value in settings if ".conf." not in key and read(key) is None]
     if not missing or not modules:
         return
-    status, _output, error = run(["modprobe", "-a", *modules])
+    try:
+        error = run(["modprobe", "-a", *modules])[2]
+    except Exception as exc:  # such as that there is none: the other parameters count
+        error = str(exc)
     still = [key for key in missing if read(key) is None]
     if len(still) < len(missing):
         done.append("loaded again: %s" % " ".join(modules))
-    if status or still:
+    if still:
         reason = error.strip() or "the kernel lacks them all the same"
         wrong.append("cannot put back %s (modprobe -a %s: %s)" % (", ".join(still), " ".join(modules), reason))
 

@@ -18,7 +18,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import _files
 
 if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
-    from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import RouteLookups
+    from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import Route, RouteLookups
 
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 # Queueing disciplines that let every packet pass, until the link itself is too slow.
@@ -59,18 +59,24 @@ def not_forwarding(family: int, device: str) -> list[str]:
     return ["does not forward what arrives on %s: its sysctl %s is 0" % (device, key)]
 
 
-def refused_source(lookups: RouteLookups, source: str, device: str) -> str | None:
-    """Return why the kernel takes no packets from *source* on *device*, None if it is for another reason. IPv4 only."""
+def refused_source(lookups: RouteLookups, source: str, device: str, answer: Route) -> str | None:
+    """Return why the kernel takes no packets from *source* on *device*, None if it is for another reason. IPv4 only.
+
+    :param answer: the route of the answer, as the route back is looked up by the destination, too.
+    """
     if any(source in link.addresses for link in lookups.links().values()):
         return "drops packets from %s on %s, as that is an address of its own" % (source, device)
     values = {each: int(read("net.ipv4.conf.%s.rp_filter", each) or 0) for each in ("all", device)}
     highest = max(values, key=lambda each: values[each])
     if not values[highest]:
         return None
-    back = lookups.to(source)
-    way = back["error"] if "error" in back else "dev %s" % back.get("dev")
-    if values[highest] == STRICT and back.get("dev") == device:
+    usual = lookups.to(source)
+    backs = [usual] if "error" in usual else []
+    if values[highest] == STRICT:
+        backs += [back for back in (usual, answer) if back.get("dev", device) != device]
+    if not backs:
         return None
+    way = backs[0].get("error") or "dev %s" % backs[0]["dev"]
     key = name("net.ipv4.conf.%s.rp_filter", highest)
     kind = "strict" if values[highest] == STRICT else "loose"
     text = "drops packets from %s on %s: its sysctl %s is %d (%s), and its route back is another one (%s)"

@@ -121,7 +121,7 @@ class Tables:
         blocking, transforming = self._obstacles.policies(family, source, destination)
         devices = sorted({name for way in ways for name in (way.packet.in_device, way.packet.out_device)})
         devices = [device for device in devices if device]
-        stops = [text for way in ways for text in self._refusals(family, way)]
+        stops = [text for way, other in zip(ways, ways[::-1]) for text in self._refusals(family, way, other.route)]
         if family == 6:
             # Where IPv6 is off there are no routes either, which would tell the interface.
             lost = any("error" in way.route for way in ways)
@@ -132,6 +132,7 @@ class Tables:
         if drop is None and blocking:
             drop = {"tool": "ip xfrm policy", "rule": blocking[0], "answer": False}
         unsure = undecided[:10] + transforming + self._obstacles.may_stop(devices) + self._on_arp(family)
+        unsure += dict.fromkeys(text for way in ways for text in self._fixed_neighbours(way))
         return {
             "route": there.route,
             "back": back.route,
@@ -158,13 +159,16 @@ class Tables:
     def _is_forwarded(family: int, way: Way) -> bool:
         return way.kind != "through" or _obstacles.forwards(family, way.packet.in_device)
 
-    def _refusals(self, family: int, way: Way) -> Iterator[str]:
-        """Yield why the kernel does not forward a packet, or does not take it from its source."""
+    def _refusals(self, family: int, way: Way, answer: dict[str, Any]) -> Iterator[str]:
+        """Yield why the kernel does not forward a packet, or does not take it from its source.
+
+        :param answer: the route of what answers the packet.
+        """
         device = way.packet.in_device
         if not self._is_forwarded(family, way):
             yield from _obstacles.not_forwarding(family, device)
         elif family == 4 and device and "error" in way.route:
-            text = _obstacles.refused_source(self._lookups, way.packet.source, device)
+            text = _obstacles.refused_source(self._lookups, way.packet.source, device, answer)
             if text:
                 yield text
 
@@ -217,6 +221,14 @@ class Tables:
             if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
                 return {"tool": tool, "rule": decision.rule}
         return None
+
+    def _fixed_neighbours(self, way: Way) -> Iterator[str]:
+        """Yield a neighbour that somebody has given a MAC address, which nobody asks for any more."""
+        device = way.route.get("dev", "")
+        link = self._lookups.links().get(device)
+        if way.route.get("neighbour") == "PERMANENT" and not (link and link.ours):
+            address = way.route.get("gateway", way.packet.destination)
+            yield "the permanent neighbour entry of %s on %s" % (address, device)
 
     def _on_arp(self, family: int) -> list[str]:
         return ["the chain %s of nftables, which ARP passes" % name for name in self._nft.arp_chains()] * (family == 4)

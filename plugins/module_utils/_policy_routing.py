@@ -33,7 +33,7 @@ NONE, SOME, ALL = range(3)
 LOCAL_TABLE = 255
 TABLES = {253: "default", 254: "main", LOCAL_TABLE: "local"}
 KERNEL = 2  # RTPROT_KERNEL: the local table's routes that follow from addresses
-_OF_SOME = ("ipproto", "sport", "dport")
+_OF_SOME = ("ipproto", "sport", "dport", "tos")
 SHOWN = 3
 
 

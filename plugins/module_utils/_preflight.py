@@ -198,7 +198,7 @@ def other_sysctls(options: dict[str, Any], run: RunCommand, find_command: FindCo
         healed = _forwarding.healed_sysctls(options["bridge"], devices, families, disable_ipv6=False)
         ordered = {key: wanted[key] for key in _sysctl.in_order(wanted)}
         warnings = [found.text(SYSCTL_FILE) for found in _sysctl_files.contraries(SYSCTL_FILE, ordered, healed)]
-        return _fixed(ordered) + (_disabling_ipv6(options["pod_cidrs"]) if 6 in families else []), warnings
+        return _fixed(ordered) + (_disabling_ipv6(options) if 6 in families else []), warnings
     except ConvergeError as exc:
         return [str(exc)], []
 
@@ -214,13 +214,18 @@ def _fixed(sysctls: dict[str, str]) -> list[str]:
     ]
 
 
-def _disabling_ipv6(pod_cidrs: list[str]) -> list[str]:
-    """Find files by which this node has no IPv6 from its next boot on."""
-    cidr = next(cidr for cidr in pod_cidrs if ":" in cidr)
+def _disabling_ipv6(options: dict[str, Any]) -> list[str]:
+    """Find files by which this node, or an interface with one of its node IPs, has no IPv6 from its next boot on."""
+    cidr = next(cidr for cidr in options["pod_cidrs"] if ":" in cidr)
+    with Kernel() as kernel:
+        held = [one.device for one in kernel.addresses(socket.AF_INET6) if one.address in options["node_ips"]]
+    key = "net.ipv6.conf.%s.disable_ipv6"
+    devices = {key % name.replace(".", "/"): name for name in held}
+    wanted = dict.fromkeys([key % "default", *devices], "0")
     return [
-        "pod_network_pod_cidr %s: %s line %d sets %s to %s, so that this node has no IPv6 after its next boot: remove "
-        "that line" % (cidr, *found.setting)
-        for found in _sysctl_files.contraries(SYSCTL_FILE, {"net.ipv6.conf.default.disable_ipv6": "0"}, {}, ours=False)
+        "pod_network_pod_cidr %s: %s line %d sets %s to %s, so that %s has no IPv6 after the next boot: remove that "
+        "line" % (cidr, *found.setting, devices.get(found.setting.key, "this node"))
+        for found in _sysctl_files.contraries(SYSCTL_FILE, wanted, {}, ours=False)
         if found.wins
     ]
 

@@ -199,9 +199,16 @@ def test_a_module_whose_parameters_are_missing_is_loaded(forwarding: HealedNode)
     assert "cannot put back net.bridge.bridge-nf-call-ip6tables, net.bridge.bridge-nf-call-iptables (modprobe -a " in (
         done.stderr
     )
+    forwarding.node.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    modprobe = forwarding.node.run("sh", "-ec", "command -v modprobe").stdout.strip()
+    forwarding.node.run("mount", "--bind", "/dev/null", modprobe)
+    done = forwarding.heal()
+    assert "(modprobe -a br_netfilter: modprobe: Permission denied)" in done.stderr
+    assert "put back net.ipv4.ip_forward = 1 (it was 0)" in done.stdout
+    forwarding.node.run("umount", modprobe)
     program = "#!/bin/sh\n[ \"$*\" = '-a br_netfilter' ] && umount /proc/sys/net/bridge\n"
     forwarding.node.run("tee", "/run/modprobe", input=program)
-    forwarding.node.run("sh", "-ec", "chmod +x /run/modprobe; mount --bind /run/modprobe $(command -v modprobe)")
+    forwarding.node.run("sh", "-ec", f"chmod +x /run/modprobe; mount --bind /run/modprobe {modprobe}")
     done = forwarding.heal()
     assert (done.returncode, done.stdout, done.stderr) == (0, "loaded again: br_netfilter\n", "")
 

@@ -157,8 +157,9 @@ BREAKS = {
     ),
     "a rule of routing at the other end": (
         "node-1",
-        "ip rule add from 100.100.1.0/24 iif enp8s0 prohibit",
-        "ip rule del from 100.100.1.0/24 iif enp8s0 prohibit",
+        # As systemd has it: that filter lets pass whatever there is a way back for.
+        "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=2; ip rule add from 100.100.1.0/24 iif enp8s0 prohibit",
+        "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=0; ip rule del from 100.100.1.0/24 iif enp8s0 prohibit",
         {"pod on node-2 -> pod on node-1", "pod on node-1 -> pod on node-2"},
         "node-1 sends packets from 100.100.1.{pod} to 100.100.0.{pod} nowhere (Permission denied), as its rules of "
         "routing say (ip rule): others go dev humanz-cni0",
@@ -177,6 +178,26 @@ BREAKS = {
         {"pod on node-2 -> pod on node-1", "pod on node-1 -> pod on node-2"},
         "node-2 drops packets from 100.100.0.{pod} on enp8s0: its sysctl net.ipv4.conf.all.rp_filter is 1 (strict), "
         "and its route back is another one (dev enp1s0)",
+    ),
+    "the way back is another one by its source, which strict filters do not let pass": (
+        "node-2",
+        "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=1; ip rule add from 100.100.1.0/24 to 100.100.0.0/24 lookup 100; "
+        "ip route add default via 192.168.122.1 table 100",
+        "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=0; ip rule del from 100.100.1.0/24 to 100.100.0.0/24 lookup 100; "
+        "ip route flush table 100",
+        {"pod on node-2 -> pod on node-1", "pod on node-1 -> pod on node-2"},
+        "node-2 drops packets from 100.100.0.{pod} on enp8s0: its sysctl net.ipv4.conf.enp8s0.rp_filter is 1 (strict), "
+        "and its route back is another one (dev enp1s0)",
+    ),
+    "a neighbour whose MAC address is another one": (
+        "node-2",
+        "ip neigh replace 200.0.0.10 lladdr 02:00:00:00:00:99 dev enp8s0 nud permanent",
+        "ip neigh del 200.0.0.10 dev enp8s0",
+        {*TO_NODE_2, "node node-2 -> pod on node-1"},
+        "nothing was found on node-1 and node-2 that drops it (routes by source and interface, settings of interfaces, "
+        "rules of iptables and nftables, IPsec policies); what may drop it on node-2: the permanent neighbour entry of "
+        "200.0.0.10 on enp8s0; not examined: legacy ebtables and arptables, eBPF programs of sockets and cgroups, and "
+        "what lies between (switch, security group, firewall)",
     ),
     "a DROP in another table of iptables": (
         "node-2",

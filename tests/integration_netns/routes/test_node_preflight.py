@@ -176,7 +176,15 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "mkdir -p /etc/sysctl.d; echo net.ipv6.conf.all.disable_ipv6 = 1 > /etc/sysctl.d/98-no.conf",
             [
                 "pod_network_pod_cidr fd00:100::/64: /etc/sysctl.d/98-no.conf line 1 sets "
-                "net.ipv6.conf.all.disable_ipv6 to 1, so that this node has no IPv6 after its next boot: remove that "
+                "net.ipv6.conf.all.disable_ipv6 to 1, so that this node has no IPv6 after the next boot: remove that "
+                "line"
+            ],
+        ),
+        (
+            "mkdir -p /etc/sysctl.d; echo net.ipv6.conf.enp8s0.disable_ipv6 = 1 > /etc/sysctl.d/98-no.conf",
+            [
+                "pod_network_pod_cidr fd00:100::/64: /etc/sysctl.d/98-no.conf line 1 sets "
+                "net.ipv6.conf.enp8s0.disable_ipv6 to 1, so that enp8s0 has no IPv6 after the next boot: remove that "
                 "line"
             ],
         ),

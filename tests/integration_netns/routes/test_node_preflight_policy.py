@@ -136,6 +136,10 @@ TABLES: list[tuple[list[str], list[str]]] = [
         ["rule add ipproto tcp dport 443 lookup 7 priority 9", "route add default dev enp1s0 table 7"],
         [TAKES.format(PODS, "default dev enp1s0 proto boot table 7", "9: from all ipproto dport lookup 7")],
     ),
+    (
+        ["rule add tos 0x10 lookup 7 priority 9", "route add default dev enp1s0 table 7"],
+        [TAKES.format(PODS, "default dev enp1s0 proto boot table 7", "9: from all tos lookup 7")],
+    ),
     # What the remedy says.
     (
         [

@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from ansible_collections.humanz.cni.plugins.module_utils import _obstacles
 from ansible_collections.humanz.cni.plugins.module_utils._obstacles import Obstacles
 from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import RouteLookups
 
@@ -84,3 +85,26 @@ def test_a_route_of_one_source_is_told_from_that_of_others() -> None:
     assert (route["table"], route["instead_of"]) == ("100", "via 200.0.0.20 dev enp8s0")
     refused = lookups.of_packet("100.100.0.2", "100.100.1.2", "humanz-cni0")
     assert (refused["error"], refused["instead_of"]) == ("Permission denied", "via 200.0.0.20 dev enp8s0")
+
+
+STRICT, LOOSE = "1 (strict)", "2 (loose)"
+
+
+@pytest.mark.parametrize(
+    ("rp_filter", "source", "answer", "expected"),
+    [
+        ("0", "100.100.1.2", "enp1s0", None),
+        ("1", "100.100.1.2", "enp8s0", None),
+        ("1", "100.100.1.2", "enp1s0", (STRICT, "dev enp1s0")),
+        ("1", "100.100.9.2", "enp8s0", (STRICT, "Permission denied")),
+        ("2", "100.100.1.2", "enp1s0", None),
+        ("2", "100.100.9.2", "enp1s0", (LOOSE, "Permission denied")),
+    ],
+)
+def test_sources_that_filters_refuse(
+    monkeypatch: pytest.MonkeyPatch, rp_filter: str, source: str, answer: str, expected: tuple[str, str] | None
+) -> None:
+    monkeypatch.setattr(_obstacles, "read", lambda key, device="": rp_filter if device == "enp8s0" else "0")
+    found = _obstacles.refused_source(RouteLookups(run), source, "enp8s0", {"dev": answer})
+    text = "drops packets from %s on enp8s0: its sysctl net.ipv4.conf.enp8s0.rp_filter is %s, and its route back is "
+    assert found == (expected and (text + "another one (%s)") % (source, *expected))
