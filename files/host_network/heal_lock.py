@@ -41,8 +41,9 @@ def held(seconds: float, unit: str | None = None) -> Iterator[bool]:
         yield False
         return
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, os.fsencode("%d %s\n" % (os.getpid(), os.path.basename(sys.argv[0]))), 0)
+        with contextlib.suppress(OSError):  # a full /run has no room for who holds it, and what is missing counts more
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, os.fsencode("%d %s\n" % (os.getpid(), os.path.basename(sys.argv[0]))), 0)
         yield True
     finally:
         with contextlib.suppress(OSError):  # another lock is in the directory

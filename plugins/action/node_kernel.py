@@ -23,6 +23,6 @@ class ActionModule(NodeAction):
             "pod_cidrs": part["pod_ranges"],
             "neighbours": max(of_ipv6, len(next_hops) - of_ipv6),
             # A list's text, as Ansible encodes arguments value by value.
-            "next_hops": ",".join(sorted({route["via"] for route in part["routes"] if not route.get("dev")})),
+            "next_hops": ",".join(sorted({route["via"] for route in part["routes"] if not route.get("dev")})) or [],
             "devices": [part["vxlan"]["device"]] if part["vxlan"] else [],
         }

@@ -105,14 +105,22 @@ def _is_of(chain: dict[str, Any], kind: str) -> bool:
 
 
 def own_rules(run: RunCommand) -> list[str]:
-    """Return our rules in our own table and in chains of others, each as the command to ``nft`` that would add it."""
+    """Return what is in our own table, and our rules in chains of others, as commands to ``nft`` that add them."""
     nft = _nft.Nft(run, "nft")
-    lines, chain = [], ""
-    for line in nft.table(_nft_rules.FAMILY, _nft_rules.TABLE)[1:]:
-        if line.startswith("chain "):
-            chain = line.split()[1]
-        elif line != "}" and not line.startswith("type "):
-            lines.append("add rule %s %s %s %s" % (_nft_rules.FAMILY, _nft_rules.TABLE, chain, line))
+    table = "%s %s" % (_nft_rules.FAMILY, _nft_rules.TABLE)
+    lines: list[str] = []
+    kind = name = ""
+    content: list[str] = []
+    for line in nft.table(_nft_rules.FAMILY, _nft_rules.TABLE)[1:-1]:
+        if line.startswith(("set ", "chain ")):
+            kind, name = line.split()[:2]
+            content = []
+        elif line != "}":
+            content.append(line)
+        elif kind == "set":
+            lines.append("add set %s %s { %s; }" % (table, name, "; ".join(content)))
+        else:
+            lines += ["add rule %s %s %s" % (table, name, text) for text in content if not text.startswith("type ")]
     for base in nft.forward_chains():
         texts = [rule.text for rule in nft.rules(base) if _nft_rules.OURS in rule.text]
         lines += ["insert rule %s %s" % (" ".join(base[:3]), text) for text in texts]

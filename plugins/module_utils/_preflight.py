@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import ipaddress
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -184,7 +185,8 @@ def of_runtime(options: dict[str, Any], run: RunCommand, find_command: FindComma
 def other_sysctls(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> tuple[list[str], list[str]]:
     """Return what the node's files of sysctl.d set against *options*, the module's, as problems and as warnings.
 
-    Healing owns what node_kernel sets, so that another value is no problem. It cannot bring back IPv6 addresses.
+    Healing owns what node_kernel sets, so that another value is no problem. It cannot bring back IPv6 addresses. Among
+    the problems are parameters that this node cannot change.
     """
     try:
         families = _forwarding.families_of(options["pod_cidrs"])
@@ -196,9 +198,20 @@ def other_sysctls(options: dict[str, Any], run: RunCommand, find_command: FindCo
         healed = _forwarding.healed_sysctls(options["bridge"], devices, families, disable_ipv6=False)
         ordered = {key: wanted[key] for key in _sysctl.in_order(wanted)}
         warnings = [found.text(SYSCTL_FILE) for found in _sysctl_files.contraries(SYSCTL_FILE, ordered, healed)]
-        return _disabling_ipv6(options["pod_cidrs"]) if 6 in families else [], warnings
+        return _fixed(ordered) + (_disabling_ipv6(options["pod_cidrs"]) if 6 in families else []), warnings
     except ConvergeError as exc:
         return [str(exc)], []
+
+
+def _fixed(sysctls: dict[str, str]) -> list[str]:
+    """Find parameters that have another value than the one of *sysctls*, and cannot be given it, as in a container."""
+    present = [(key, value, _sysctl.read(key)) for key, value in sysctls.items()]
+    return [
+        "sysctl %s: is %s, pods need %s, and this node cannot write it (%s): set it on the machine whose container "
+        "this node is, or mount /proc/sys writable" % (key, found, value, _sysctl.path_of(key))
+        for key, value, found in present
+        if not (found is None or _sysctl.suffices(key, found, value) or os.access(_sysctl.path_of(key), os.W_OK))
+    ]
 
 
 def _disabling_ipv6(pod_cidrs: list[str]) -> list[str]:
@@ -337,9 +350,10 @@ def _held_addresses(part: Part, links: list[Link], addresses: list[Address], for
             found = None if (network, one.device) in connected else pods.of(one.address)
             found = found or (None if one.device in dummies else services.of(one.address))
         if found:
+            other = "pod_network_pod_cidr for the node behind it" if found[0] == "route" else found[0]
             lines.append(
                 "%s %s: holds %s, an address of this node on %s, which takes packets to a pod or service with that "
-                "address for its own: remove it there, or choose another network" % (*found, one.address, one.device)
+                "address for its own: remove it there, or choose another %s" % (*found, one.address, one.device, other)
             )
     return lines
 

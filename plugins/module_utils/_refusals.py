@@ -96,8 +96,8 @@ def _modules(run: RunCommand, find_command: FindCommand) -> list[str]:
 def _units(run: RunCommand, systemctl: str | None) -> list[str]:
     if systemctl is None:
         return [
-            "pod_network_persistence true: systemd does not run on this node, and would put routes and rules back: "
-            "set it to false, and run humanz.cni.site for this node after each boot"
+            "pod_network_persistence true: systemd does not run on this node, so that nothing would put routes and "
+            "rules back: set it to false, and run humanz.cni.site for this node after each boot"
         ]
     try:
         return _boot_order.problems(run, systemctl)

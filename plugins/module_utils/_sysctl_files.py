@@ -82,7 +82,7 @@ def contraries(
         # As if it were applied by itself while all is as wanted.
         alone = _State(sysctls, healed, wanted)
         alone.apply([] if path == sysctl_file or os.path.dirname(path) in VENDORS else settings)
-        for key, cause in alone.contrary(wanted):
+        for cause, key in {cause: key for key, cause in alone.contrary(wanted)}.items():
             found.setdefault(cause, Contrary(cause, key, wanted[key], wins=False))
     return [found[cause] for cause in sorted(found, key=lambda cause: cause[:2])]
 

@@ -54,7 +54,7 @@ def problems(places: Iterable[Place]) -> list[str]:
         why = _why_not(place)
         if why:
             start = "%s %s" % (place.name, place.directory) if place.name else place.directory
-            other = "mend that, or name another directory" if place.name else "mend that"
+            other = "mend that, or set %s to another path" % place.name if place.name else "mend that"
             lines.append("%s: %s: %s%s" % (start, why, other, ", or " + place.remedy if place.remedy else ""))
     return lines
 

@@ -193,7 +193,7 @@ comparison:
 rules:
   description: >-
     The pod network's rules by the tool that shows them: those in and into O(chains) with their counters, and under
-    C(nft) those in the table C(inet humanz-cni) and in other chains of nftables, in its own syntax.
+    C(nft) those in the table C(inet humanz-cni), with its sets, and in other chains of nftables, in its own syntax.
   returned: without O(paths), unless O(tables=false)
   type: dict
   sample: {"iptables-save": [":HUMANZ-FORWARD - [0:0]", "[12:720] -A FORWARD -j HUMANZ-FORWARD"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-FORWARDING = {4: "ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 SILENT_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 SHOWN_DOUBTS = 3
 EXAMINED = "routes by source and interface, settings of interfaces, rules of iptables and nftables, IPsec policies"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from healed_node import PEERS, PROGRAM, PYTHON
 from kernel_events import Monitor
-from node import NOBODY
+from node import LOCK, NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,14 +288,22 @@ def test_nothing_is_ever_pruned(healed: HealedNode) -> None:
     assert set(before) <= set(healed.routes())
 
 
-def test_a_next_hop_that_comes_late_is_waited_for(healed: HealedNode) -> None:
-    healed.node.ip("addr del 200.0.0.10/24 dev enp8s0")
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [
+        ("addr del 200.0.0.10/24 dev enp8s0", "addr add 200.0.0.10/24 dev enp8s0"),
+        ("rule del priority 32766", "rule add lookup main priority 32766"),
+    ],
+)
+def test_a_next_hop_that_comes_late_is_waited_for(healed: HealedNode, gone: str, back: str) -> None:
+    healed.node.ip("route flush proto 217")
+    healed.node.ip(gone)
     refused = healed.heal()
     assert refused.returncode == 1
     assert "cannot put back" in refused.stderr
     assert "2 routes: 100.100.1.0/24 via 200.0.0.20, 100.100.2.0/24 via 200.0.0.30" in refused.stderr
     enter = ["nsenter", f"--target={healed.node.pid}", "--net", "--"]
-    late = subprocess.Popen([*enter, "sh", "-c", "sleep 1; ip addr add 200.0.0.10/24 dev enp8s0"])
+    late = subprocess.Popen([*enter, "sh", "-c", f"sleep 1; ip {back}"])
     waited = healed.heal("--wait", "30")
     late.wait()
     assert (waited.returncode, waited.stderr) == (0, "")
@@ -355,6 +363,16 @@ def test_the_module_that_waits_for_the_unit_is_not_kept_waiting_by_it(healed: He
         done = healed.heal("--wait", "30", "--unit", "humanz-cni.service")
     said = "nothing was checked, as a module at work waits for this unit\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+def test_a_full_run_turns_no_healing_off(healed: HealedNode) -> None:
+    lock = LOCK.rpartition("/")[0]
+    mount = f"mkdir {lock}; mount -t tmpfs -o size=4k,mode=700 tmpfs {lock}"
+    healed.node.run("sh", "-ec", f"{mount}; ! dd if=/dev/zero of={lock}/zero bs=4k count=2")
+    healed.node.ip("route flush proto 217")
+    done = healed.heal()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("put back 2 routes: ")
 
 
 def test_a_user_turns_no_healing_off(healed: HealedNode) -> None:

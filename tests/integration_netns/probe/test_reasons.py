@@ -116,7 +116,7 @@ BREAKS = {
         "sysctl -qw net.ipv4.ip_forward=0",
         "sysctl -qw net.ipv4.ip_forward=1",
         NODE_2_FORWARDS_NOTHING,
-        "node-2 does not forward packets: its sysctl ip_forward is 0",
+        "node-2 does not forward packets: its sysctl net.ipv4.ip_forward is 0",
     ),
     "pods' traffic is masqueraded": (
         "node-3",

@@ -111,7 +111,9 @@ def test_the_rules_are_shown(fleet: Fleet) -> None:
     postrouting = f"add rule {POSTROUTING} "
     assert fleet.nodes["node-1"].module("pod_network_info")["rules"] == {
         "nft": [
-            *(postrouting + f"ip daddr {cidr} return" for cidr in ("100.100.0.0/16", "200.0.0.0/24", "224.0.0.0/4")),
+            "add set inet humanz-cni non_masquerade_ipv4 { type ipv4_addr; flags interval; "
+            "elements = { 100.100.0.0/16, 200.0.0.0/24, 224.0.0.0/4 }; }",
+            postrouting + "ip daddr @non_masquerade_ipv4 return",
             postrouting + 'ip saddr 100.100.0.0/24 masquerade fully-random comment "Nat from pods to outside"',
             *(f"add rule inet humanz-cni prerouting {rule}" for rule in GUARD),
             chain + SOURCE % "100.100.0.0/24",

@@ -164,7 +164,7 @@ def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, v
         }
         for number in (1, 2, 3)
     }
-    options = ("-e", '{"pod_network_node_cidrs": ["200.0.0.0/24"]}')
+    options = ("-e", '{"pod_network_node_cidrs": ["200.0.0.0/24"], "pod_network_persistence": false}')
     preflight = str(tmp_path / "preflight.json")
     fleet.nodes["node-1"].ip("link set enp8s0 mtu 9000")
     large = verify(*options, hosts=hosts, playbook=preflight)

@@ -67,7 +67,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         ["/etc/systemd/system" + READ_ONLY.format("/etc/systemd/system") + ", or set pod_network_persistence to false"],
     ),
 ]
-ANOTHER = ", or name another directory"
+ANOTHER = ", or set {} to another path"
 
 
 def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
@@ -76,9 +76,29 @@ def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
         nested.run("sh", "-c", "rm -rf /etc/cni /opt/cni; " + command)
         found = problems(nested, **options)
         nested.run("sh", "-ec", undo)
-        starts = ["n1: " + line + (ANOTHER if line.startswith("pod_") else "") for line in expected]
+        starts = [
+            "n1: " + line + (ANOTHER.format(line.split(" ")[0]) if line.startswith("pod_") else "") for line in expected
+        ]
         assert len(found) == len(starts), (command, found)
         assert all(line.startswith(start) for line, start in zip(found, starts, strict=True)), (command, found)
+
+
+def test_kernel_parameters_that_cannot_be_written_are_named_if_they_must_be(nested: Node) -> None:
+    settings = (
+        "net.ipv4.ip_forward=1",
+        "net.bridge.bridge-nf-call-iptables=1",
+        "net.bridge.bridge-nf-call-ip6tables=1",
+    )
+    nested.run("sysctl", "-qw", *settings)
+    nested.run("mount", "-o", "bind,ro", "/proc/sys", "/proc/sys")
+    assert problems(nested) == []
+    nested.run("umount", "/proc/sys")
+    nested.run("sysctl", "-qw", "net.ipv4.conf.enp8s0.forwarding=0")
+    nested.run("mount", "-o", "bind,ro", "/proc/sys", "/proc/sys")
+    (found,) = problems(nested)
+    assert found.startswith(
+        "n1: sysctl net.ipv4.conf.enp8s0.forwarding: is 0, pods need 1, and this node cannot write it"
+    )
 
 
 def test_it_leaves_no_trace(nested: Node) -> None:

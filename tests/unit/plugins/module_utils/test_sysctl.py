@@ -64,6 +64,14 @@ UPLINK = "net.ipv4.conf.eth0.forwarding"
 FILES = {
     "of one interface": ({"99-zz.conf": f"{UPLINK}=0"}, [("99-zz.conf", UPLINK, True)]),
     "of one interface, read before": ({"50-a.conf": f"{UPLINK}=0"}, [("50-a.conf", UPLINK, False)]),
+    "of all interfaces": (
+        {"99-zz.conf": "net.ipv4.conf.all.forwarding=0"},
+        [("99-zz.conf", "net.ipv4.ip_forward", True)],
+    ),
+    "of all interfaces, read before": (
+        {"50-a.conf": "net.ipv4.conf.all.forwarding=0"},
+        [("50-a.conf", "net.ipv4.ip_forward", False)],
+    ),
     "of another interface": ({"99-zz.conf": "net.ipv4.conf.eth1.forwarding=0"}, []),
     "of a vendor, read before": ({"usr/50-default.conf": "net.ipv4.ip_forward=0"}, []),
     "of a vendor, read after": ({"usr/99-zz.conf": f"{BRIDGE}=0"}, [("usr/99-zz.conf", BRIDGE, True)]),

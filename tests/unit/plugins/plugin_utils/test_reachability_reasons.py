@@ -109,7 +109,7 @@ def test_everything_that_is_wrong_is_said_in_the_order_of_the_way() -> None:
     assert found == [
         "a has no route to 100.0.2.2, a pod on b (Network is unreachable)",
         "a drops it by the rule -A FORWARD -j DROP (iptables)",
-        "b does not forward packets: its sysctl ip_forward is 0",
+        "b does not forward packets: its sysctl net.ipv4.ip_forward is 0",
     ]
 
 
