@@ -30,9 +30,7 @@ class ActionModule(ActionBase):
         active = task_vars["ansible_play_batch"]
         said = self._strategy() or self._undefined()
         if not said and args["hosts"] is not None:
-            results = Results(task_vars, args["results"]) if args["results"] else None
-            registered = {host: results.of(host) if results else None for host in args["hosts"]}
-            said = failures(registered, set(active))
+            said = failures(_registered(task_vars, args["hosts"], args["results"]), set(active))
         if said:
             return dict(result, failed=True, msg="Nothing was changed on any node, as %s" % said)
         return dict(result, changed=False, hosts=list(active))
@@ -58,10 +56,23 @@ class ActionModule(ActionBase):
         )
 
 
+def _registered(task_vars: dict[str, Any], hosts: list[str], name: str | None) -> dict[str, dict[str, Any] | None]:
+    """Return what :func:`failures` takes. A host that ``when`` keeps from the role lacks nothing."""
+    if not name:
+        return dict.fromkeys(hosts)
+    results, hostvars = Results(task_vars, name), task_vars["hostvars"]
+    found: dict[str, dict[str, Any] | None] = {host: results.of(host) for host in hosts}
+    for host in [host for host, result in found.items() if not result and host in task_vars["ansible_play_batch"]]:
+        # Ansible sets this on a host that goes on with a rescue section.
+        if "ansible_failed_task" not in hostvars.raw_get(host):
+            found[host] = None
+    return found
+
+
 def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> str | None:
     """Return which hosts have failed, in words, or None. Those that could not be reached have not.
 
-    :param registered: what each host has registered, an empty dict if nothing, None if there was nothing to.
+    :param registered: what each host has registered, an empty dict if nothing although it should have, or else None.
     :param active: the hosts that are still in the play.
     """
     refused, early = [], []

@@ -14,7 +14,8 @@ description:
   - Finds C(pod_network_group) and C(pod_network_serial) wherever the inventory has them, for the keywords C(hosts) and
     C(serial) of a play, which cannot use variables of hosts.
   - Fails if hosts have different values, and if the inventory has no such group or no host in it.
-  - Runs on the controller only. No node is connected to, so use it with C(run_once).
+  - Runs on the controller only. No node is connected to, so use it with C(run_once), and with C(delegate_to) that names
+    C(localhost), as the first host may be one that Ansible knows no way to.
 options:
   group:
     description:
@@ -50,6 +51,7 @@ EXAMPLES = r"""
         group: "{{ pod_network_group | default(omit) }}"
         serial: "{{ pod_network_serial | default(omit) }}"
       register: found
+      delegate_to: localhost
       run_once: true
 """
 

@@ -28,6 +28,8 @@ options:
   results:
     description:
       - The name of a variable that all of O(hosts) were to register since. A host without it has failed before.
+      - A host that is still in the play, and in no rescue section, may lack it, as C(when) keeps it from a role that is
+        included.
       - Without it, any of O(hosts) that has left the play has failed.
     type: str
 attributes:

@@ -47,6 +47,12 @@ def test_a_node_that_fails_anywhere_before_a_change_stops_all(
     assert not any(result.get("changed") for host in results.values() for result in host)
 
 
+def test_a_host_that_is_kept_from_an_included_role_stops_nobody(playbook: Playbook) -> None:
+    include: dict[str, Any] = {"ansible.builtin.include_role": {"name": "humanz.cni.pod_network"}}
+    results = playbook.run({**include, "when": "inventory_hostname != 'n2'"}, limit="n1,n2", check=True)
+    assert not [result["msg"] for host in results.values() for result in host if result.get("failed")]
+
+
 @pytest.mark.parametrize(("strategy", "role"), [("free", "pod_network"), ("ansible.builtin.host_pinned", "verify")])
 def test_a_play_that_does_not_run_in_lockstep_is_refused(
     playbook: Playbook, strategy: str, role: str, monkeypatch: pytest.MonkeyPatch
