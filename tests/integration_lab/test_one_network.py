@@ -131,7 +131,8 @@ def test_the_example_inventory_is_the_labs(lab: LabUnderTest) -> None:
 
 def test_a_lab_keeps_its_topology(lab: LabUnderTest) -> None:
     refused = lab.run("up", "--topology", "ubuntu-nested", check=False)
-    assert "lab humanz-test-one is one-network; take it down before --topology ubuntu-nested" in refused.stderr
+    down = "take it down (python3 lab --name humanz-test-one down) before"
+    assert f"lab humanz-test-one is one-network; {down} --topology ubuntu-nested" in refused.stderr
     refused = lab.run("reboot", "ubuntu-nested-1", check=False)
     assert "ubuntu-nested-1 is no node: expected node-N or N" in refused.stderr
 
