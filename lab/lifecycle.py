@@ -25,6 +25,8 @@ from lab.shell import LabError, run, say
 from lab.topology import TOPOLOGIES, UBUNTU_NESTED, Node, Topology, node_named
 from lab.topology import nodes as first_nodes
 
+WATCHERS = 1024  # instances of inotify: enough for several labs of as many nodes as one can have
+
 
 def record(lab: Lab) -> dict[str, Any]:
     """What Lab.record holds; LabError if the lab is not up."""
@@ -83,6 +85,7 @@ def up(lab: Lab, topology: Topology, count: int, suite: str, services: bool, wit
         raise LabError("lab %s is up without Kubernetes; %s --kubernetes" % (lab.name, down))
     programs = _programs(record(lab)) if before is not None else binaries.directory() if with_kubernetes else None
     _require_bridge_netfilter()
+    _require_watchers()
     services = services or (before is not None and record(lab)["services"])
     base = build_image(suite, services)
     try:
@@ -133,6 +136,14 @@ def _require_bridge_netfilter() -> None:
     if done.returncode:
         say("loading the kernel module br_netfilter, which stays loaded")
         run(["modprobe", "br_netfilter"])
+
+
+def _require_watchers() -> None:
+    """Nodes share what the kernel lets one user have of inotify, of which each takes six to twelve."""
+    key = "fs.inotify.max_user_instances"
+    if int(run(["sysctl", "-n", key]).stdout) < WATCHERS:
+        say("setting %s to %d, which stays" % (key, WATCHERS))
+        run(["sysctl", "--quiet", "%s=%d" % (key, WATCHERS)])
 
 
 def down(lab: Lab) -> None:
