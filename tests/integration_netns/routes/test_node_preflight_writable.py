@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from node import Node
 from preflight import problems
 
@@ -48,7 +50,10 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         "mkdir -p /etc/humanz-cni/rules.v4",
         "rm -r /etc/humanz-cni",
-        ["/etc/humanz-cni: /etc/humanz-cni/rules.v4 is a directory, and a file is to be there: mend that"],
+        [
+            "/etc/humanz-cni/rules.v4 cannot be read: ",
+            "/etc/humanz-cni: /etc/humanz-cni/rules.v4 is a directory, and a file is to be there: mend that",
+        ],
     ),
     (
         "mkdir -p /run/tree; mount -t tmpfs tmpfs /run/tree; mkdir /run/tree/etc; chattr +i /run/tree/etc;"
@@ -70,11 +75,16 @@ CASES: list[tuple[str, str, list[str]]] = [
 ANOTHER = ", or set {} to another path"
 
 
+def unwritable(node: Node, **options: Any) -> list[str]:
+    """Return what it finds but that no systemd runs, as none does in a namespace."""
+    return [line for line in problems(node, **options) if "systemd does not run on this node" not in line]
+
+
 def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
     options = {"persistence": True, "log_file": "/run/readonly/humanz.log"}
     for command, undo, expected in CASES:
         nested.run("sh", "-c", "rm -rf /etc/cni /opt/cni; " + command)
-        found = problems(nested, **options)
+        found = unwritable(nested, **options)
         nested.run("sh", "-ec", undo)
         starts = [
             "n1: " + line + (ANOTHER.format(line.split(" ")[0]) if line.startswith("pod_") else "") for line in expected
@@ -104,5 +114,5 @@ def test_kernel_parameters_that_cannot_be_written_are_named_if_they_must_be(nest
 def test_it_leaves_no_trace(nested: Node) -> None:
     look = "find /etc /opt /usr/local /run /var/lib -xdev -printf '%p %T@ %C@\\n' | sort"
     before = nested.run("sh", "-c", look).stdout
-    assert problems(nested, persistence=True, log_file="/var/lib/log/humanz.log") == []
+    assert unwritable(nested, persistence=True, log_file="/var/lib/log/humanz.log") == []
     assert nested.run("sh", "-c", look).stdout == before
