@@ -15,13 +15,18 @@ from node import Node
 from preflight import problems
 
 
+def put_command(node: Node, name: str) -> None:
+    """Put a command there that fails whatever it is asked, as it has nothing to show."""
+    node.run("sh", "-c", f"printf '#!/bin/sh\\nexit 1\\n' > /usr/local/bin/{name}; chmod +x /usr/local/bin/{name}")
+
+
 def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
     nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
     assert problems(nested, path="/usr/bin")[:2] == [
         "n1: command iptables: is not on this node: install its package, iptables, or nftables",
         "n1: command iptables-restore: is not on this node: install its package, iptables, or nftables",
     ]
-    nested.run("sh", "-c", "echo > /usr/local/bin/nft; chmod +x /usr/local/bin/nft")
+    put_command(nested, "nft")
     assert problems(nested, path="/usr/bin:/usr/local/bin") == []
 
 
@@ -42,7 +47,7 @@ def test_the_commands_of_a_backend_are_looked_for(
 ) -> None:
     nested.run("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin")
     for name in present:
-        nested.run("sh", "-c", f"echo > /usr/local/bin/{name}; chmod +x /usr/local/bin/{name}")
+        put_command(nested, name)
     found = problems(nested, path="/usr/bin:/usr/local/bin", backend=backend)
     assert [line.split(": ")[1] for line in found] == ["command " + name for name in missing]
     assert all(line.endswith("or name another pod_network_firewall_backend") for line in found)
