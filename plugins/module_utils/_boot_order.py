@@ -10,6 +10,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -104,8 +105,9 @@ def _show(run: RunCommand, systemctl: str, names: Iterable[str]) -> dict[str, tu
 def _cycle(unit: str, order: Order) -> list[str]:
     """Return the shortest cycle of units through *unit*, each starting after the next; empty if there is none."""
     before = {unit: ""}
-    queue = [unit]
-    for reached in queue:
+    queue = collections.deque([unit])
+    while queue:
+        reached = queue.popleft()
         for other in sorted(order.get(reached, ())):
             if other == unit:
                 path = [reached]

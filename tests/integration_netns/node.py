@@ -19,8 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from module_server import DRIVER as DRIVER
-from module_server import ModuleServer, PythonServer
+from module_server import DRIVER, ModuleServer, PythonServer
 
 # The Python that modules run with; another one, with an older pyroute2, can be named.
 PYTHON = os.environ.get("NODE_PYTHON", sys.executable)

@@ -18,7 +18,8 @@ from typing import Any
 import installed_plugin
 import pytest
 from installation import COMMAND, EXECUTABLE, LIBRARY, absent, present, tree
-from node import DRIVER, Node
+from module_server import DRIVER
+from node import Node
 from runtime import BLOG, NSENTER, Runtime
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack

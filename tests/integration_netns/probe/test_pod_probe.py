@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from fleet import OUTSIDE, Fleet
-from node import DRIVER, NOBODY, Node
+from module_server import DRIVER
+from node import NOBODY, Node
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 

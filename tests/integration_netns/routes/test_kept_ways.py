@@ -11,7 +11,8 @@ import sys
 from typing import Any
 
 import pytest
-from node import DRIVER, Node
+from module_server import DRIVER
+from node import Node
 
 PEER = "203.0.113.9"
 NEXT = {"dst": "203.0.113.0/24", "via": "200.0.0.20"}

@@ -43,7 +43,7 @@ def test_addresses_that_a_pod_or_a_service_may_have(nested: Node) -> None:
         wanted = [] if expected is None else ["n1: " + expected.format(words[2].partition("/")[0], words[4])]
         found = problems(nested, **DUAL)
         assert [line.partition(" with that")[0] for line in found] == wanted, command
-        variable = (expected or "").split(" ")[0].replace("route", "pod_network_pod_cidr for the node behind it")
+        variable = (expected or "").partition(" ")[0].replace("route", "pod_network_pod_cidr for the node behind it")
         assert all(line.endswith(": remove it there, or choose another " + variable) for line in found), command
         nested.ip(f"{command[:3] if command[0] == '-' else ''} addr del {words[2]} dev {words[4]}")
 

@@ -87,7 +87,8 @@ def test_places_that_cannot_be_written_are_named(nested: Node) -> None:
         found = unwritable(nested, **options)
         nested.run("sh", "-ec", undo)
         starts = [
-            "n1: " + line + (ANOTHER.format(line.split(" ")[0]) if line.startswith("pod_") else "") for line in expected
+            "n1: " + line + (ANOTHER.format(line.partition(" ")[0]) if line.startswith("pod_") else "")
+            for line in expected
         ]
         assert len(found) == len(starts), (command, found)
         assert all(line.startswith(start) for line, start in zip(found, starts, strict=True)), (command, found)

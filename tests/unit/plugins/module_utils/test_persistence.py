@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -268,6 +269,19 @@ def test_what_enables_a_unit_is_on_the_disk_when_the_module_is_done(
     assert {(path, len(systemd.calls)) for path in places} <= {*synced}
 
 
+def replace_until_killed(left: list[int]) -> Callable[[str, str], None]:
+    """Return what os.replace is to be, which renames as often as *left* says and is killed then."""
+    rename = os.replace
+
+    def replace(source: str, target: str) -> None:
+        if not left[0]:
+            raise KilledError
+        left[0] -= 1
+        rename(source, target)
+
+    return replace
+
+
 def test_the_programs_are_replaced_as_one(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ends the module ahead of whatever it renames, each program has the files of one version beside it."""
     systemd, rename = Systemd(), os.replace
@@ -275,14 +289,7 @@ def test_the_programs_are_replaced_as_one(disk: Path, monkeypatch: pytest.Monkey
     newer = _persistence.wanted_programs({name: text + "# newer\n" for name, text in FILES.items()})
     for number in range(10):
         left = [number]
-
-        def replace(source: str, target: str, left: list[int] = left) -> None:
-            if not left[0]:
-                raise KilledError
-            left[0] -= 1
-            rename(source, target)
-
-        monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(os, "replace", replace_until_killed(left))
         with contextlib.suppress(KilledError):
             converge(systemd, wanted(), newer)
         monkeypatch.setattr(os, "replace", rename)
