@@ -73,16 +73,16 @@ def up(lab: Lab, topology: Topology, count: int, suite: str, services: bool, wit
     started = time.monotonic()
     wanted = first_nodes(topology, count)
     before = members(lab) if lab.record.exists() else None
-    down = "take it down (python3 lab --name %s down) before" % lab.name
+    first = "take it down (python3 lab --name %s down) before" % lab.name
     if before is not None and topology_of(lab) != topology:
         there = topology_of(lab).name
-        raise LabError("lab %s is %s; %s --topology %s" % (lab.name, there, down, topology.name))
+        raise LabError("lab %s is %s; %s --topology %s" % (lab.name, there, first, topology.name))
     if before is not None and record(lab)["suite"] != suite:
-        raise LabError("lab %s runs %s; %s --suite %s" % (lab.name, record(lab)["suite"], down, suite))
+        raise LabError("lab %s runs %s; %s --suite %s" % (lab.name, record(lab)["suite"], first, suite))
     if before is not None and services and not record(lab)["services"]:
-        raise LabError("lab %s is up without services; %s --services" % (lab.name, down))
+        raise LabError("lab %s is up without services; %s --services" % (lab.name, first))
     if before is not None and with_kubernetes and not record(lab)["kubernetes"]:
-        raise LabError("lab %s is up without Kubernetes; %s --kubernetes" % (lab.name, down))
+        raise LabError("lab %s is up without Kubernetes; %s --kubernetes" % (lab.name, first))
     programs = _programs(record(lab)) if before is not None else binaries.directory() if with_kubernetes else None
     _require_bridge_netfilter()
     _require_watchers()
