@@ -22,6 +22,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _containerd,
     _cri_dockerd,
     _crio,
+    _files,
     _forwarding,
     _iptables,
     _kept_ways,
@@ -56,11 +57,8 @@ OLDEST_PYTHON = (3, 8)
 
 SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"  # of node_kernel
 TAILSCALE = ipaddress.ip_network("100.64.0.0/10")  # that of carrier-grade NAT, RFC 6598
-TAILSCALE_RULES = (
-    ["nft", "list", "chain", "ip", "filter", "ts-input"],
-    ["iptables", "-S", "ts-input"],
-    ["iptables-legacy", "-S", "ts-input"],
-)
+TAILSCALE_RULES = (["nft", "list", "chain", "ip", "filter", "ts-input"], ["iptables-nft", "-S", "ts-input"])
+TAILSCALE_LEGACY_RULES = (["iptables-legacy", "-S", "ts-input"], ["iptables", "-S", "ts-input"])
 ALIAS = "humanz-cni"  # begins that of each interface which the CNI plugin makes
 
 
@@ -254,7 +252,9 @@ def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindComm
         network = ipaddress.ip_network(cidr)
         if network.version != 4 or not network.overlaps(TAILSCALE):
             continue
-        for name, *words in TAILSCALE_RULES:
+        # To ask for a table of legacy iptables makes it.
+        legacy = "filter" in (_files.read_text(_iptables.LEGACY_TABLES[4]) or "").split()
+        for name, *words in TAILSCALE_RULES + (TAILSCALE_LEGACY_RULES if legacy else ()):
             path = find_command(name)
             status, output, _error = run([path, *words]) if path else (1, "", "")
             if status == 0 and any(str(TAILSCALE) in line and "drop" in line.lower() for line in output.splitlines()):
