@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 COMMANDS = {4: "iptables", 6: "ip6tables"}
-# The tables of legacy iptables that this network namespace has; to ask legacy iptables for one makes it.
 LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 SUFFIXES = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
 # Seconds to wait for the lock of legacy iptables, which another program may hold.
@@ -76,7 +75,7 @@ class Iptables:
 
     def has_table(self, table: str) -> bool:
         """Return whether there is *table*, without making it."""
-        return self.backend == "nft" or table in (_files.read_text(LEGACY_TABLES[self._family]) or "").split()
+        return self.backend == "nft" or table in legacy_tables(self._family)
 
     def listing(self, table: str, chain: str) -> tuple[str, list[str]]:
         """Return the policy and the rules of a chain that the kernel always has. Raises ConvergeError."""
@@ -112,6 +111,11 @@ class Iptables:
         if status:
             raise ConvergeError("%s failed: %s" % (" ".join(command), _explained(error)))
         return output
+
+
+def legacy_tables(family: int) -> list[str]:
+    """Return the tables of legacy iptables that this network namespace has; to ask legacy iptables for one makes it."""
+    return (_files.read_text(LEGACY_TABLES[family]) or "").split()
 
 
 def locate(module: AnsibleModule, backend: str = "auto", family: int = 4) -> Iptables | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.humanz.cni.plugins.module_utils import _files, _netfilter, _nft_tables, _obstacles
-from ansible_collections.humanz.cni.plugins.module_utils._iptables import COMMANDS
+from ansible_collections.humanz.cni.plugins.module_utils import _netfilter, _nft_tables, _obstacles
+from ansible_collections.humanz.cni.plugins.module_utils._iptables import COMMANDS, legacy_tables
 from ansible_collections.humanz.cni.plugins.module_utils._nft_rules import PROTOCOLS
 from ansible_collections.humanz.cni.plugins.module_utils._route_lookups import RouteLookups
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._netfilter import Chains, Decision, Packet
 
 PATHS_WITH_ARRIVALS = 16  # in each the rules are read once more for each interface
-LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 ICMP = {4: "icmp", 6: "ipv6-icmp"}
 DROPS = ("DROP", "REJECT")
 TRANSLATES = ("DNAT", "REDIRECT", "NETMAP")
@@ -261,7 +260,7 @@ class Tables:
         tools = [command] if status == 0 else []
         if status == 0 and "nf_tables" not in version:
             tools.append(command + "-nft")
-        elif _files.read_text(LEGACY_TABLES[family]):
+        elif legacy_tables(family):
             tools.append(command + "-legacy")
         for tool in tools:
             status, output, error = self._run([tool + "-save"])

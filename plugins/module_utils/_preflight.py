@@ -22,7 +22,6 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _containerd,
     _cri_dockerd,
     _crio,
-    _files,
     _forwarding,
     _iptables,
     _kept_ways,
@@ -252,8 +251,7 @@ def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindComm
         network = ipaddress.ip_network(cidr)
         if network.version != 4 or not network.overlaps(TAILSCALE):
             continue
-        # To ask for a table of legacy iptables makes it.
-        legacy = "filter" in (_files.read_text(_iptables.LEGACY_TABLES[4]) or "").split()
+        legacy = "filter" in _iptables.legacy_tables(4)
         for name, *words in TAILSCALE_RULES + (TAILSCALE_LEGACY_RULES if legacy else ()):
             path = find_command(name)
             status, output, _error = run([path, *words]) if path else (1, "", "")
