@@ -127,7 +127,6 @@ ROWS: dict[int, str] = {
 
 # Requirements that no test of this plugin can hold, and why.
 NOT_TESTED: dict[int, str] = {
-    131: "the plugin lists neither 0.1.0 nor 0.2.0: no runtime of the last years asks for them",
     140: "the plugin is no IPAM plugin: host-local, which it understands, is part of it",
     163: "it is about the runtime; GC without those DELs is tested with requirement 111",
     165: "it is a fact about runtimes; each operation is tested by itself",

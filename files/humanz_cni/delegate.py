@@ -83,7 +83,7 @@ class Plugin:
             raise CNIError(DECODING_FAILURE, "%sit is no JSON: %s" % (self._where, exc)) from exc
         if not isinstance(result, dict):
             raise CNIError(DECODING_FAILURE, self._where + "it is no JSON object")
-        return result
+        return previous.converted(result, self._where)
 
 
 def delete(request: Request) -> None:

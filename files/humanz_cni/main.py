@@ -83,6 +83,8 @@ def _carry_out(asked: request.Request, started: float) -> int:
         addresses.extend(ip["address"] for ip in result.get("ips", ()))
         sigterm.check()
         sigterm.ignore()
+        if asked.cni_version in spec.WITHOUT_INTERFACES:
+            result = _load("result_020").written(result)
         _print(result)
 
     addresses.extend(_load(module).run(asked, finish) or ())

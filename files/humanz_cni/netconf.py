@@ -9,7 +9,7 @@ nobody knows are passed over, as the specification allows and the reference does
 
 from __future__ import annotations
 
-from . import arguments, disk, ranges, routes
+from . import arguments, disk, ranges, routes, spec
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR, OWN_IPAM
@@ -179,6 +179,9 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
         raise CNIError(INVALID_CONFIG, "cannot set hairpin mode and promiscuous mode at the same time")
     if loaded.leave_down and (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "cannot use IPAM when DisableContainerInterface flag is set")
+    if loaded.cni_version in spec.WITHOUT_INTERFACES and not (loaded.ipam or loaded.delegated):
+        what = "a result of cniVersion %s has addresses and nothing else" % loaded.cni_version
+        raise CNIError(INVALID_CONFIG, "cannot convert: no valid IP addresses", what + ": set ipam, or 0.3.0 or newer")
     if loaded.ip_check and not (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "ipspoofchk takes ipam", "without it the pod has no address to send from")
     if loaded.ip_check and field(conf, "ipam", dict, {}).get("type") == "dhcp":

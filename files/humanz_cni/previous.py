@@ -11,6 +11,7 @@ from __future__ import annotations
 from . import spec
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import address, field, parse_network
+from .result_020 import VERSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def load(conf: dict[str, Any]) -> dict[str, Any]:
     previous = field(conf, "prevResult", dict, None)
     if previous is None:
         raise CNIError(INVALID_CONFIG, "Required prevResult missing")
-    return previous
+    return converted(previous, "prevResult.")
 
 
 def interfaces(previous: dict[str, Any]) -> Interfaces:
@@ -96,3 +97,27 @@ def items(result: dict[str, Any], key: str, path: str = "prevResult.") -> list[t
         if not isinstance(one, dict):
             raise invalid_config("%s%s[%d]" % (path, key, number), one, "it must be an object")
     return [("%s%s[%d]." % (path, key, number), one) for number, one in enumerate(listed)]
+
+
+def converted(result: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return the *result* at *path* of a document with the keys of 0.3.0 and later. Raises CNIError 7.
+
+    A result that has those keys already is returned as it is.
+    """
+    if not any(key in result for key in VERSIONS):
+        return result
+    ips, routes = [], []
+    for key, version in VERSIONS.items():
+        one = field(result, key, dict, None, path)
+        if one is None:
+            continue
+        where = "%s%s." % (path, key)
+        ip = {"version": version, "address": str(parse_network(one.get("ip"), where + "ip"))}
+        gateway = address(one, "gateway", where)
+        ips.append(dict(ip, gateway=str(gateway)) if gateway else ip)
+        for of_route, route in items(one, "routes", where):
+            parse_network(route.get("dst"), of_route + "dst")
+            address(route, "gw", of_route)
+            routes.append(route)
+    kept = {key: value for key, value in result.items() if key not in VERSIONS}
+    return {**kept, "ips": ips, "routes": routes}

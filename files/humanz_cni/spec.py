@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .errors import DECODING_FAILURE, INCOMPATIBLE_VERSION, CNIError
 
-SUPPORTED = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+WITHOUT_INTERFACES = ("0.1.0", "0.2.0")  # a result of these has addresses and nothing else
+SUPPORTED = (*WITHOUT_INTERFACES, "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 NEWEST = SUPPORTED[-1]
 UNSTATED = "0.1.0"
 

@@ -86,7 +86,9 @@ def is_running(record: Pod) -> bool:
 
 def addresses(result: dict[str, Any]) -> list[str]:
     """Return the addresses in a CNI *result*, without prefix lengths."""
-    return [ip["address"].split("/")[0] for ip in result.get("ips", [])]
+    of_0_2_0 = [result[key]["ip"] for key in ("ip4", "ip6") if key in result]
+    listed = [ip["address"] for ip in result.get("ips", [])]
+    return [address.split("/")[0] for address in of_0_2_0 + listed]
 
 
 def start(name: str, network: Network, cni_path: list[str], port: int, lifetime: int) -> Pod:

@@ -68,6 +68,43 @@ def test_s_121_s_130_s_132_s_133_s_135_s_141_each_version_has_its_own_shape_of_r
         assert (of_ip["name"], of_ip["sandbox"]) == ("eth0", "/run/netns/pod1")
 
 
+@pytest.mark.parametrize("version", [None, "", "0.1.0", "0.2.0"])
+def test_s_017_s_121_s_131_before_0_3_0_a_result_has_one_address_of_each_family(
+    runtime: Runtime, version: str | None
+) -> None:
+    """And what is more is the pod's all the same. Without cniVersion it is 0.1.0, as with the reference."""
+    conf = nested(("10.9.0.0/24", "fd00:9::/64", "10.10.0.0/24"), isDefaultGateway=True, dns={"domain": "x.example"})
+    conf["ipam"]["routes"] = [{"dst": "172.20.0.0/16", "gw": "10.9.0.77", "mtu": 1400}]
+    del conf["cniVersion"]
+    conf.update({} if version is None else {"cniVersion": version})
+
+    result = runtime.add(conf)
+
+    given = [{"dst": "172.20.0.0/16", "gw": "10.9.0.77"}, {"dst": "0.0.0.0/0", "gw": "10.9.0.1"}]
+    assert result == {
+        "cniVersion": version or "0.1.0",
+        "ip4": {"ip": "10.9.0.2/24", "gateway": "10.9.0.1", "routes": given},
+        "ip6": {"ip": "fd00:9::2/64", "gateway": "fd00:9::1", "routes": [{"dst": "::/0", "gw": "fd00:9::1"}]},
+        "dns": {"domain": "x.example"},
+    }
+    assert runtime.addresses("eth0", "pod1") == {"10.9.0.2/24", "fd00:9::2/64", "10.10.0.2/24"}
+    runtime.delete({**conf, "prevResult": result})
+    assert runtime.records() == {}
+
+
+@pytest.mark.parametrize("version", [None, "0.2.0"])
+def test_s_131_before_0_3_0_there_is_no_result_without_addresses(runtime: Runtime, version: str | None) -> None:
+    conf = nested(cniVersion=version, ipam={})
+    runtime.pod("pod1")
+    before = runtime.state()
+
+    error = runtime.fail("ADD", conf)
+
+    assert (error["code"], error["msg"]) == (7, "cannot convert: no valid IP addresses")
+    assert runtime.state() == before
+    runtime.delete(conf)
+
+
 def test_the_references_defaults_give_no_gateway_no_default_route_and_no_hairpin(runtime: Runtime) -> None:
     conf = nested()
     del conf["isGateway"], conf["bridge"]

@@ -155,7 +155,7 @@ def test_a_record_with_garbage_for_addresses(runtime: Runtime) -> None:
     )
 
 
-@pytest.mark.parametrize("version", ["0.3.0", "0.3.1"])
+@pytest.mark.parametrize("version", [None, "0.1.0", "0.2.0", "0.3.0", "0.3.1"])
 def test_s_019_versions_before_0_4_0_do_not_have_it(runtime: Runtime, version: str) -> None:
     error = runtime.fail("CHECK", nested(cniVersion=version))
 

@@ -270,17 +270,61 @@ def test_a_plugin_that_cannot_be_executed_is_named(runtime: Runtime, delegate: D
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
-@pytest.mark.parametrize("answered", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+@pytest.mark.parametrize("answered", ["0.2.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
 def test_s_143_a_result_of_another_version_is_converted(
     runtime: Runtime, delegate: Delegate, version: str, answered: str
 ) -> None:
     versions = {"version": "4"} if answered < "1" else {}
-    delegate.answers("ADD", {"cniVersion": answered, "ips": [{**versions, "address": "10.9.0.5/24"}]})
+    said: dict[str, Any] = {"ips": [{**versions, "address": "10.9.0.5/24"}]}
+    delegate.answers("ADD", {"cniVersion": answered, **({"ip4": {"ip": "10.9.0.5/24"}} if answered < "0.3" else said)})
 
     result = runtime.add(conf(cniVersion=version), PATH=delegate.path)
 
     wanted = {"version": "4"} if version < "1" else {}
     assert result["ips"] == [{**wanted, "address": "10.9.0.5/24", "gateway": "10.9.0.1", "interface": 2}]
+
+
+OLD: dict[str, Any] = {
+    "ip4": {"ip": "10.9.0.5/24", "gateway": "10.9.0.1", "routes": [{"dst": "0.0.0.0/0"}]},
+    "ip6": {"ip": "fd00:9::5/64", "routes": [{"dst": "::/0", "gw": "fd00:9::1"}]},
+    "dns": {"nameservers": ["10.9.0.53"]},
+}
+
+
+@pytest.mark.parametrize("stated", [{}, {"cniVersion": "0.1.0"}, {"cniVersion": "0.2.0"}], ids=str)
+def test_s_131_plugins_of_old_configurations_understand_each_other(
+    runtime: Runtime, delegate: Delegate, stated: dict[str, str]
+) -> None:
+    delegate.answers("ADD", {**stated, **OLD})
+    asked = {**{key: value for key, value in conf().items() if key != "cniVersion"}, **stated}
+
+    result = runtime.add(asked, PATH=delegate.path)
+
+    ip6 = {**OLD["ip6"], "gateway": "fd00:9::1"}
+    assert result == {"cniVersion": "0.1.0", **stated, **OLD, "ip6": ip6}
+    assert {route["dst"] for route in runtime.routes("pod1")} == {"default", "10.9.0.0/24"}
+    runtime.delete(asked, PATH=delegate.path)
+    assert delegate.calls == ["ADD", "DEL"]
+
+
+WRONG_OLD = {
+    "no object": ({"ip4": ["10.9.0.5/24"]}, "ip4"),
+    "no address": ({"ip4": {"ip": "10.9.0.5"}}, "ip4.ip"),
+    "no gateway": ({"ip4": {"ip": "10.9.0.5/24", "gateway": "no"}}, "ip4.gateway"),
+    "no network": ({"ip6": {"ip": "fd00:9::5/64", "routes": [{"gw": "fd00:9::1"}]}}, "ip6.routes[0].dst"),
+}
+
+
+@pytest.mark.parametrize(("said", "key"), WRONG_OLD.values(), ids=WRONG_OLD)
+def test_s_131_what_is_wrong_in_an_old_result_is_named(
+    runtime: Runtime, delegate: Delegate, said: dict[str, Any], key: str
+) -> None:
+    delegate.answers("ADD", {"cniVersion": "0.2.0", **said})
+    runtime.pod("pod1")
+
+    error = runtime.fail("ADD", conf(cniVersion="0.2.0"), PATH=delegate.path)
+
+    assert error["msg"].startswith(f"the result of test-ipam: {key}: ")
 
 
 def test_without_a_gateway_there_is_none(runtime: Runtime, delegate: Delegate) -> None:

@@ -275,7 +275,7 @@ def test_s_111_masquerading_of_a_subnet_that_nobody_has_any_more(runtime: Runtim
     assert chains(runtime) == {others}
 
 
-@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0"])
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"])
 def test_s_020_versions_before_1_1_0_do_not_have_it(runtime: Runtime, version: str) -> None:
     runtime.add({**CONF, "cniVersion": version}, "pod1")
     before = runtime.state()

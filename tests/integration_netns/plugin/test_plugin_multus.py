@@ -95,6 +95,21 @@ def test_s_054_what_was_there_before_is_passed_on(runtime: Runtime, version: str
     assert runtime.records() == {}
 
 
+@pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "1.0.0"])
+def test_s_131_s_143_a_previous_result_of_0_2_0_is_passed_on(runtime: Runtime, version: str) -> None:
+    ip4 = {"ip": "192.0.2.1/24", "routes": [{"dst": "0.0.0.0/0"}]}
+    previous = {"cniVersion": "0.2.0", "ip4": ip4, "dns": {"domain": "first.example"}}
+
+    result = runtime.add({**storage(version), "prevResult": previous}, ifname="net1")
+
+    assert result["dns"] == previous["dns"]
+    if version == "0.2.0":  # which has no place for the second address
+        assert result["ip4"] == {**ip4, "routes": [*ip4["routes"], {"dst": "192.168.8.0/24", "gw": "192.168.7.9"}]}
+    else:
+        assert [one["address"] for one in result["ips"]] == ["192.0.2.1/24", "192.168.7.77/24"]
+        assert [route["dst"] for route in result["routes"]] == ["0.0.0.0/0", "192.168.8.0/24"]
+
+
 @pytest.mark.parametrize("version", ["0.3.1", "1.0.0", "1.1.0"])
 def test_s_143_a_previous_result_of_another_version_is_converted(runtime: Runtime, version: str) -> None:
     previous: dict[str, Any] = {

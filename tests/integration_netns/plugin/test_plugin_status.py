@@ -281,7 +281,7 @@ def test_s_100_a_configuration_that_is_wrong(runtime: Runtime, further: dict[str
     assert refuse(runtime, {**CONF, **further})["code"] == 7
 
 
-@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0"])
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"])
 def test_s_021_versions_before_1_1_0_do_not_have_it(runtime: Runtime, version: str) -> None:
     error = runtime.fail("STATUS", {**CONF, "cniVersion": version}, **NO_POD)
 

@@ -71,7 +71,7 @@ def test_s_023_an_environment_of_nothing_else_will_do(runtime: Runtime) -> None:
 
 def test_s_033_an_error_has_the_version_of_the_configuration(runtime: Runtime) -> None:
     runtime.pod("pod1")
-    for version in ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"):
+    for version in ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"):
         assert runtime.fail("ADD", nested(cniVersion=version, mtu=-1))["cniVersion"] == version
 
 
