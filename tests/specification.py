@@ -82,7 +82,7 @@ ROWS: dict[int, str] = {
     100: "STATUS is 50 when no ADD can be served, 51 when pods that are there are hurt",
     101: "STATUS needs neither container, namespace nor interface",
     102: "ADD does not rely on STATUS",
-    103: "STATUS of an exhausted pool says which, and its figures",
+    103: "STATUS of an exhausted pool is a success: the log says which, and its figures",
     110: "GC takes the list of valid attachments by either of its names, and refuses to do without",
     111: "GC removes everything else of its network, and keeps what is valid",
     112: "GC goes on after an error, and reports it at the end",

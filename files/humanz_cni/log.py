@@ -19,6 +19,7 @@ from .errors import TRY_AGAIN_LATER
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from .errors import CNIError
     from .request import Request
@@ -50,13 +51,29 @@ def operation(request: Request, started: float, addresses: Iterable[str] = (), e
         lines = [_outcome(request, time.monotonic() - started, addresses, error)]
         if level == "debug":
             lines.append(_request(request))
-        path = (request.conf or {}).get("logFile")
-        if disk.is_path(path):
-            _to_file(path, lines)
-        else:
-            _to_journal(lines)
+        _write(request.conf or {}, lines)
     except Exception:  # whatever it is, the operation is done and its outcome printed
         return
+
+
+def warning(request: Request, text: str) -> None:
+    """Log the warning *text*, which does not make *request* fail."""
+    try:
+        conf = request.conf
+        if conf.get("logLevel") != "off":
+            message = "%s network=%s %s" % (request.command, conf["name"], text)
+            line: Fields = {"MESSAGE": message, "PRIORITY": _WARNING, "CNI_COMMAND": request.command}
+            _write(conf, [dict(line, CNI_NETWORK=conf["name"])])
+    except Exception:  # as above
+        return
+
+
+def _write(conf: dict[str, Any], lines: list[Fields]) -> None:
+    path = conf.get("logFile")
+    if disk.is_path(path):
+        _to_file(path, lines)
+    else:
+        _to_journal(lines)
 
 
 def _outcome(request: Request, seconds: float, addresses: Iterable[str], error: CNIError | None) -> Fields:

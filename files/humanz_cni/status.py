@@ -3,14 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """STATUS: could the next ADD be served, and is the network of the pods that are there whole?
 
-A runtime that asks takes an error for "this node's network is not ready", so each one says what is to be done about it.
+A runtime that asks takes an error for "this node's network is not ready", and Kubernetes may then evict all pods. So an
+error is only what the end of pods does not cure, and each one says what is to be done about it. A full pool is a line
+in the log, and fails the next ADD.
 """
 
 from __future__ import annotations
 
 import posix
 
-from . import delegate, disk, links, netconf, netlink, ranges, reclaim, restore, store, survey, tables
+from . import delegate, disk, links, log, netconf, netlink, ranges, store, survey, tables
 from .address import Network
 from .errors import PLUGIN_UNAVAILABLE, PLUGIN_UNAVAILABLE_LIMITED, CNIError
 from .owner import Owner
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from .ranges import RangeSet
     from .request import Request
 
-_LOCK_SECONDS = 2
 _RECORD_SIZE = 512  # in bytes; what a record takes at least
 
 
@@ -37,7 +38,9 @@ def run(request: Request, _finish: object) -> None:
         missing = _check_bridge(sock, conf, bridge)
     _check_kernel(sock, conf)
     if conf.ipam:
-        _check_pool(conf, conf.ipam)
+        exhausted = _check_pool(conf, conf.ipam)
+        if exhausted:
+            log.warning(request, exhausted)
     if conf.delegated:
         delegate.Plugin(request).call("STATUS")
     if attachments:
@@ -99,18 +102,15 @@ def _check_kernel(sock: netlink.Socket, conf: NetConf) -> None:
         raise _unavailable(exc.message, exc.details) from exc
 
 
-def _check_pool(conf: NetConf, ipam: Ipam) -> None:
+def _check_pool(conf: NetConf, ipam: Ipam) -> str:
+    """Raise CNIError if nothing can be reserved; return which range sets have no free address, as a text."""
     reservations = store.Store(ipam.data_dir, conf.name, ipam.durable)
-    boot = store.boot_id()
     try:
         reservations.create()
-        with reservations.locked(_LOCK_SECONDS) as state:
+        with reservations.locked() as state:
             _write(reservations.path_of(".status"))
-            of_boot = state.boot
-        if of_boot is None:
-            restore.run(reservations, conf.name, conf.bridge, ipam.sets, boot)
-        if of_boot in (None, boot):  # else ADD begins with an empty pool
-            _check_room(reservations, ipam.sets, boot)
+            of_this_boot = state.boot == store.boot_id()
+        return _exhausted(reservations, ipam.sets) if of_this_boot else ""  # otherwise ADD begins with an empty pool
     except OSError as exc:
         raise _unavailable(store.io_error(exc, reservations.path).message) from exc
     except CNIError as exc:
@@ -127,22 +127,16 @@ def _write(path: str) -> None:
         disk.unlink(path)
 
 
-def _check_room(reservations: store.Store, sets: list[RangeSet], boot: str) -> None:
-    """Raise CNIError if all addresses of a range set are used, and none would be reclaimed."""
+def _exhausted(reservations: store.Store, sets: list[RangeSet]) -> str:
+    """Return which of the range *sets* have no free address, empty if none."""
     names = len(reservations.names())
+    found = []
     for number, of_set in enumerate(sets):
-        if names < sum(len(one) for one in of_set):
-            continue
-        used, total = survey.usage(reservations, of_set)
-        if used < total:
-            continue
-        stale = reclaim.stale(reservations, boot)
-        if any(address in one for address in map(survey.parse, stale) if address for one in of_set):
-            continue
-        raise _unavailable(
-            "range set %d is exhausted: %d of %d addresses of %s are used" % (number, used, total, ranges.show(of_set)),
-            "they are reserved in %s, and no reservation is stale" % reservations.path,
-        )
+        used, total = (0, 1) if names < sum(len(one) for one in of_set) else survey.usage(reservations, of_set)
+        if used >= total:
+            what = (number, used, total, ranges.show(of_set))
+            found.append("range set %d is exhausted: %d of %d addresses of %s are used" % what)
+    return "; ".join(found)
 
 
 def _attachments(sock: netlink.Socket, network: str) -> int:

@@ -61,7 +61,8 @@ options:
     description:
       - The version of the CNI specification.
       - From V(1.1.0) on a runtime asks the plugin for its status, and says that the node's network is not ready as long
-        as no address is free.
+        as no pod can be attached for a reason that the end of pods does not cure, such as an unwritable data directory.
+        A pool without free addresses is a line in the log instead.
     type: str
     choices: ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
     default: "1.0.0"
