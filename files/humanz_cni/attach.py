@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 
 from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
-from .address import Address, Network
+from .address import Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
-from .routes import Route
+from .routes import Route, with_defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,13 +209,9 @@ class Attachment:
 
     def _routes(self) -> list[Route]:
         """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""
-        routes = list(self._wanted)
-        if self.conf.is_default_gateway:
-            for one in self.chosen:
-                bits = one.address.bits
-                if not any(route.is_default and route.dst.address.bits == bits for route in routes):
-                    routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
-        return routes
+        if not self.conf.is_default_gateway:
+            return list(self._wanted)
+        return with_defaults(self._wanted, [(one.address, one.range.gateway) for one in self.chosen])
 
     def _configure(self, pod: int, index: int, routes: list[Route]) -> None:
         """Give the pod's end its addresses and routes, and bring it up."""

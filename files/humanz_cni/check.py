@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
 from .address import BITS, Address, Network
 from .errors import INTERNAL, CNIError
+from .routes import with_defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from .netconf import Ipam, NetConf
     from .ranges import Range
     from .request import Request
+    from .routes import Route
     from .vlan import Vlans
 
     Assigned = tuple[Address, Range | Subnet | None]  # the range is None if the configuration has none for it any more
+
+
+_HIGHEST = {"mtu": 65535 - 15, "advmss": 65535 - 40}  # that the kernel keeps of a route's
 
 
 def run(request: Request, _finish: object) -> None:
@@ -163,25 +168,54 @@ def _check_addresses(inside: netlink.Socket, container: Link, listed: list[Netwo
 
 
 def _check_routes(
-    inside: netlink.Socket, conf: NetConf, container: Link, listed: list[previous.Hop], assigned: list[Assigned]
+    inside: netlink.Socket, conf: NetConf, container: Link, listed: list[Route], assigned: list[Assigned]
 ) -> None:
-    """Check the routes of prevResult: ours must be by our interface, another plugin's may be by any."""
+    """Check the routes of prevResult, which has only some of their keys before 1.1.0.
+
+    Ours must be by our interface and as configured, another plugin's may be by any.
+    """
     ours = _routes_of(conf, assigned)
     present = [route for family in BITS for route in tables.routes(inside, family)]
-    for dst, gateway in listed:
-        where = {index for index, known, via in present if known == dst and gateway in (None, via)}
-        if (dst, gateway) in ours and container.index not in where:
-            raise _differs("interface %s has no route to %s%s" % (container.name, dst, _via(gateway)))
-        if not where:
-            raise _differs("the pod has no route to %s%s" % (dst, _via(gateway)))
+    for route in listed:
+        configured = [one for one in ours if (one.dst, one.gateway) == (route.dst, route.gateway)]
+        others = {_table(one) for one in (*ours, *listed) if one.dst == route.dst and _table(one)}
+        for wanted in [route] if route.further else configured or [route]:
+            where = {index for index, known in present if _is_as(known, wanted, others)}
+            if configured and container.index not in where:
+                raise _differs("interface %s has no %s" % (container.name, _show(wanted)))
+            if not where:
+                raise _differs("the pod has no %s" % _show(wanted))
 
 
-def _routes_of(conf: NetConf, assigned: list[Assigned]) -> set[previous.Hop]:
-    """Return the routes that ADD has made, as prevResult has them: tuples of dst and gateway."""
-    ours = {(route.dst, route.gateway) for route in conf.ipam.routes} if conf.ipam else set()
-    if conf.is_default_gateway:
-        ours.update((Network(Address(address.bits, 0), 0), one.gateway) for address, one in assigned if one)
-    return ours
+def _is_as(known: Route, wanted: Route, others: set[int]) -> bool:
+    """Return whether the kernel's route *known* is *wanted*, which is in no table of *others* unless it says so.
+
+    A plugin after this one may have moved it to a table of its own.
+    """
+    if known.dst != wanted.dst or wanted.gateway not in (None, known.gateway):
+        return False
+    if not _table(wanted) and known.further["table"] in others:
+        return False
+    asked = dict(wanted.further, table=_table(wanted))
+    if known.dst.address.bits == 128:
+        asked.pop("scope", None)  # the kernel has none
+    scope = asked.pop("scope", known.further["scope"])
+    return scope == known.further["scope"] and all(
+        known.further[key] == min(value, _HIGHEST.get(key, value)) for key, value in asked.items() if value
+    )
+
+
+def _table(route: Route) -> int:
+    """Return the table that *route* is configured for, 0 for none."""
+    return route.further.get("table", 0)
+
+
+def _routes_of(conf: NetConf, assigned: list[Assigned]) -> list[Route]:
+    """Return the routes that ADD has made, as the configuration has them."""
+    ours = conf.ipam.routes if conf.ipam else []
+    if not conf.is_default_gateway:
+        return ours
+    return with_defaults(ours, [(address, one.gateway) for address, one in assigned if one])
 
 
 def _range_of(ipam: Ipam, address: Address) -> Range | None:
@@ -189,8 +223,9 @@ def _range_of(ipam: Ipam, address: Address) -> Range | None:
     return next((one for of_set in ipam.sets for one in of_set if address in one.subnet), None)
 
 
-def _via(gateway: Address | None) -> str:
-    return " via %s" % gateway if gateway else ""
+def _show(route: Route) -> str:
+    further = ["%s %d" % item for item in sorted(route.further.items())]
+    return " ".join(["route to %s" % route.dst, *(["via %s" % route.gateway] if route.gateway else []), *further])
 
 
 def _check_network(sock: netlink.Socket, conf: NetConf, bridge: Link, assigned: list[Assigned]) -> None:

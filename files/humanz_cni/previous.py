@@ -12,15 +12,16 @@ from . import spec
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import address, field, parse_network
 from .result_020 import VERSIONS
+from .routes import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .address import Address, Network
+    from .address import Network
+    from .routes import Route
 
     Interfaces = dict[tuple[str, str], str]  # hardware addresses by name and sandbox
-    Hop = tuple[Network, Address | None]  # dst and gateway of a route
 
 # keys that only a result of specification 1.1.0 has
 _SINCE_1_1 = {
@@ -51,12 +52,9 @@ def addresses(previous: dict[str, Any]) -> list[Network]:
     return [parse_network(one.get("address"), path + "address") for path, one in items(previous, "ips")]
 
 
-def routes(previous: dict[str, Any]) -> list[Hop]:
-    """Return the routes: tuples of dst (Network) and gateway (Address or None)."""
-    return [
-        (parse_network(one.get("dst"), path + "dst"), address(one, "gw", path))
-        for path, one in items(previous, "routes")
-    ]
+def routes(previous: dict[str, Any]) -> list[Route]:
+    """Return the routes."""
+    return [parse(one, path) for path, one in items(previous, "routes")]
 
 
 def checked(conf: dict[str, Any]) -> dict[str, Any]:

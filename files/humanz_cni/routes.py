@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
+from .address import Address, Network
 from .errors import invalid_config
 from .fields import address, number, parse_network
+from .links import RT_TABLE_MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
-
-    from .address import Address, Network
 
 # key of specification 1.1.0 -> highest value that the kernel takes
 _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
@@ -32,8 +32,8 @@ class Route:
 
     @property
     def is_default(self) -> bool:
-        """Say whether the route is for every address of its family."""
-        return self.dst.prefix == 0
+        """Say whether the route is for every address of its family, in the main table."""
+        return self.dst.prefix == 0 and self.further.get("table", 0) in (0, RT_TABLE_MAIN)
 
     @property
     def is_direct(self) -> bool:
@@ -55,17 +55,35 @@ def load(items: Iterable[Any], path: str) -> list[Route]:
     return [_load_route(item, "%s[%d]" % (path, number)) for number, item in enumerate(items)]
 
 
+def with_defaults(routes: Iterable[Route], given: Iterable[tuple[Address, Address | None]]) -> list[Route]:
+    """Return *routes* and, for each family that has none among them, a default route.
+
+    :param given: the pod's addresses, each with the gateway of its range.
+    """
+    found = list(routes)
+    for one, gateway in given:
+        if not any(route.is_default and route.dst.address.bits == one.bits for route in found):
+            found.append(Route(Network(Address(one.bits, 0), 0), gateway, {}))
+    return found
+
+
 def _load_route(item: Any, path: str) -> Route:
     if not isinstance(item, dict):
         raise invalid_config(path, item, "it must be an object with dst")
-    dst = parse_network(item.get("dst"), path + ".dst")
+    route = parse(item, path + ".")
+    if route.gateway and route.gateway.bits != route.dst.address.bits:
+        raise invalid_config(path + ".gw", item["gw"], "it must be of the family of dst %s" % route.dst)
+    return route
+
+
+def parse(item: dict[str, Any], path: str) -> Route:
+    """Return the Route that the object *item* is, whose keys *path* leads to."""
+    dst = parse_network(item.get("dst"), path + "dst")
     dst.address = dst.first
-    gateway = address(item, "gw", path + ".")
-    if gateway and gateway.bits != dst.address.bits:
-        raise invalid_config(path + ".gw", item["gw"], "it must be of the family of dst %s" % dst)
+    gateway = address(item, "gw", path)
     further: dict[str, int] = {}
     for key, highest in _FURTHER.items():
-        value = number(item, key, highest, None, path + ".")
+        value = number(item, key, highest, None, path)
         if value is not None:
             further[key] = value
     return Route(dst, gateway, further)

@@ -10,6 +10,7 @@ from _struct import Struct
 from . import links
 from .address import BITS, Address, Network
 from .netlink import attributes, u32
+from .routes import Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,21 +32,22 @@ def link_entries(sock: netlink.Socket) -> list[bytes]:
     return sock.dump(links.RTM_GETLINK, body)
 
 
-def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Network, Address | None]]:
-    """Return each unicast route of *family*: index of its link, dst (Network), gateway (Address or None).
+def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Route]]:
+    """Return each unicast route of *family* with the index of its link.
 
     A route with several next hops is returned once for each; the kernel makes one of IPv6 routes of equal priority.
     """
     found = []
     for body in sock.dump(RTM_GETROUTE, links.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
-        of_family, prefix, _src, _tos, _table, _protocol, _scope, kind, _flags = links.ROUTE.unpack_from(body)
+        of_family, prefix, _src, _tos, table, _protocol, scope, kind, _flags = links.ROUTE.unpack_from(body)
         if of_family != family or kind != links.RTN_UNICAST:
             continue
         values = attributes(body, links.ROUTE.size)
         dst = Network(_address(values, links.RTA_DST) or Address(BITS[family], 0), prefix)
+        further = {"table": links.number(values.get(links.RTA_TABLE)) or table, "scope": scope, **_metrics(values)}
         hops = _next_hops(values.get(RTA_MULTIPATH, b""))
         hops += [(links.number(values[links.RTA_OIF]), values)] if links.RTA_OIF in values else []
-        found += [(index, dst, _address(of_hop, links.RTA_GATEWAY)) for index, of_hop in hops]
+        found += [(index, Route(dst, _address(of_hop, links.RTA_GATEWAY), further)) for index, of_hop in hops]
     return found
 
 
@@ -57,6 +59,14 @@ def static_forwarding(sock: netlink.Socket) -> dict[int, set[bytes]]:
         if state & links.NUD_NOARP:  # without NUD_PERMANENT, which the port's own address has
             found.setdefault(index, set()).add(attributes(body, links.NEIGHBOUR.size).get(links.NDA_LLADDR, b""))
     return found
+
+
+def _metrics(values: dict[int, bytes]) -> dict[str, int]:
+    """Return priority, mtu and advmss of a route's attributes, 0 where it has none."""
+    metrics = attributes(values.get(links.RTA_METRICS, b""))
+    found = {"priority": values.get(links.RTA_PRIORITY)}
+    found.update(mtu=metrics.get(links.RTAX_MTU), advmss=metrics.get(links.RTAX_ADVMSS))
+    return {key: links.number(value) for key, value in found.items()}
 
 
 def _next_hops(data: bytes) -> list[tuple[int, dict[int, bytes]]]:

@@ -64,6 +64,76 @@ def test_s_139_before_1_1_0_they_are_set_and_not_reported(runtime: Runtime, vers
     assert in_the_kernel(runtime, "-4", "172.20.0.0/16")["metric"] == 100
 
 
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+@pytest.mark.parametrize("keys", [{"table": 100}, {"table": 100, "gw": "10.9.0.1"}, {"table": 255}], ids=str)
+def test_s_137_a_default_route_of_another_table_is_not_the_pods(
+    runtime: Runtime, keys: dict[str, Any], version: str
+) -> None:
+    """Packets are looked up in the main table, which isDefaultGateway is about."""
+    asked = nested(cniVersion=version, isDefaultGateway=True)
+    asked["ipam"]["routes"] = [{"dst": "0.0.0.0/0", **keys}]
+
+    result = runtime.add(asked)
+
+    assert [route["gateway"] for route in runtime.routes("pod1") if route["dst"] == "default"] == ["10.9.0.1"]
+    check = {**asked, "prevResult": result}
+    assert result["routes"][1] == {"dst": "0.0.0.0/0", "gw": "10.9.0.1"}
+    assert runtime.call("CHECK", check) == Outcome(0, "", "")
+    runtime.node.ip("-n pod1 route delete default")
+    assert runtime.fail("CHECK", check)["msg"] == "interface eth0 has no route to 0.0.0.0/0 via 10.9.0.1"
+
+
+@pytest.mark.parametrize("table", [0, 254])
+def test_s_137_a_default_route_of_the_main_table_is_the_pods_whatever_its_number(runtime: Runtime, table: int) -> None:
+    asked = nested(cniVersion="1.1.0", isDefaultGateway=True)
+    asked["ipam"]["routes"] = [{"dst": "0.0.0.0/0", "gw": "10.9.0.77", "table": table}]
+
+    result = runtime.add(asked)
+
+    assert [route["gateway"] for route in runtime.routes("pod1") if route["dst"] == "default"] == ["10.9.0.77"]
+    assert runtime.call("CHECK", {**asked, "prevResult": result}) == Outcome(0, "", "")
+
+
+CHANGED = {
+    "table": {"table": 101},
+    "priority": {"priority": 101},
+    "mtu": {"mtu": 1399},
+    "advmss": {"advmss": 1359},
+}
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+@pytest.mark.parametrize("changed", CHANGED.values(), ids=CHANGED)
+@pytest.mark.parametrize("route", [FURTHER, {**IPV6, "gw": "fd00:9::1"}], ids=["IPv4", "IPv6"])
+def test_s_091_a_route_with_another_value_of_a_key_is_missed(
+    runtime: Runtime, route: dict[str, Any], changed: dict[str, int], version: str
+) -> None:
+    asked = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion=version)
+    asked["ipam"]["routes"] = [route]
+    result = runtime.add(asked)
+    assert runtime.call("CHECK", {**asked, "prevResult": result}) == Outcome(0, "", "")
+    keys = " ".join(f"{key} {value}" for key, value in {**route, **changed}.items() if key not in ("dst", "gw"))
+    runtime.node.ip(f"-n pod1 route delete {route['dst']} table {route['table']}")
+    keys = keys.replace("priority", "metric")
+    runtime.node.ip(f"-n pod1 route add {route['dst']} via {route['gw']} dev eth0 {keys}")
+
+    error = runtime.fail("CHECK", {**asked, "prevResult": result})
+
+    assert error["msg"] == (
+        f"interface eth0 has no route to {route['dst']} via {route['gw']} advmss {route['advmss']} mtu {route['mtu']} "
+        f"priority {route['priority']} table 100"
+    )
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+def test_s_094_the_kernel_keeps_less_than_the_highest_values(runtime: Runtime, version: str) -> None:
+    asked = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion=version)
+    most = {"mtu": 70000, "advmss": 65535, "priority": 0, "scope": 0}
+    asked["ipam"]["routes"] = [{"dst": "172.20.0.0/16", **most}, {"dst": "fd00:5::/64", **most}]
+
+    assert runtime.call("CHECK", {**asked, "prevResult": runtime.add(asked)}) == Outcome(0, "", "")
+
+
 def test_s_139_a_gateway_beyond_the_link_is_refused_with_the_kernels_words(runtime: Runtime) -> None:
     wrong = conf("1.1.0")
     wrong["ipam"]["routes"] = [{**DIRECT, "gw": "10.9.0.77"}]

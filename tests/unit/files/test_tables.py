@@ -39,7 +39,8 @@ def test_a_route_by_one_link() -> None:
 
     (found,) = tables.routes(Kernel(route(0, u32(links.RTA_OIF, 7), gateway)), 2)
 
-    assert found == (7, Network.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
+    index, known = found
+    assert (index, known.dst, known.gateway) == (7, Network.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
 
 
 def test_a_route_with_several_next_hops() -> None:
@@ -48,14 +49,14 @@ def test_a_route_with_several_next_hops() -> None:
 
     found = tables.routes(Kernel(route(24, dst, hops)), 2)
 
-    assert [(index, str(via)) for index, _dst, via in found] == [(7, "10.9.0.1"), (8, "None"), (9, "10.9.0.9")]
-    assert {str(dst) for _index, dst, _via in found} == {"192.0.2.0/24"}
+    assert [(index, str(known.gateway)) for index, known in found] == [(7, "10.9.0.1"), (8, "None"), (9, "10.9.0.9")]
+    assert {str(known.dst) for _index, known in found} == {"192.0.2.0/24"}
 
 
 def test_next_hops_that_are_cut_off_end_the_list() -> None:
     hops = attribute(tables.RTA_MULTIPATH, next_hop(7) + struct.pack("=HBBi", 0, 0, 0, 8) + b"\0\0")
 
-    assert [index for index, _dst, _via in tables.routes(Kernel(route(0, hops)), 2)] == [7, 8]
+    assert [index for index, _known in tables.routes(Kernel(route(0, hops)), 2)] == [7, 8]
 
 
 def test_other_families_and_kinds_are_passed_over() -> None:
