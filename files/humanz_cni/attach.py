@@ -79,6 +79,8 @@ class Attachment:
                 _settle(sock, self.owner.host_veth)
             if self.conf.dad or self.conf.mac or self._delegate:
                 self._make_known(pod, mac)
+            if port_of.alias != owner.ALIAS:  # somebody else's may take its address from its ports
+                port_of = links.require(sock, port_of.name)
             interfaces = [
                 (port_of.name, port_of.mac, ""),
                 (self.owner.host_veth, self.owner.host_mac, ""),

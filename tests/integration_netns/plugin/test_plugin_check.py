@@ -28,6 +28,24 @@ def test_s_094_s_097_right_after_add_all_is_well(runtime: Runtime, version: str)
     assert check(runtime, runtime.add(conf), conf) == Outcome(0, "", "")
 
 
+@pytest.mark.parametrize("is_gateway", [False, True])
+def test_s_050_s_094_somebody_elses_bridge_takes_its_address_from_its_ports(runtime: Runtime, is_gateway: bool) -> None:
+    runtime.node.ip("link add br1 type bridge")
+    runtime.node.ip("link set br1 up")
+    if is_gateway:
+        runtime.node.ip("addr add 10.9.0.1/24 dev br1")
+    conf = nested(isGateway=is_gateway)
+    result = runtime.add(conf, "pod2")
+    first = result["interfaces"][0]["mac"]
+    assert first == runtime.links()["br1"]["address"]
+    assert runtime.call("CHECK", {**conf, "prevResult": result}, "pod2") == Outcome(0, "", "")
+
+    second = runtime.add(conf, "pod1")["interfaces"][0]["mac"]  # the port of this one has the lower address
+
+    assert second == runtime.links()["br1"]["address"] != first
+    assert runtime.call("CHECK", {**conf, "prevResult": result}, "pod2") == Outcome(0, "", "")
+
+
 POD = "interface eth0 in /run/netns/pod1"
 DAMAGE = {
     "pod's link": ("ip -n pod1 link delete eth0", f"{POD} is missing"),
