@@ -58,6 +58,25 @@ def gateways_of(conf: NetConf, chosen: list[Assignment]) -> list[Network]:
     return [Network(one.range.gateway, one.range.subnet.prefix) for one in chosen if one.range.gateway]
 
 
+def conflicting(present: list[Network], wanted: Network, gateways: list[Network]) -> list[Network]:
+    """Return the addresses in *present*, those of the bridge, that it cannot have beside *wanted*.
+
+    :param gateways: all addresses that it is to have.
+
+    A link-local address is none of these: the kernel gives one to every link, and several do no harm.
+    """
+    from .address import Network
+
+    link_local = Network.parse("fe80::/10")
+    return [
+        other
+        for other in present
+        if other not in gateways
+        and other.address not in link_local
+        and (wanted.address.bits == 32 or other.overlaps(wanted))
+    ]
+
+
 def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:
     """Make the bridge; say whether it was this call that did."""
     data = b""
@@ -94,16 +113,15 @@ def _ensure_addresses(sock: Socket, bridge: Link, gateways: list[Network], force
         present = links.addresses(sock, bridge.index, wanted.address.family)
         if wanted in present:
             continue
-        for other in [one for one in present if one not in gateways]:
-            if wanted.address.bits == 32 or other.overlaps(wanted):
-                if not force:
-                    raise CNIError(
-                        INVALID_CONFIG,
-                        'failed to set bridge addr: "%s" already has an IP address different from %s'
-                        % (bridge.name, wanted),
-                        "it has %s; remove that, or set forceAddress" % other,
-                    )
-                sock.request(links.delete_address(bridge.index, other))
+        for other in conflicting(present, wanted, gateways):
+            if not force:
+                raise CNIError(
+                    INVALID_CONFIG,
+                    'failed to set bridge addr: "%s" already has an IP address different from %s'
+                    % (bridge.name, wanted),
+                    "it has %s; remove that, or set forceAddress" % other,
+                )
+            sock.request(links.delete_address(bridge.index, other))
         try:
             sock.request(links.new_address(bridge.index, wanted))
         except NetlinkError as exc:

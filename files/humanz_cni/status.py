@@ -14,6 +14,7 @@ import posix
 
 from . import delegate, disk, links, log, netconf, netlink, ranges, store, survey, tables
 from .address import Network
+from .bridge import conflicting
 from .errors import PLUGIN_UNAVAILABLE, PLUGIN_UNAVAILABLE_LIMITED, CNIError
 from .owner import Owner
 
@@ -59,17 +60,19 @@ def _check_bridge(sock: netlink.Socket, conf: NetConf, bridge: Link) -> list[Net
         )
     missing = []
     holder = _gateway_holder(sock, conf, bridge)
-    for of_set in conf.ipam.sets if conf.ipam and conf.is_gateway else ():
-        present = links.addresses(sock, holder.index, of_set[0].gateway.family) if holder else []
-        wanted = [Network(one.gateway, one.subnet.prefix) for one in of_set]
+    sets = conf.ipam.sets if conf.ipam and conf.is_gateway else []
+    gateways = [[Network(one.gateway, one.subnet.prefix) for one in of_set] for of_set in sets]
+    every = [one for of_set in gateways for one in of_set]
+    for wanted in gateways:
+        present = links.addresses(sock, holder.index, wanted[0].address.family) if holder else []
         if any(one in present for one in wanted):
             continue
-        for other in present:
-            if holder and not conf.force_address and (other.address.bits == 32 or other.overlaps(wanted[0])):
-                raise _unavailable(
-                    '"%s" already has an IP address different from %s' % (holder.name, wanted[0]),
-                    "it has %s; remove that, or set forceAddress" % other,
-                )
+        wrong = conflicting(present, wanted[0], every)
+        if wrong and holder and not conf.force_address:
+            raise _unavailable(
+                '"%s" already has an IP address different from %s' % (holder.name, wanted[0]),
+                "it has %s; remove that, or set forceAddress" % wrong[0],
+            )
         missing.append(wanted[0])
     return missing
 

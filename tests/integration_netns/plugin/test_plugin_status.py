@@ -157,6 +157,31 @@ def test_s_100_a_bridge_with_another_address(runtime: Runtime, address: str) -> 
     ready(runtime, {**CONF, "forceAddress": True})
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_s_100_the_kernels_own_link_local_address_is_in_nobodys_way(runtime: Runtime, force: bool) -> None:
+    conf = nested(("fd00:9::/64",), cniVersion="1.1.0", forceAddress=force)
+    conf["ipam"]["ranges"][0][0]["gateway"] = "fe80::1"
+    runtime.add(conf, "pod1")
+    runtime.node.ip("link set br1 down")  # the kernel forgets the addresses
+    runtime.node.ip("link set br1 up")
+    runtime.node.run("sh", "-c", "until ip addr show dev br1 | grep -q fe80; do sleep 0.05; done")
+    (own,) = [one["local"] for one in runtime.links()["br1"]["addr_info"]]
+
+    assert runtime.fail("STATUS", conf, **NO_POD)["msg"] == "bridge br1 does not have address fe80::1/64"
+    runtime.add(conf, "pod2")
+    assert {one["local"] for one in runtime.links()["br1"]["addr_info"]} == {own, "fe80::1"}
+    assert runtime.call("STATUS", conf, **NO_POD) == Outcome(0, "", "")
+
+
+def test_s_100_one_gateway_is_no_conflict_with_another_of_the_same_bridge(runtime: Runtime) -> None:
+    conf = nested(("10.9.0.0/24", "10.10.0.0/24"), cniVersion="1.1.0")
+    runtime.add(conf, "pod1")
+    runtime.node.ip("addr delete 10.10.0.1/24 dev br1")
+
+    assert runtime.fail("STATUS", conf, **NO_POD)["code"] == 51
+    runtime.add(conf, "pod2")
+
+
 CUT_OFF = {
     "down": ("ip link set br1 down", "bridge br1 is down"),
     "without its address": ("ip addr delete 10.9.0.1/24 dev br1", "bridge br1 does not have address 10.9.0.1/24"),
