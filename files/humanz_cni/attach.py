@@ -171,7 +171,7 @@ class Attachment:
             sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, self.conf.mtu))
         except netlink.NetlinkError as exc:
             if exc.errno != _EEXIST:
-                raise CNIError(INTERNAL, "failed to make veth pair: %s" % exc.strerror) from exc
+                raise bridge.not_plugged(sock, port_of, exc) from exc
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
         conf, name = self.conf, self.owner.host_veth

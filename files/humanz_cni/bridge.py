@@ -8,7 +8,7 @@ from __future__ import annotations
 import posix
 
 from . import disk, links, owner, parameters
-from .errors import INVALID_CONFIG, IO_FAILURE, CNIError
+from .errors import INTERNAL, INVALID_CONFIG, IO_FAILURE, TRY_AGAIN_LATER, CNIError
 from .netlink import NetlinkError
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .pool import Assignment
     from .vlan import Vlans
 
-_EEXIST = 17
+_EEXIST, _EXFULL = 17, 54
 
 
 def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
@@ -30,6 +30,13 @@ def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
 
     Raises CNIError where somebody else's link or address is in the way, or somebody else deletes the bridge.
     """
+    try:
+        return _ensure(sock, conf, gateways)
+    except NetlinkError as exc:
+        raise CNIError(INTERNAL, 'failed to set up bridge "%s": %s' % (conf.bridge, exc.strerror)) from exc
+
+
+def _ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     mac = owner.mac_of(gateways[0].address) if gateways else None
     bridge = links.get(sock, conf.bridge)
     created = bridge is None and _create(sock, conf, mac)
@@ -75,6 +82,14 @@ def conflicting(present: list[Network], wanted: Network, gateways: list[Network]
         and other.address not in link_local
         and (wanted.address.bits == 32 or other.overlaps(wanted))
     ]
+
+
+def not_plugged(sock: Socket, bridge: Link, exc: NetlinkError) -> CNIError:
+    """Return the CNIError for a veth pair that the kernel refuses by *exc*: *bridge* may be gone, or have no room."""
+    links.require(sock, bridge.name)
+    full = exc.errno == _EXFULL  # which the end of a pod cures
+    text = "failed to make veth pair: %s" % exc.strerror
+    return CNIError(TRY_AGAIN_LATER if full else INTERNAL, text, "bridge is %s" % bridge.name)
 
 
 def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import posix
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -21,6 +23,20 @@ TRY_AGAIN_LATER = 11
 PLUGIN_UNAVAILABLE = 50
 PLUGIN_UNAVAILABLE_LIMITED = 51
 INTERNAL = 999  # containernetworking's library, not the specification
+
+_EMFILE = 24
+# Error numbers of netlink whose usual text does not say what there is to do
+_REASONS = {
+    1: "Operation not permitted: humanz-cni must run as root, with CAP_NET_ADMIN and CAP_SYS_ADMIN",
+    12: "the kernel has no memory for it",
+    17: "it is there already, or the configuration has it twice",
+    _EMFILE: "humanz-cni has as many open files as it may have: see LimitNOFILE of the container runtime, or ulimit -n",
+    54: "the bridge has as many ports as the kernel allows, 1023",
+    95: "Operation not supported: the kernel has not all modules that it takes",
+    105: "the kernel has no memory for it",
+}
+
+_UNKNOWN_TO_NF_TABLES = (2, 93, 95, 97)  # ENOENT, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
 
 _LONGEST = 4096  # characters of a text; it may hold what somebody else wrote, and a runtime repeats it in events
 
@@ -45,6 +61,24 @@ class CNIError(Exception):
         if self.details:
             error["details"] = self.details
         return error
+
+
+def reason(number: int) -> str:
+    """Return what the error *number* of netlink means."""
+    return _REASONS.get(number) or posix.strerror(number)
+
+
+def words(exc: OSError) -> str:
+    """Return what *exc* means, without its file."""
+    return reason(_EMFILE) if exc.errno == _EMFILE else exc.strerror or str(exc)
+
+
+def rules_refused(option: str, exc: OSError) -> CNIError:
+    """Return the error for *exc*, by which nf_tables refuses what *option* of the configuration takes."""
+    text = words(exc)
+    if exc.errno in _UNKNOWN_TO_NF_TABLES:
+        text = "%s: the kernel has not all modules of nf_tables that it takes" % posix.strerror(exc.errno)
+    return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (option, text))
 
 
 def invalid_config(key: str, value: object, wanted: str) -> CNIError:

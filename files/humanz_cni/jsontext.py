@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+_DIGITS = 4300  # that Python takes of a number; no key takes as many
+
+
+def number(digits: str) -> int:
+    """Return the integer *digits*; of too many the first ones, which are too large a number as well."""
+    return int(digits[:_DIGITS])
+
+
 class _Decoding:
     """What the C scanner asks for; the names are those of ``json.JSONDecoder``."""
 
@@ -19,7 +27,7 @@ class _Decoding:
     object_hook = None
     object_pairs_hook = None
     parse_float = float
-    parse_int = int
+    parse_int = number
 
     @staticmethod
     def parse_constant(name: str) -> NoReturn:
@@ -58,7 +66,7 @@ def _explain(body: str) -> NoReturn:
     """Raise the ValueError that says where *body* is no JSON."""
     from json import loads
 
-    loads(body)
+    loads(body, parse_int=number)
     raise ValueError("it is no JSON")
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 
 from . import __version__, disk, jsontext, request, sigterm, spec
-from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError
+from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ def _unforeseen(exc: BaseException) -> CNIError:
     if isinstance(exc, (sigterm.Terminated, KeyboardInterrupt)):
         return CNIError(INTERNAL, "terminated by a signal before it was done")
     sys.excepthook(type(exc), exc, exc.__traceback__)
-    return CNIError(INTERNAL, "%s: %s" % (type(exc).__name__, exc), "humanz-cni v%s" % __version__)
+    what = "%s: %s" % (type(exc).__name__, exc)
+    if isinstance(exc, OSError) and exc.errno:
+        what = "%s: %s" % (exc.filename or "the kernel refuses a request", words(exc))
+    return CNIError(INTERNAL, what, "humanz-cni v%s" % __version__)
 
 
 def _open_standard_streams() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import nftables
 from .address import Network
-from .errors import INTERNAL, CNIError
+from .errors import rules_refused
 from .owner import ALIAS
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def ensure(name: str, subnets: list[Network], rehearse: bool = False) -> None:
         finally:
             sock.close()
     except OSError as exc:
-        raise CNIError(INTERNAL, "ipMasq: nf_tables refuses the rules: %s" % exc.strerror) from exc
+        raise rules_refused("ipMasq", exc) from exc
 
 
 def is_there(name: str, subnet: Network) -> bool:

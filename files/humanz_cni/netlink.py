@@ -9,8 +9,9 @@ Message layouts are those of rtnetlink(7); sizes in bytes, numbers in the machin
 from __future__ import annotations
 
 import _socket
-import posix
 from _struct import Struct
+
+from .errors import reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _error(flags: int, body: bytes) -> NetlinkError | None:
     code: int = -_S32.unpack_from(body)[0]
     if code == 0:
         return None
-    words = posix.strerror(code)
+    words = reason(code)
     if flags & NLM_F_ACK_TLVS:
         said = attributes(body, 20).get(_ERROR_TEXT)
         if said:

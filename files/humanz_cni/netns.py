@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import posix
 
-from .errors import INVALID_ENVIRONMENT, INVALID_NETNS, UNKNOWN_CONTAINER, CNIError
+from .errors import INTERNAL, INVALID_ENVIRONMENT, INVALID_NETNS, UNKNOWN_CONTAINER, CNIError
 
 CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
@@ -67,11 +67,19 @@ class Inside:
 def _set(descriptor: int) -> None:
     """Enter the namespace *descriptor*: ``setns``, which Python has from 3.12 on."""
     if hasattr(posix, "setns"):
-        posix.setns(descriptor, CLONE_NEWNET)
+        try:
+            posix.setns(descriptor, CLONE_NEWNET)
+        except OSError as exc:
+            raise _not_entered() from exc
         return
     import _ctypes  # what ctypes is made of, at a fifth of its price
 
     itself = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # typeshed has paths only, but dlopen(3) takes NULL
     function = _ctypes.dlsym(itself, "setns")
     if _ctypes.call_function(function, (descriptor, CLONE_NEWNET)) != 0:
-        raise PermissionError(1, "setns into the network namespace failed; the plugin must run as root")
+        raise _not_entered()
+
+
+def _not_entered() -> CNIError:
+    text = "failed to enter the network namespace: humanz-cni must run as root, with CAP_SYS_ADMIN"
+    return CNIError(INTERNAL, text, "CNI_NETNS")

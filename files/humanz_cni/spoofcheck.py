@@ -11,7 +11,7 @@ all that an ADD loads for it, so it is small, and does without :mod:`nftables`.
 from __future__ import annotations
 
 from . import links
-from .errors import INTERNAL, CNIError
+from .errors import INTERNAL, CNIError, rules_refused
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Socket, attribute, nested, text
 from .owner import ALIAS
 
@@ -142,7 +142,7 @@ def body_of(name: str, keys: Iterable[bytes] = ()) -> bytes:
 def refused(by_address: bool, exc: OSError) -> CNIError:
     """Return the CNIError for *exc*, which nf_tables has met the rules or their elements with."""
     option = "ipspoofchk" if by_address else "macspoofchk"
-    return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (option, exc.strerror))
+    return rules_refused(option, exc)
 
 
 def key(port: str) -> bytes:

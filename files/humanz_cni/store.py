@@ -26,7 +26,7 @@ import posix
 
 from . import disk, jsontext, sigterm
 from .address import Address
-from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError
+from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,4 +282,4 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def io_error(exc: OSError, path: str) -> CNIError:
     """Return the CNIError for the OSError *exc* at the store *path*."""
-    return CNIError(IO_FAILURE, "reservations in %s: %s" % (exc.filename or path, exc.strerror or exc))
+    return CNIError(IO_FAILURE, "reservations in %s: %s" % (exc.filename or path, words(exc)))

@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Callable
 
-from .. import disk, elsewhere, netconf, request, store
+from .. import disk, elsewhere, jsontext, netconf, request, store
 from ..errors import CNIError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _conf_files(conf_dir: str, problems: list[str]) -> list[str]:
 def _plugins(path: str) -> list[dict[str, Any]]:
     """Return each configuration of this plugin in the file *path*, with the list's name and version."""
     try:
-        conf = json.loads(disk.read(path, os.O_NONBLOCK))
+        conf = json.loads(disk.read(path, os.O_NONBLOCK), parse_int=jsontext.number)
     except OSError as exc:
         raise _Problem("%s: %s" % (path, exc.strerror)) from exc
     except (ValueError, RecursionError) as exc:

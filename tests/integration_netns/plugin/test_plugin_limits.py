@@ -170,6 +170,66 @@ def test_a_configuration_beyond_the_limit_is_refused_and_takes_no_memory(runtime
     runtime.delete(nested())
 
 
+@pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000], ids=["high", "low"])
+def test_a_number_of_thousands_of_digits_is_one_that_is_too_large(runtime: Runtime, number: bytes) -> None:
+    data = json.dumps(nested(mtu="NUMBER")).encode()
+
+    error = runtime.fail("ADD", data.replace(b'"NUMBER"', number))
+
+    assert error["code"] == 7
+    assert error["msg"].startswith(f"mtu: {number[:150].decode()}")
+    assert error["msg"].endswith("... is invalid: it must be a number from 0 to 65535")
+    runtime.pod("pod1")
+    unknown = data.replace(b'"mtu": "NUMBER"', b'"comment": ' + number)
+    assert runtime.call("ADD", unknown).status == 0
+    error = runtime.fail("ADD", unknown[:-1] + b", }")
+    assert "property name" in error["msg"]
+
+
+def test_a_bridge_that_has_as_many_ports_as_the_kernel_allows(runtime: Runtime) -> None:
+    runtime.add(nested(), "pod1")
+    lines = "".join(f"link add p{number} master br1 type veth peer name q{number}\n" for number in range(1022))
+    runtime.node.run("ip", "-batch", "-", input=lines)
+    runtime.pod("pod2")
+    before = runtime.state()
+
+    for conf in (nested(), nested(cniVersion="1.1.0")):
+        error = runtime.fail("ADD", conf, "pod2")
+        assert (error["code"], error["details"]) == (11, "bridge is br1")
+        assert error["msg"] == ("failed to make veth pair: the bridge has as many ports as the kernel allows, 1023")
+    assert runtime.state()["records"] == before["records"]
+    assert runtime.call("STATUS", nested(cniVersion="1.1.0"), **NO_POD).status == 0  # the end of a pod makes room
+    runtime.delete(nested(), "pod1")
+    runtime.add(nested(), "pod2")
+
+
+WITHOUT: dict[str, tuple[str, str]] = {
+    "net_admin": ("net_admin", "failed to make veth pair: Operation not permitted: humanz-cni must run as root"),
+    "sys_admin": ("sys_admin", "failed to enter the network namespace: humanz-cni must run as root"),
+}
+
+
+@pytest.mark.parametrize(("capability", "said"), WITHOUT.values(), ids=WITHOUT)
+def test_a_capability_that_is_missing_is_named(runtime: Runtime, capability: str, said: str) -> None:
+    runtime.add(nested(), "pod1")
+    runtime.pod("pod2")
+    without = ("setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}")
+
+    outcome = runtime.call("ADD", nested(), "pod2", through=without)
+
+    assert outcome.document["msg"].startswith(said)
+    assert f"CAP_{capability.upper()}" in outcome.document["msg"]
+    assert outcome.error == ""
+
+
+def test_too_many_open_files_are_named(runtime: Runtime) -> None:
+    runtime.pod("pod1")
+
+    outcome = runtime.call("ADD", {**nested(), "dns": {"domain": "x"}}, through=("prlimit", "--nofile=6:6"))
+
+    assert "humanz-cni has as many open files as it may have: see LimitNOFILE" in outcome.document["msg"]
+
+
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
