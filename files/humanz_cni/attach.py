@@ -165,19 +165,19 @@ class Attachment:
 
     def _plug(self, sock: netlink.Socket, port_of: links.Link, pod: int, mac: bytes) -> links.Link:
         """Make the veth pair and return its host's end."""
-        host = (self.owner.host_veth, self.owner.host_mac)
+        conf, name = self.conf, self.owner.host_veth
+        host = (name, self.owner.host_mac)
         self._undo.append(lambda detach: detach.delete_link(self.owner))
         try:
-            sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, self.conf.mtu))
+            sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, conf.mtu))
+            # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
+            port_flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
+            port = links.require(sock, name, links.set_port(name, self.owner.alias, *port_flags))
         except netlink.NetlinkError as exc:
             if exc.errno != _EEXIST:
                 raise bridge.not_plugged(sock, port_of, exc) from exc
             self._undo.pop()  # it was there before
             raise self._name_taken(sock) from exc
-        conf, name = self.conf, self.owner.host_veth
-        # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-        port_flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
-        port = links.require(sock, name, links.set_port(name, self.owner.alias, *port_flags))
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
 

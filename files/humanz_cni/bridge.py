@@ -33,6 +33,8 @@ def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     try:
         return _ensure(sock, conf, gateways)
     except NetlinkError as exc:
+        if exc.errno == links.ENODEV:
+            raise links.vanished(conf.bridge) from exc
         raise CNIError(INTERNAL, 'failed to set up bridge "%s": %s' % (conf.bridge, exc.strerror)) from exc
 
 
@@ -86,7 +88,8 @@ def conflicting(present: list[Network], wanted: Network, gateways: list[Network]
 
 def not_plugged(sock: Socket, bridge: Link, exc: NetlinkError) -> CNIError:
     """Return the CNIError for a veth pair that the kernel refuses by *exc*: *bridge* may be gone, or have no room."""
-    links.require(sock, bridge.name)
+    if links.require(sock, bridge.name).index != bridge.index:
+        return links.vanished(bridge.name)
     full = exc.errno == _EXFULL  # which the end of a pod cures
     text = "failed to make veth pair: %s" % exc.strerror
     return CNIError(TRY_AGAIN_LATER if full else INTERNAL, text, "bridge is %s" % bridge.name)

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .errors import CNIError
     from .netlink import Message, Socket
     from .routes import Route
 
@@ -123,10 +124,15 @@ def require(sock: Socket, name: str, *before: Message) -> Link:
     """Return the Link *name* as :func:`get` does; CNIError 11 if it, which this ADD has seen or made, is gone."""
     link = get(sock, name, *before)
     if link is None:
-        from .errors import TRY_AGAIN_LATER, CNIError
-
-        raise CNIError(TRY_AGAIN_LATER, "interface %s has vanished during ADD" % name)
+        raise vanished(name)
     return link
+
+
+def vanished(name: str) -> CNIError:
+    """Return the CNIError for the link *name*, which somebody has deleted, and may have made anew."""
+    from .errors import TRY_AGAIN_LATER, CNIError
+
+    return CNIError(TRY_AGAIN_LATER, "interface %s has vanished during ADD" % name)
 
 
 def delete(index: int) -> Message:

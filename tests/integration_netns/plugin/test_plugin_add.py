@@ -153,6 +153,17 @@ def test_s_137_default_routes_of_is_default_gateway_are_reported(runtime: Runtim
     assert route["gateway"] == "fd00:9::77"
 
 
+def test_a_route_that_the_conf_has_twice_is_named(runtime: Runtime) -> None:
+    conf = nested()
+    conf["ipam"]["routes"] = [{"dst": "172.20.0.0/16"}, {"dst": "172.20.0.0/16", "gw": "10.9.0.1"}]
+    runtime.pod("pod1")
+
+    error = runtime.fail("ADD", conf)
+
+    assert error["msg"] == "failed to configure eth0: it is there already, or the configuration has it twice"
+    assert error["details"] == "addresses 10.9.0.2/24, routes 172.20.0.0/16, 172.20.0.0/16"
+
+
 @pytest.mark.parametrize(("dst", "gateway"), [("0.0.0.0/0", "fd00:9::1"), ("::/0", "10.9.0.1")])
 def test_s_059_a_gateway_of_the_other_family_is_refused(runtime: Runtime, dst: str, gateway: str) -> None:
     conf = nested(("10.9.0.0/24", "fd00:9::/64"))

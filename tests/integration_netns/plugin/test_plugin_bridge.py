@@ -125,3 +125,24 @@ def test_s_057_another_pod_comes_while_the_bridge_is_made(runtime: Runtime, step
     assert first.result().document["interfaces"][0] == second["interfaces"][0]
     assert runtime.addresses("br1") == {"10.9.0.1/24", "fd00:9::1/64"}
     assert runtime.links()["br1"]["address"] == second["interfaces"][0]["mac"]
+
+
+@pytest.mark.parametrize("again", ["", "; ip link add br1 type bridge"], ids=["gone", "made anew"])
+@pytest.mark.parametrize("step", range(2, 6))
+def test_s_038_a_bridge_that_is_deleted_meanwhile_is_named(runtime: Runtime, step: int, again: str) -> None:
+    """ADD pauses ahead of one message to the kernel, and meanwhile somebody deletes the bridge."""
+    runtime.add(nested(), "pod2")
+    runtime.pod("pod1")
+    pause = ["-o", "/run/trace", "-e", "trace=sendto", "-e", f"inject=sendto:delay_enter=600000:when={step}"]
+    with ThreadPoolExecutor() as pool:
+        adding = pool.submit(traced, runtime, "ADD", nested(), pause)
+        runtime.node.run(
+            "sh", "-c", f"until grep -c sendto /run/trace | grep -qx {step}; do sleep 0.01; done", timeout=20
+        )
+        runtime.node.run("sh", "-c", "ip link delete br1" + again)
+
+    outcome = adding.result()
+    assert outcome.error == ""
+    if outcome.status:
+        assert outcome.document["msg"] == "interface br1 has vanished during ADD"
+        assert outcome.document["code"] == 11
