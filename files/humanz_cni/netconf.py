@@ -10,7 +10,7 @@ nobody knows are passed over, as the specification allows and the reference does
 from __future__ import annotations
 
 from . import arguments, disk, ranges, routes, spec
-from .errors import INVALID_CONFIG, CNIError, invalid_config
+from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config
 from .fields import field, number, parse_address, parse_mac
 from .store import DATA_DIR, OWN_IPAM
 
@@ -196,4 +196,9 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
         raise invalid_config("mtu", loaded.mtu, "IPv6 takes at least %d" % _LOWEST_MTU_OF_IPV6)
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:
-        raise invalid_config("ipMasqBackend", backend, "it must be iptables or nftables")
+        raise invalid_config("ipMasqBackend", backend, "it must be nftables, or left out")
+    if backend == "iptables" and loaded.masquerade:
+        raise CNIError(
+            UNSUPPORTED_FIELD, 'ipMasqBackend: "iptables" is not supported: ipMasq is done by nftables',
+            "remove the key, or set nftables; what iptables exempts by -j ACCEPT in the table nat is masqueraded then",
+        )  # fmt: skip

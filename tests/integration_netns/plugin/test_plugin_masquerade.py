@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from node import Node
@@ -16,6 +19,7 @@ from runtime import Outcome, Runtime, nested
 from system_calls import traced
 from test_plugin_traffic import SERVER, source_seen
 
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "replace-the-bridge-plugin.md"
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
 
 
@@ -135,10 +139,49 @@ def test_other_tables_are_left_alone(runtime: Runtime) -> None:
     assert before in rules(runtime)
 
 
-def test_an_unknown_backend(runtime: Runtime) -> None:
+@pytest.mark.parametrize("command", ["ADD", "STATUS"])
+@pytest.mark.parametrize(("backend", "code"), [("iptables", 2), ("ebtables", 7)])
+def test_s_035_another_backend_is_refused_with_the_reason(
+    runtime: Runtime, backend: str, code: int, command: str
+) -> None:
     runtime.pod("pod1")
+    conf = {**CONF, "cniVersion": "1.1.0", "ipMasqBackend": backend}
+    before = runtime.state()
 
-    assert "ipMasqBackend" in runtime.fail("ADD", {**CONF, "ipMasqBackend": "ebtables"})["msg"]
+    error = runtime.fail(command, conf)
+
+    assert error["code"] == code
+    assert error["msg"].startswith(f'ipMasqBackend: "{backend}" is ')
+    assert "nftables" in error["msg"]
+    assert runtime.state() == before
+    runtime.delete(conf)
+
+
+@pytest.mark.parametrize("further", [{"ipMasqBackend": "nftables"}, {"ipMasqBackend": "iptables", "ipMasq": False}])
+def test_a_backend_that_is_ours_or_not_asked_for(runtime: Runtime, further: dict[str, Any]) -> None:
+    result = runtime.add({**CONF, **further})
+
+    assert rules(runtime).count("masquerade") == (
+        0 if "ipMasq" in further else 4
+    )  # of each rule its comment says it too
+    runtime.delete({**CONF, **further, "prevResult": result})
+
+
+def test_an_exemption_of_the_guide_keeps_the_pods_address(runtime: Runtime, outside: Node) -> None:
+    """With -j ACCEPT of iptables it would not: each chain of nat is asked until one has changed the address."""
+    (exemption,) = re.findall(r"```text\n(table ip exempt.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    runtime.node.run("nft", "-f", "-", input=exemption.replace("172.16.0.0/12", "192.0.2.0/24"))
+    runtime.add(CONF, "pod1")
+    outside.ip("route add 10.9.0.0/24 via 192.0.2.1")
+    enter = ["nsenter", f"--target={outside.pid}", "--mount", "--net", "--"]
+    server = subprocess.Popen([*enter, sys.executable, "-c", SERVER, "192.0.2.2"], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        assert source_seen(runtime, "pod1", "192.0.2.2") == "10.9.0.2"
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def test_s_024_rules_are_in_the_nodes_namespace(runtime: Runtime) -> None:
@@ -158,6 +201,9 @@ def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtim
     lacking = ["-o", "/dev/null", "-e", f"inject=socket:error=EPROTONOSUPPORT:when={socket}"]
     outcome = traced(runtime, "ADD", conf, lacking)
 
-    assert outcome.document["msg"] == f"{key}: nf_tables refuses the rules: Protocol not supported"
+    assert outcome.document["msg"] == (
+        f"{key}: nf_tables refuses the rules: Protocol not supported: "
+        "the kernel has not all modules of nf_tables that it takes"
+    )
     assert "Traceback" not in outcome.error
     assert runtime.state() == before
