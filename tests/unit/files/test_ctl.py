@@ -113,6 +113,7 @@ def test_a_network_without_own_addresses_has_no_pool(tmp_path: Path) -> None:
         ("{", "it is no JSON"),
         ("[]", "it is no JSON object"),
         ("\udc80", "it is no JSON"),
+        ('{"name": "x", "type": "humanz-cni", "mtu": %s}' % ("9" * 5000), "mtu: 9999"),
         ({"name": "x", "plugins": 7}, "plugins must be a list"),
         (conf(subnet="10.9.0.1/24"), "Network has host bits set"),
         (conf(subnet=7), "ipam.subnet: 7 is invalid"),

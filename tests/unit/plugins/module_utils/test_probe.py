@@ -37,3 +37,15 @@ def test_a_guard_that_ends_while_it_is_looked_at_runs_no_more(monkeypatch: pytes
     monkeypatch.setattr(_files, "read_text", read_text)
     pod: Any = {"name": "humanz-probe-1", "guard": {"pid": os.getpid(), "started": 1}}
     assert not _probe.is_running(pod)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"ips": [{"address": "10.9.0.5/24"}, {"address": "fd00:9::5/64"}]},
+        {"cniVersion": "0.2.0", "ip4": {"ip": "10.9.0.5/24"}, "ip6": {"ip": "fd00:9::5/64"}},
+    ],
+    ids=["0.3.0 and later", "0.2.0"],
+)
+def test_the_addresses_of_a_pod_are_those_of_its_result_of_any_version(result: dict[str, Any]) -> None:
+    assert _probe.addresses(result) == ["10.9.0.5", "fd00:9::5"]
