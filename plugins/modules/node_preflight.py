@@ -229,7 +229,7 @@ mtus:
   description: >-
     For each interface that holds one of O(node_ips), how many bytes the largest packets have that this node's pods
     would send by it, RV(ignore:sends), and that it takes from others, RV(ignore:takes).
-  returned: success
+  returned: when the node could be looked at, also beside problems
   type: list
   elements: dict
   sample: [{"node": "ubuntu-nested-1", "network": "200.0.0.0/24", "device": "enp8s0", "sends": 1500, "takes": 1500}]
@@ -344,7 +344,7 @@ def main() -> None:
         module.warn("%s: %s" % (node, text))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in dict.fromkeys(found)]
     if problems:
-        module.fail_json(msg=refusal(problems), problems=problems)
+        module.fail_json(msg=refusal(problems), problems=problems, mtus=mtus)
     module.exit_json(changed=False, problems=[], mtus=mtus)
 
 

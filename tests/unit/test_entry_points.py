@@ -79,7 +79,7 @@ def modules_by_task() -> dict[str, str]:
 def test_a_tag_selects_its_modules_behind_the_checks(tagged: list[tuple[str, set[str]]], tag: str) -> None:
     modules = modules_by_task()
     selected = [modules[name] for name, tags in tagged if tags & {tag, "always"}]
-    assert selected == ["cluster_plan", "node_preflight", "play_check", "assert", *TAGS[tag]]
+    assert selected == ["cluster_plan", "node_preflight", "play_check", *TAGS[tag]]
 
 
 def test_every_task_has_a_tag_that_is_documented(tagged: list[tuple[str, set[str]]]) -> None:
