@@ -180,8 +180,8 @@ def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, v
     with_another = look()
     fleet.nodes["node-1"].ip("link set enp8s0 mtu 1500")
     found = (
-        "arge packets of pods would be lost: in 200.0.0.0/24 pods send up to 9000 bytes by enp8s0 of node-1; at most 1500 "
-        "bytes pass %s. Give these interfaces the same MTU"
+        "arge packets of pods would be lost: in 200.0.0.0/24 pods send up to 9000 bytes by enp8s0 of node-1; at most "
+        "1500 bytes pass %s. Give these interfaces the same MTU"
     )
     assert batches.failed
     of_batch = "Nothing was changed on any node of this batch, as l" + found % "enp8s0 of node-2"
