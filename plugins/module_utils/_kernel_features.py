@@ -14,7 +14,7 @@ import subprocess
 import types
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.humanz.cni.plugins.module_utils import _firewall_parts, _kernel_modules, _netns
+from ansible_collections.humanz.cni.plugins.module_utils import _files, _firewall_parts, _kernel_modules, _netns
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     FindCommand = Callable[[str], Optional[str]]
 
+NET_ADMIN = 12  # the capability's number
 BR_NETFILTER = "br_netfilter"
 TRIED = "humanz-probe0"
 # Kinds of interfaces, which are the names of modules too, with the words that make one.
@@ -45,11 +46,20 @@ def problems(options: dict[str, Any], run: RunCommand, find_command: FindCommand
         why = _unloadable(BR_NETFILTER, run, find_command)
         remedy = "install kmod" if find_command("modprobe") is None else "start a kernel that has it"
         found += ["kernel module %s: %s: %s" % (BR_NETFILTER, why, remedy)] if why else []
+    if not _may_try():
+        return found
     try:
         with _netns.apart():
             return found + _without_kinds(options, run, find_command) + _refused_rules(options, find_command)
-    except PermissionError:  # what keeps a user from that keeps it from all changes
+    except PermissionError:
         return found
+
+
+def _may_try() -> bool:
+    """Return whether this process has CAP_NET_ADMIN; without it, the kernel refuses what it does have."""
+    status = _files.read_text("/proc/thread-self/status") or ""
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> NET_ADMIN & 1)
 
 
 def _unloadable(module: str, run: RunCommand, find_command: FindCommand) -> str | None:

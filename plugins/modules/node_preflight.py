@@ -18,8 +18,8 @@ description:
     from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
     firewalld without policies.
   - Finds a kernel without C(br_netfilter), without bridges, veth or, for O(vxlan_device), VXLAN, and one that does not
-    take the rules of M(humanz.cni.pod_firewall). A module that could be loaded counts as there. The rules are tried in a
-    network namespace that ends with the trial; the kernel loads on demand what they need.
+    take the rules of M(humanz.cni.pod_firewall). A module that could be loaded counts as there. The rules are tried in
+    a network namespace that ends with the trial; the kernel loads on demand what they need.
   - Finds a Python that cannot run the plugin, files of somebody else where modules write, a node without systemd, and
     units that systemd could not start in the order that they ask for.
   - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
