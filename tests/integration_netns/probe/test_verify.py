@@ -85,8 +85,10 @@ def nothing_left(fleet: Fleet) -> bool:
 
 def test_all_is_well(fleet: Fleet, verify: Verify, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    run = verify("-e", f"verify_report={report}")
+    run = verify("-e", f"verify_report={report}", "-e", "verify_picture=false")
     assert not run.failed, run.output
+    assert "picture of the network" not in run.output
+    assert not (tmp_path / "false").exists()
     assert run.table == TABLE.splitlines()
     assert run.changed == {"0"}
     assert nothing_left(fleet)
@@ -191,6 +193,14 @@ def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, v
     assert all_of_it + found % "enp8s0 of node-2, enp8s0 of node-3" in " ".join(with_another.output.split())
     assert not small.failed, small.output
     assert not own.failed, own.output
+
+
+def test_a_file_that_is_only_true_is_refused_before_anything_is_tried(fleet: Fleet, verify: Verify) -> None:
+    run = verify("-e", '{"verify_report": true}')
+    assert run.failed
+    assert "verify_report True: must be the path of a file on the controller, such as " in " ".join(run.output.split())
+    assert run.table == []
+    assert nothing_left(fleet)
 
 
 def test_check_mode_starts_nothing(fleet: Fleet, verify: Verify) -> None:
