@@ -10,9 +10,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
+from ansible_collections.humanz.cni.plugins.plugin_utils import _packet_sizes
 from ansible_collections.humanz.cni.plugins.plugin_utils._host_results import Results
 
-OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}}
+OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}, "group": {"type": "str"}}
 LOCKSTEP = "ansible.builtin.linear"
 SHOWN = 20  # hosts that a line names
 
@@ -28,11 +29,15 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
         active = task_vars["ansible_play_batch"]
-        said = self._strategy() or self._undefined()
-        if not said and args["hosts"] is not None:
-            said = failures(_registered(task_vars, args["hosts"], args["results"]), set(active))
-        if said:
-            return dict(result, failed=True, msg="Nothing was changed on any node, as %s" % said)
+        said = [self._strategy() or self._undefined()]
+        if not any(said) and args["hosts"] is not None:
+            said = [failures(_registered(task_vars, args["hosts"], args["results"]), set(active))]
+            if args["group"] and args["results"]:
+                said.append(_packet_sizes.losses(_mtus(task_vars, args["group"], args["results"])))
+        if any(said):
+            batches = len(task_vars["ansible_play_hosts"]) > len(active)
+            start = "Nothing was changed on any node%s, as " % (" of this batch" if batches else "")
+            return dict(result, failed=True, msg=start + " Also, ".join(filter(None, said)))
         return dict(result, changed=False, hosts=list(active))
 
     def _strategy(self) -> str | None:
@@ -67,6 +72,12 @@ def _registered(task_vars: dict[str, Any], hosts: list[str], name: str | None) -
         if "ansible_failed_task" not in hostvars.raw_get(host):
             found[host] = None
     return found
+
+
+def _mtus(task_vars: dict[str, Any], group: str, name: str) -> list[dict[str, Any]]:
+    """Return what hosts of *group* have registered of their MTUs in this run, also those of other batches and plays."""
+    results = Results(task_vars, name)
+    return [end for host in task_vars["groups"].get(group, []) for end in results.of(host).get("mtus") or []]
 
 
 def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> str | None:

@@ -25,8 +25,8 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
 )
 
 OPTIONS = {
-    "stage": {"type": "str", "choices": ["targets", "failures", "table"], "required": True},
-    "results": {"type": "str", "required": True},
+    "stage": {"type": "str", "choices": ["settings", "targets", "failures", "table"], "required": True},
+    "results": {"type": "str"},
     "file": {"type": "path"},
     "nodes": {"type": "list", "elements": "str"},
     "outside": {"type": "list", "elements": "str", "default": []},
@@ -34,6 +34,7 @@ OPTIONS = {
     "masquerade": {"type": "bool", "default": True},
     "masquerade_ipv6": {"type": "bool"},
     "report": {"type": "path"},
+    "files": {"type": "dict", "default": {}},
 }
 
 
@@ -47,10 +48,15 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(
             argument_spec=OPTIONS,
-            required_if=[("stage", "failures", ("file",)), ("stage", "table", ("file",))],
+            required_if=[
+                ("stage", "targets", ("results",)),
+                ("stage", "failures", ("results", "file")),
+                ("stage", "table", ("results", "file")),
+            ],
         )
-        if args["stage"] == "targets":
+        if args["stage"] == "settings":
             self._require_agreement(task_vars)
+            return {"changed": False, "files": _files(args["files"])}
         stage = {"targets": _targets, "failures": _failures, "table": _table}[args["stage"]]
         return dict(stage(args, _host_results.Results(task_vars, args["results"])), changed=False)
 
@@ -81,6 +87,14 @@ def _targets(args: dict[str, Any], results: _host_results.Results) -> dict[str, 
         "masquerade": _masqueraded(args),
     }
     return {"file": _reachability_files.write("targets", cluster)}
+
+
+def _files(values: dict[str, Any]) -> dict[str, str]:
+    """Return the path of each file that is to be written later, "" for none. Raises AnsibleActionFail for no path."""
+    try:
+        return {name: _controller_files.wanted(name, value) for name, value in values.items()}
+    except ValueError as exc:
+        raise AnsibleActionFail("nothing was verified, as one problem must be solved first: %s" % exc) from exc
 
 
 def _masqueraded(args: dict[str, Any]) -> list[int]:

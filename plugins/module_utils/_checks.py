@@ -56,6 +56,8 @@ def device(option: str, name: str) -> str:
     """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
+    if name.lower() in ("false", "true"):  # a boolean became text on its way
+        raise ConvergeError("%s: %s must be the name of an interface, such as enp1s0" % (option, name))
     return name
 
 

@@ -246,4 +246,4 @@ def _read(path: str) -> str | None:
     except UnicodeDecodeError:
         return ""
     except OSError as exc:
-        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
+        raise ConvergeError(_files.unreadable(path, exc)) from exc

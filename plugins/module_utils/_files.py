@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 LARGEST = 16 << 20  # bytes
 PIECE = 1 << 16
+A_DIRECTORY = "%s is a directory, and a file is to be there"
 
 
 @contextlib.contextmanager
@@ -28,6 +29,15 @@ def naming(path: str) -> Iterator[None]:
         if exc.filename is not None:
             raise
         raise OSError(exc.errno, exc.strerror, path) from exc
+
+
+def unreadable(path: str, exc: OSError) -> str:
+    """Return in words that *path* cannot be read, and why."""
+    return (
+        A_DIRECTORY % path + ": mend that"
+        if isinstance(exc, IsADirectoryError)
+        else ("%s cannot be read: %s" % (path, exc))
+    )
 
 
 def read_text(path: str, errors: str = "strict") -> str | None:

@@ -90,6 +90,9 @@ class Firewalld:
             if status:
                 raise ConvergeError("%s --reload failed: %s" % (self._command, (error or output).strip()))
 
+    def try_rules(self) -> None:
+        """Nothing: the kernel gets none from here."""
+
     def firewalls(self) -> list[dict[str, str]]:
         """Return what was found, each as a dict of name, where and handled."""
         if not self.pods or not self.running:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Named network namespaces, where ``ip netns`` keeps them. The standard library and iproute2 only.
+"""Network namespaces: named ones, where ``ip netns`` keeps them, and others. The standard library and iproute2 only.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -68,9 +68,27 @@ def inside(path: str | None) -> Iterator[None]:
         os.close(own)
 
 
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Let this thread, and what it starts, act in a new namespace, which ends with that. Raises OSError."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _change("unshare", CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            _setns(own)
+    finally:
+        os.close(own)
+
+
 def _setns(descriptor: int) -> None:
-    """Enter a namespace; ``os.setns`` exists from Python 3.12 on only."""
+    _change("setns", descriptor, CLONE_NEWNET)
+
+
+def _change(call: str, *arguments: int) -> None:
+    """Change the namespace; ``os.setns`` and ``os.unshare`` exist from Python 3.12 on only."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+    if getattr(libc, call)(*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, "setns: %s" % os.strerror(number))
+        raise OSError(number, "%s: %s" % (call, os.strerror(number)))

@@ -31,7 +31,7 @@ def read(path: str, mark: str = MARK) -> str | None:
     try:
         text = _files.read_text(path)
     except OSError as exc:
-        raise ConvergeError("%s cannot be read: %s" % (path, exc)) from exc
+        raise ConvergeError(_files.unreadable(path, exc)) from exc
     except UnicodeDecodeError as exc:
         raise ConvergeError("%s is damaged (%s): remove it, and the next run writes it anew" % (path, exc)) from exc
     # A link is somebody's, also to nothing, as systemctl mask makes them.

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     #: Returns the path of a command, None if it is not there.
     FindCommand = Callable[[str], Optional[str]]
 
+OWN_FILES = (
+    *("routes", "vxlan", "vxlan-fdb", "sysctl", "sysctl.before.json"),
+    *("rules.v4", "rules.v4-other", "rules.v6", "rules.v6-other", "rules.nft"),
+)
 WITHOUT_PERSISTENCE = "set pod_network_persistence to false"
 
 
@@ -41,7 +45,7 @@ def places(options: dict[str, Any], find_command: FindCommand) -> list[Place]:
         Place(options["conf_dir"], tuple(_cni_conf.NAMES.values()), "pod_network_cni_conf_dir"),
         Place(options["library_dir"], (), "pod_network_library_dir", size=LARGE),
         Place(options["sbin_dir"], (_cni_command.NAME,), "pod_network_sbin_dir", programs=True),
-        Place(_directories.OWN_DIRECTORY, ("routes", "rules.v4", "rules.v6", "rules.nft", "sysctl")),
+        Place(_directories.OWN_DIRECTORY, OWN_FILES),
         Place("/etc/sysctl.d", ("99-humanz-cni.conf",)),
         Place("/etc/modules-load.d", ("humanz-cni.conf",)),
         _of(_routes.PROTOCOL_NAMES),

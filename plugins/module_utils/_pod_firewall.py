@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         def render(self, state: Any) -> str: ...
         def firewalls(self) -> list[dict[str, str]]: ...
         def apply(self, actual: Any, desired: Any) -> None: ...
+        def try_rules(self) -> None: ...
 
 
 # Opened last and closed first: nothing is forwarded that is not yet, or no longer, masqueraded and guarded.
@@ -65,6 +66,11 @@ class Firewall(Resource):
         changes.sort(key=lambda change: not change[0].rules(change[2]))
         for part, before, after in changes:
             part.apply(before, after)
+
+    def try_rules(self) -> None:
+        """Have the kernel take the rules wanted, for a namespace of its own; raises ConvergeError if it does not."""
+        for part in self._parts:
+            part.try_rules()
 
     def result(self, actual: list[Any], desired: list[Any]) -> dict[str, Any]:
         """Return the return values."""
@@ -156,6 +162,12 @@ class Ruleset:
             self._iptables.restore("\n".join(lines) + "\n")
         if actual["file"] != desired["file"]:
             _owned.write(self._state_file, desired["file"])
+
+    def try_rules(self) -> None:
+        """Have the kernel take the rules wanted."""
+        lines = self.rules(self.desired())
+        if self._iptables and lines:
+            self._iptables.restore("\n".join(lines) + "\n")
 
     def _seen(self, hook: _pod_rules.Hook) -> list[str]:
         return _pod_rules.seen(hook, *self._chains(hook))

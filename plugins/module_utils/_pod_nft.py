@@ -110,6 +110,11 @@ class NftRules:
         if actual["file"] != desired["file"]:
             _owned.write(self._state_file, desired["file"])
 
+    def try_rules(self) -> None:
+        """Have the kernel take our own table."""
+        if self._nft and self._table:
+            self._nft.apply(_nft_rules.replacement(self._table))
+
     def firewalls(self) -> list[dict[str, str]]:
         """Return what was found, each as a dict of name, where and handled."""
         return [

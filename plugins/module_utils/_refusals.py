@@ -18,7 +18,7 @@ from ansible_collections.humanz.cni.plugins.module_utils import (
     _boot_order,
     _checks,
     _cni_library,
-    _kernel_modules,
+    _kernel_features,
     _owned,
     _persistence,
     _routes,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     FindCommand = Callable[[str], Optional[str]]
 
-MODULE = "br_netfilter"  # the kernel's
 # Where other modules write; what somebody else has put there stays, and fails them.
 FILES = (
     "/etc/sysctl.d/99-humanz-cni.conf",
@@ -62,7 +61,7 @@ def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -
         lambda: _persistence.Persistence(run, systemctl, {}, {}, options["library_dir"]).read(),
     ]
     texts = [text for check in checks for text in _refusal(check)]
-    texts += _places(options) + _modules(run, find_command)
+    texts += _places(options) + _kernel_features.problems(options, run, find_command)
     return texts + (_units(run, systemctl) if options["persistence"] else [])
 
 
@@ -78,19 +77,6 @@ def _places(options: dict[str, Any]) -> list[str]:
     if os.path.realpath(path) != os.path.realpath(sbin_dir):
         return []
     return ["pod_network_sbin_dir %s: is pod_network_cni_bin_dir, where only plugins belong: name another" % sbin_dir]
-
-
-def _modules(run: RunCommand, find_command: FindCommand) -> list[str]:
-    """Find that the kernel has no br_netfilter, and can load none."""
-    if _kernel_modules.is_loaded(MODULE):
-        return []
-    modprobe = find_command("modprobe")
-    if modprobe is None:
-        return ["kernel module %s: is not loaded, and this node has no modprobe: install kmod" % MODULE]
-    status, _output, error = run([modprobe, "--dry-run", MODULE])
-    if not status:
-        return []
-    return ["kernel module %s: cannot be loaded (%s): start a kernel that has it" % (MODULE, error.strip())]
 
 
 def _units(run: RunCommand, systemctl: str | None) -> list[str]:

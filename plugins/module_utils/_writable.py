@@ -15,6 +15,8 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from ansible_collections.humanz.cni.plugins.module_utils import _files
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -114,7 +116,7 @@ def _lacking(directory: str, place: Place) -> str | None:
 def _not_replaceable(path: str) -> str | None:
     """Return why the file *path* could not be replaced by another, or None."""
     if os.path.isdir(path) and not os.path.islink(path):
-        return "%s is a directory, and a file is to be there" % path
+        return _files.A_DIRECTORY % path
     return _flags(path) if os.path.isfile(path) and not os.path.islink(path) else None
 
 

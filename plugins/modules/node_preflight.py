@@ -17,8 +17,11 @@ description:
     one, prefixes that would take over the way to the default gateway or to the address that the SSH connection comes
     from, pods that are attached in a pod CIDR which is no longer the node's, commands that are missing, and a
     firewalld without policies.
-  - Finds a Python that cannot run the plugin, a kernel without C(br_netfilter), files of somebody else where modules
-    write, a node without systemd, and units that systemd could not start in the order that they ask for.
+  - Finds a kernel without C(br_netfilter), without bridges, veth or, for O(vxlan_device), VXLAN, and one that does not
+    take the rules of M(humanz.cni.pod_firewall). A module that could be loaded counts as there. The rules are tried in
+    a network namespace that ends with the trial; the kernel loads on demand what they need.
+  - Finds a Python that cannot run the plugin, files of somebody else where modules write, a node without systemd, and
+    units that systemd could not start in the order that they ask for.
   - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
     the route of another table, as those of a VPN may.
   - Finds directories that the modules after it could not put their files into, as they are on a read-only or full file
@@ -229,7 +232,7 @@ mtus:
   description: >-
     For each interface that holds one of O(node_ips), how many bytes the largest packets have that this node's pods
     would send by it, RV(ignore:sends), and that it takes from others, RV(ignore:takes).
-  returned: success
+  returned: when the node could be looked at, also beside problems
   type: list
   elements: dict
   sample: [{"node": "ubuntu-nested-1", "network": "200.0.0.0/24", "device": "enp8s0", "sends": 1500, "takes": 1500}]
@@ -261,6 +264,12 @@ NO_RUNTIME = (
 def refusal(problems: list[str]) -> str:
     """Return the module's message about *problems*, which it returns beside it."""
     return "nothing was changed, as %s must be solved first" % _texts.counted(problems)
+
+
+def _once(found: list[str]) -> list[str]:
+    """Return *found* without what is a part of another text, as of a file that can be neither read nor replaced."""
+    texts = list(dict.fromkeys(found))
+    return [text for text in texts if not any(text in other for other in texts if other != text)]
 
 
 def _check_notation(params: dict[str, Any]) -> None:
@@ -342,9 +351,9 @@ def main() -> None:
     found += disabled
     for text in warnings:
         module.warn("%s: %s" % (node, text))
-    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in dict.fromkeys(found)]
+    problems = module.params["problems"] + ["%s: %s" % (node, text) for text in _once(found)]
     if problems:
-        module.fail_json(msg=refusal(problems), problems=problems)
+        module.fail_json(msg=refusal(problems), problems=problems, mtus=mtus)
     module.exit_json(changed=False, problems=[], mtus=mtus)
 
 

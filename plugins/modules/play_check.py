@@ -17,6 +17,8 @@ description:
     to be a variable's value would get into files and rules.
   - With O(hosts) and O(results), fails unless all of these hosts have what they registered, and none has failed. A host
     that could not be reached does not count.
+  - With O(group) as well, fails if nodes would drop large packets of other nodes' pods without a word, which is told by
+    RV(humanz.cni.node_preflight#module:mtus).
   - Runs on the controller only. No node is connected to, so use it with C(run_once).
 options:
   hosts:
@@ -31,6 +33,11 @@ options:
       - A host that is still in the play, and in no rescue section, may lack it, as C(when) keeps it from a role that is
         included.
       - Without it, any of O(hosts) that has left the play has failed.
+    type: str
+  group:
+    description:
+      - The inventory group of the cluster's nodes, whose MTUs are compared. All of its hosts that have registered
+        O(results) in this run count, also those of earlier batches and plays.
     type: str
 attributes:
   check_mode:
@@ -62,6 +69,7 @@ EXAMPLES = r"""
   humanz.cni.play_check:
     hosts: "{{ play.hosts }}"
     results: preflight
+    group: k8s_cluster
   run_once: true
 """
 
@@ -79,7 +87,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}},
+        argument_spec={
+            "hosts": {"type": "list", "elements": "str"},
+            "results": {"type": "str"},
+            "group": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     module.fail_json(msg="humanz.cni.play_check runs on the controller: its action plugin was not found")

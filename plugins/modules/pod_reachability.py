@@ -18,16 +18,18 @@ description:
 options:
   stage:
     description:
+      - V(settings) requires that hosts do not disagree about variables of P(humanz.cni.verify#role), and that O(files)
+        are files. It is to come before anything that would have to be taken away if it fails.
       - V(targets) reads what M(humanz.cni.pod_probe) started, and writes who has to connect to whom.
       - V(failures) reads what it probed, and writes what failed and which nodes' tables can tell why.
       - V(table) reads what M(humanz.cni.pod_network_info) said about these, and returns the table.
     type: str
-    choices: [targets, failures, table]
+    choices: [settings, targets, failures, table]
     required: true
   results:
-    description: The name under which every host registered the result of the task before.
+    description: The name under which every host registered the result of the task before. All stages but V(settings)
+      need it.
     type: str
-    required: true
   file:
     description: The RV(file) of the stage before.
     type: path
@@ -62,6 +64,12 @@ options:
   report:
     description: With O(stage=table), a file on the controller to write everything to, as JSON.
     type: path
+  files:
+    description:
+      - With O(stage=settings), the files that later tasks are to write on the controller, by the name of the variable
+        that says which. Empty and V(false) are none, also as text. V(true) is refused.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Nothing is ever changed on a node.
@@ -104,9 +112,14 @@ EXAMPLES = r"""
 RETURN = r"""
 file:
   description: The file on the controller that the next tasks read; after O(stage=table), M(humanz.cni.cluster_picture).
-  returned: success
+  returned: success, of all stages but V(settings)
   type: str
   sample: /home/operator/.ansible/tmp/ansible-local-4711/targets-k2j3.json
+files:
+  description: The path of each of O(files), empty for none.
+  returned: O(stage=settings)
+  type: dict
+  sample: {"verify_picture": "pod-network.html", "verify_report": ""}
 failures:
   description: The number of checks that failed.
   returned: O(stage=failures)

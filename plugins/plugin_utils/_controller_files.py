@@ -15,7 +15,30 @@ import os
 import stat
 import tempfile
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
+SUCH_AS = "./cluster.out"
 _MOST_LINKS = 40  # one after the other, as with the kernel
+
+
+def wanted(variable: str, value: object) -> str:
+    """Return the path that *value* says, "" for none; false in any of Ansible's words is none, and true is no path.
+
+    Raises ValueError that names the *variable*. Numbers are words for both, too: a file 0 is ./0.
+    """
+    text = "" if value is None else str(value)
+    if not text:
+        return text
+    try:
+        true = boolean(text)
+    except TypeError:
+        return text
+    if true:
+        raise ValueError(
+            "%s %s: must be the path of a file on the controller, such as %s, or empty for none"
+            % (variable, text, SUCH_AS)
+        )
+    return ""
 
 
 def write(path: str, text: str) -> None:

@@ -53,17 +53,29 @@ def test_a_group_of_an_option_has_the_modules_that_have_it(option: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def tagged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, set[str]]]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Ansible finds this collection."""
+    found = tmp_path_factory.mktemp("play")
+    (found / "ansible_collections" / "humanz").mkdir(parents=True)
+    (found / "ansible_collections" / "humanz" / "cni").symlink_to(ROOT)
+    return found
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook with *arguments*."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), *arguments]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory), "ANSIBLE_HOME": str(directory)}
+    return subprocess.run(command, cwd=directory, env=environment, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def tagged(directory: Path) -> list[tuple[str, set[str]]]:
     """Each task of the role, by its name, with the tags that Ansible says it has."""
-    directory = tmp_path_factory.mktemp("play")
-    (directory / "ansible_collections" / "humanz").mkdir(parents=True)
-    (directory / "ansible_collections" / "humanz" / "cni").symlink_to(ROOT)
     role = {"name": "humanz.cni.pod_network", "tasks_from": "present"}
     play = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}]
     (directory / "play.json").write_text(json.dumps(play))
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "node,", "--list-tasks", "play.json"]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory), "ANSIBLE_HOME": str(directory)}
-    done = subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True, text=True)
+    done = run(directory, "-i", "node,", "--list-tasks", "play.json")
+    assert done.returncode == 0, done.stderr
     lines = re.findall(r"^      humanz\.cni\.pod_network : (.*)\tTAGS: \[(.*)\]$", done.stdout, re.MULTILINE)
     return [(name, set(tags.split(", "))) for name, tags in lines]
 
@@ -79,7 +91,7 @@ def modules_by_task() -> dict[str, str]:
 def test_a_tag_selects_its_modules_behind_the_checks(tagged: list[tuple[str, set[str]]], tag: str) -> None:
     modules = modules_by_task()
     selected = [modules[name] for name, tags in tagged if tags & {tag, "always"}]
-    assert selected == ["cluster_plan", "node_preflight", "play_check", "assert", *TAGS[tag]]
+    assert selected == ["cluster_plan", "node_preflight", "play_check", *TAGS[tag]]
 
 
 def test_every_task_has_a_tag_that_is_documented(tagged: list[tuple[str, set[str]]]) -> None:
@@ -88,3 +100,16 @@ def test_every_task_has_a_tag_that_is_documented(tagged: list[tuple[str, set[str
         r"^\| `(pod_network_\w+)` \|", (ROOT / "roles/pod_network/README.md").read_text(), re.MULTILINE
     )
     assert [name for name in documented if name in TAGS] == list(TAGS)
+
+
+@pytest.mark.parametrize("options", [("--skip-tags", "always"), ("--start-at-task", "*Plan the cluster")])
+@pytest.mark.parametrize("playbook", ["reset", "site", "upgrade", "verify"])
+def test_a_run_without_the_tasks_that_find_the_nodes_says_so(
+    directory: Path, playbook: str, options: tuple[str, str]
+) -> None:
+    hosts = {"node": {"ansible_connection": "local"}}
+    group = {"hosts": hosts, "vars": {"pod_network_group": "nodes"}}
+    (directory / "inventory.json").write_text(json.dumps({"nodes": group}))
+    done = run(directory, "-i", "inventory.json", f"humanz.cni.{playbook}", *options)
+    assert done.returncode != 0, done.stdout
+    assert "--skip-tags always or --start-at-task has left out the tasks" in " ".join(done.stderr.split())

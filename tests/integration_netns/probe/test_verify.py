@@ -85,8 +85,10 @@ def nothing_left(fleet: Fleet) -> bool:
 
 def test_all_is_well(fleet: Fleet, verify: Verify, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    run = verify("-e", f"verify_report={report}")
+    run = verify("-e", f"verify_report={report}", "-e", "verify_picture=false")
     assert not run.failed, run.output
+    assert "picture of the network" not in run.output
+    assert not (tmp_path / "false").exists()
     assert run.table == TABLE.splitlines()
     assert run.changed == {"0"}
     assert nothing_left(fleet)
@@ -156,8 +158,7 @@ def test_outside_targets(fleet: Fleet, verify: Verify) -> None:
 def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, verify: Verify, tmp_path: Path) -> None:
     role = {"name": "humanz.cni.pod_network", "tasks_from": "preflight"}
     play = {"hosts": "k8s_cluster", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": role}]}
-    (tmp_path / "preflight.json").write_text(json.dumps([play]))
-    hosts = {
+    hosts: dict[str, dict[str, Any]] = {
         f"node-{number}": {
             "pod_network_node_ip": f"200.0.0.{number}0",
             "pod_network_pod_cidr": f"100.100.{number - 1}.0/24",
@@ -166,17 +167,40 @@ def test_site_compares_what_pods_send_with_what_other_nodes_take(fleet: Fleet, v
     }
     options = ("-e", '{"pod_network_node_cidrs": ["200.0.0.0/24"], "pod_network_persistence": false}')
     preflight = str(tmp_path / "preflight.json")
+
+    def look(*more: str, **keywords: Any) -> Run:
+        (tmp_path / "preflight.json").write_text(json.dumps([{**play, **keywords}]))
+        return verify(*options, *more, hosts=hosts, playbook=preflight)
+
     fleet.nodes["node-1"].ip("link set enp8s0 mtu 9000")
-    large = verify(*options, hosts=hosts, playbook=preflight)
-    small = verify(*options, "-e", "pod_network_mtu=1500", hosts=hosts, playbook=preflight)
+    batches = look(serial=1)
+    small = look("-e", "pod_network_mtu=1500")
+    hosts["node-1"]["pod_network_mtu"] = 1500
+    own = look()
+    del hosts["node-1"]["pod_network_mtu"]
+    hosts["node-2"]["pod_network_route_protocol"] = 4
+    with_another = look()
     fleet.nodes["node-1"].ip("link set enp8s0 mtu 1500")
-    assert large.failed
-    text = " ".join(large.output.split())
-    assert (
-        "large packets of pods would be lost: pods of node-1 send up to 9000 bytes by enp8s0, and enp8s0 of node-2, "
-        "also in 200.0.0.0/24, takes 1500 at most. Give these interfaces the same MTU"
-    ) in text
+    found = (
+        "arge packets of pods would be lost: in 200.0.0.0/24 pods send up to 9000 bytes by enp8s0 of node-1; at most "
+        "1500 bytes pass %s. Give these interfaces the same MTU"
+    )
+    assert batches.failed
+    of_batch = "Nothing was changed on any node of this batch, as l" + found % "enp8s0 of node-2"
+    assert of_batch in " ".join(batches.output.split()), batches.output
+    assert with_another.failed
+    all_of_it = "Nothing was changed on any node, as node-2 reported problems, see above. Also, l"
+    assert all_of_it + found % "enp8s0 of node-2, enp8s0 of node-3" in " ".join(with_another.output.split())
     assert not small.failed, small.output
+    assert not own.failed, own.output
+
+
+def test_a_file_that_is_only_true_is_refused_before_anything_is_tried(fleet: Fleet, verify: Verify) -> None:
+    run = verify("-e", '{"verify_report": true}')
+    assert run.failed
+    assert "verify_report True: must be the path of a file on the controller, such as " in " ".join(run.output.split())
+    assert run.table == []
+    assert nothing_left(fleet)
 
 
 def test_check_mode_starts_nothing(fleet: Fleet, verify: Verify) -> None:

@@ -16,8 +16,9 @@ from preflight import problems
 
 
 def put_command(node: Node, name: str) -> None:
-    """Put a command there that fails whatever it is asked, as it has nothing to show."""
-    node.run("sh", "-c", f"printf '#!/bin/sh\\nexit 1\\n' > /usr/local/bin/{name}; chmod +x /usr/local/bin/{name}")
+    """Put a command there that takes whatever rules it is given, and fails otherwise, as it has nothing to show."""
+    program = '#!/bin/sh\n[ "$1" = -f ]\n'
+    node.run("sh", "-c", f"cat > /usr/local/bin/{name}; chmod +x /usr/local/bin/{name}", input=program)
 
 
 def test_missing_commands_are_named_with_their_packages(nested: Node) -> None:
@@ -51,6 +52,55 @@ def test_the_commands_of_a_backend_are_looked_for(
     found = problems(nested, path="/usr/bin:/usr/local/bin", backend=backend)
     assert [line.split(": ")[1] for line in found] == ["command " + name for name in missing]
     assert all(line.endswith("or name another pod_network_firewall_backend") for line in found)
+
+
+@pytest.fixture
+def poor(nested: Node) -> Node:
+    """A node whose kernel shows no modules and makes no veth and no VXLAN interfaces, as far as `ip` can tell."""
+    nested.run("mount", "-t", "tmpfs", "tmpfs", "/sys/module")
+    program = (
+        '#!/bin/sh\ncase "$*" in *"type v"*) echo "Error: Unknown device type." >&2; exit 2;; esac\n'
+        f'exec {nested.run("sh", "-c", "command -v ip").stdout.strip()} "$@"\n'
+    )
+    nested.run("sh", "-c", "cat > /usr/local/bin/ip; chmod 755 /usr/local/bin/ip", input=program)
+    return nested
+
+
+def test_kinds_of_interfaces_that_the_kernel_lacks_are_found(poor: Node) -> None:
+    before = poor.ip("link show")
+    path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    lacks = "n1: this node's kernel has no interfaces of the kind %s (Error: Unknown device type.), and "
+    veth = lacks % "veth" + "pods need it: start a kernel that has it"
+    assert problems(poor, path=path) == [veth]
+    vxlan, other = sorted(problems(poor, path=path, vxlan_device="humanz-vxlan0"), key=lambda line: "veth" in line)
+    assert vxlan.startswith(
+        lacks % "vxlan" + "pod_network_cross_subnet vxlan needs it: start a kernel that has it, or "
+    )
+    assert other == veth
+    # One that could be loaded is there.
+    poor.run(
+        "sh", "-c", "cat > /usr/local/bin/modprobe; chmod 755 /usr/local/bin/modprobe", input="#!/bin/sh\nexit 0\n"
+    )
+    assert problems(poor, path=path, vxlan_device="humanz-vxlan0") == []
+    assert poor.ip("link show") == before
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy", "nftables"])
+def test_rules_that_the_kernel_does_not_take_are_found(nested: Node, backend: str) -> None:
+    before = nested.run("sh", "-c", "nft list ruleset; cat /proc/net/ip_tables_names").stdout
+    assert problems(nested, backend=backend, masquerade=True) == []
+    command = {"nft": "iptables-nft-restore", "legacy": "iptables-legacy-restore", "nftables": "nft"}[backend]
+    real = nested.run("sh", "-c", f"command -v {command}").stdout.strip()
+    # As if the kernel had no MASQUERADE.
+    program = f"#!/bin/sh\nsed 's/MASQUERADE/NOSUCH/;s/masquerade/nosuch/' | {real} \"$@\"\n"
+    nested.run("sh", "-c", f"cat > /usr/local/bin/{command}; chmod 755 /usr/local/bin/{command}", input=program)
+    path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    (found,) = problems(nested, path=path, backend=backend, masquerade=True)
+    assert found.startswith(
+        f"n1: pod_network_firewall_backend {backend}: this node's kernel does not take the rules of "
+    )
+    assert found.endswith("): start one that does, or name another")
+    assert nested.run("sh", "-c", "nft list ruleset; cat /proc/net/ip_tables_names").stdout == before
 
 
 def test_a_firewalld_without_policies_is_found(nested: Node) -> None:

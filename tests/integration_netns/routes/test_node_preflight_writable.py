@@ -47,13 +47,21 @@ CASES: list[tuple[str, str, list[str]]] = [
         "umount /etc/cni/net.d; rm -r /etc/cni",
         [NET_D + "/etc/cni/net.d is on a file system without room for another file: mend that"],
     ),
-    (
-        "mkdir -p /etc/humanz-cni/rules.v4",
-        "rm -r /etc/humanz-cni",
-        [
-            "/etc/humanz-cni/rules.v4 cannot be read: ",
-            "/etc/humanz-cni: /etc/humanz-cni/rules.v4 is a directory, and a file is to be there: mend that",
-        ],
+    *(
+        (
+            f"mkdir -p {directory}/{name}",
+            f"rm -r {directory}/{name}",
+            [f"{variable}{directory}: {directory}/{name} is a directory, and a file is to be there: mend that"],
+        )
+        for variable, directory, name in (
+            ("", "/etc/humanz-cni", "rules.v4"),
+            ("", "/etc/humanz-cni", "rules.v6-other"),
+            ("", "/etc/humanz-cni", "routes"),
+            ("", "/etc/humanz-cni", "vxlan"),
+            ("", "/etc/humanz-cni", "sysctl.before.json"),
+            ("", "/etc/sysctl.d", "99-humanz-cni.conf"),
+            ("pod_network_cni_conf_dir ", "/etc/cni/net.d", "10-humanz-cni-plugin.conflist"),
+        )
     ),
     (
         "mkdir -p /run/tree; mount -t tmpfs tmpfs /run/tree; mkdir /run/tree/etc; chattr +i /run/tree/etc;"

@@ -175,3 +175,21 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"all of it\n"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("page.html", "page.html"),
+        ("./false", "./false"),
+        *((value, "") for value in (None, "", False, "False", "no", "0")),
+    ],
+)
+def test_which_file_is_wanted(value: object, path: str) -> None:
+    assert _controller_files.wanted("verify_picture", value) == path
+
+
+@pytest.mark.parametrize("value", [True, "true", "Yes", "1"])
+def test_true_is_no_file(value: object) -> None:
+    with pytest.raises(ValueError, match=f"verify_picture {value}: must be the path of a file on the controller"):
+        _controller_files.wanted("verify_picture", value)
