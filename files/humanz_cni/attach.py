@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import time
-
 from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
 from .address import Network
 from .arguments import pod as pod_of
-from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+from .errors import INTERNAL, INVALID_CONFIG, CNIError
 from .routes import Route, with_defaults
 
 TYPE_CHECKING = False
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from .vlan import Vlans
 
 _EEXIST = 17
-_SETTLE_SECONDS = 2.0
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
 _LONGEST_LIST = 400  # of an error's details, in characters
 
@@ -51,9 +48,11 @@ class Attachment:
         """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
         pod = netns.open_namespace(self.request.netns)
         netns.refuse_own(pod, self.request.netns_override)
+        with netns.Inside(pod):
+            inside = netlink.Socket()
         dns = self._dns()
         try:
-            self._reserve()
+            self._reserve(netns.identity(pod, inside))
             sock = netlink.Socket()
             gateways = bridge.gateways_of(self.conf, self.chosen)
             port_of = bridge.ensure(sock, self.conf, gateways)
@@ -70,13 +69,15 @@ class Attachment:
                 if self.conf.ip_check:
                     self._check_sources(sock, port, mac)
             routes = self._routes()
-            self._configure(pod, port.peer, routes)
+            self._configure(pod, inside, port.peer, routes)
             if self.conf.masquerade:
-                from . import masquerade
+                self._masquerade()
+            if not self.conf.mac_check:
+                from . import spoofcheck
 
-                masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
+                spoofcheck.remove(port.name)  # of a former pod; the kernel brings the port up meanwhile
             if not self.conf.leave_down:
-                _settle(sock, self.owner.host_veth)
+                bridge.settle(sock, self.owner.host_veth)
             if self.conf.dad or self.conf.mac or self._delegate:
                 self._make_known(pod, mac)
             if port_of.alias != owner.ALIAS:  # somebody else's may take its address from its ports
@@ -114,14 +115,16 @@ class Attachment:
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
         return resolver.dns(self.conf, offered)
 
-    def _reserve(self) -> None:
+    def _reserve(self, namespace: str) -> None:
         ipam = self.conf.ipam
         if not ipam:
             return
         reservations = store.Store(ipam.data_dir, self.conf.name, ipam.durable)
-        facts = {"netns": self.request.netns, "pod": pod_of(self.request.args)}
+        facts: dict[str, Any] = {"netns": self.request.netns, "namespace": namespace, "pod": pod_of(self.request.args)}
         if self.conf.ip_check:
             facts["spoofchk"] = "ip"
+        if self.conf.masquerade:
+            facts["ipMasq"] = True
         try:
             reservations.create()
             self.chosen = self._choose(reservations, ipam, facts)
@@ -129,7 +132,7 @@ class Attachment:
             raise store.io_error(exc, reservations.path) from exc
         self._undo.append(lambda detach: detach.release(reservations, self.owner))
 
-    def _choose(self, reservations: store.Store, ipam: netconf.Ipam, facts: dict[str, str]) -> list[pool.Assignment]:
+    def _choose(self, reservations: store.Store, ipam: netconf.Ipam, facts: dict[str, Any]) -> list[pool.Assignment]:
         boot = store.boot_id()
         asked = (reservations, self.owner, ipam.sets, ipam.requested, boot, facts)
         try:
@@ -190,6 +193,13 @@ class Attachment:
         addresses = [one.address for one in self.chosen] if self.conf.ip_check else None
         spoofcheck.ensure(port.name, mac, addresses, again=bool(self._delegate and addresses))
 
+    def _masquerade(self) -> None:
+        from . import masquerade
+
+        if self._delegate:  # there is no record to be undone with it
+            self._undo.insert(0, lambda detach: detach.remove_masquerading(self.conf.name))
+        masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
+
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:
         """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""
         from . import vlan
@@ -204,7 +214,7 @@ class Attachment:
         if present is None:
             text = "container veth name provided (%s) already exists" % self.request.ifname
             return CNIError(INTERNAL, text, "CNI_IFNAME names an interface that CNI_NETNS has already")
-        whose = "this attachment's" if present.alias == self.owner.alias else "not ours"
+        whose = "this attachment's" if self.owner.owns(present) else "not ours"
         return CNIError(
             INTERNAL, "host veth name %s already exists" % present.name, "it is %s (alias %r)" % (whose, present.alias)
         )
@@ -215,11 +225,10 @@ class Attachment:
             return list(self._wanted)
         return with_defaults(self._wanted, [(one.address, one.range.gateway) for one in self.chosen])
 
-    def _configure(self, pod: int, index: int, routes: list[Route]) -> None:
-        """Give the pod's end its addresses and routes, and bring it up."""
+    def _configure(self, pod: int, sock: netlink.Socket, index: int, routes: list[Route]) -> None:
+        """Give the pod's end its addresses and routes, and bring it up; *sock* is a socket in the namespace *pod*."""
         ifname = self.request.ifname
         with netns.Inside(pod):
-            sock = netlink.Socket()
             if self.conf.disable_ipv6:
                 parameters.disable_ipv6(ifname)
             elif self.chosen:
@@ -282,15 +291,3 @@ def run(request: Request, finish: Finish) -> None:
 def _join(texts: Iterable[str]) -> str:
     text = ", ".join(texts)
     return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."
-
-
-def _settle(sock: netlink.Socket, name: str) -> None:
-    """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    pause = 0.0002
-    while links.require(sock, name).operstate != links.OPERSTATE_UP:
-        if time.monotonic() > deadline:
-            raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
-        with sigterm.Waiting():
-            time.sleep(pause)
-        pause = min(pause * 2, 0.05)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import posix
+import time
 
-from . import disk, links, owner, parameters
+from . import disk, links, owner, parameters, sigterm
 from .errors import INTERNAL, INVALID_CONFIG, IO_FAILURE, TRY_AGAIN_LATER, CNIError
 from .netlink import NetlinkError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .vlan import Vlans
 
 _EEXIST, _EXFULL = 17, 54
+_SETTLE_SECONDS = 2.0
 
 
 def ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
@@ -56,6 +58,18 @@ def _ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     if conf.is_gateway:
         _ensure_forwarding(gateways)
     return bridge
+
+
+def settle(sock: Socket, name: str) -> None:
+    """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    pause = 0.0002
+    while links.require(sock, name).operstate != links.OPERSTATE_UP:
+        if time.monotonic() > deadline:
+            raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
+        with sigterm.Waiting():
+            time.sleep(pause)
+        pause = min(pause * 2, 0.05)
 
 
 def gateways_of(conf: NetConf, chosen: list[Assignment]) -> list[Network]:

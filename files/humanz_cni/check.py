@@ -38,7 +38,10 @@ def run(request: Request, _finish: object) -> None:
     sock = netlink.Socket()
     with netns.Inside(pod):
         inside = netlink.Socket()
-    assigned = _check_delegate(conf, request, result) if conf.delegated else _check_reservation(conf, of_owner)
+    if conf.delegated:
+        assigned = _check_delegate(conf, request, result)
+    else:
+        assigned = _check_reservation(conf, of_owner, request.netns, netns.identity(pod, inside))
     port_of = _check_bridge(sock, conf, interfaces)
     container = _check_container(inside, request, interfaces)
     port = _check_port(sock, of_owner, port_of, container, interfaces)
@@ -65,8 +68,11 @@ def _check_delegate(conf: NetConf, request: Request, result: dict[str, Any]) -> 
     return [(one.address, one.range) for one in delegate.assigned(conf, request, result)]
 
 
-def _check_reservation(conf: NetConf, of_owner: owner.Owner) -> list[Assigned]:
-    """Return the addresses that are reserved for the attachment, each with its range, or None if that has changed."""
+def _check_reservation(conf: NetConf, of_owner: owner.Owner, path: str, namespace: str) -> list[Assigned]:
+    """Return the addresses that are reserved for the attachment, each with its range, or None if that has changed.
+
+    :param namespace: the identity of the namespace at *path*, which must be that of the record.
+    """
     if not conf.ipam:
         return []
     reservations = store.Store(conf.ipam.data_dir, conf.name)
@@ -77,6 +83,8 @@ def _check_reservation(conf: NetConf, of_owner: owner.Owner) -> list[Assigned]:
     addresses = (record or {}).get("addresses")
     if not addresses:
         raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
+    if (record or {}).get("namespace", namespace) != namespace:
+        raise _differs("%s is another network namespace than that of ADD" % path)
     try:
         found = [Address.parse(address) for address in addresses]
     except (ValueError, TypeError):
@@ -122,9 +130,13 @@ def _check_container(inside: netlink.Socket, request: Request, interfaces: previ
 def _check_port(
     sock: netlink.Socket, of_owner: owner.Owner, bridge: Link, container: Link, interfaces: previous.Interfaces
 ) -> Link:
-    port = links.get(sock, of_owner.host_veth)
-    if port is None or port.alias != of_owner.alias:
+    port = links.find(sock, of_owner)
+    if port is None:
         raise _differs("host interface %s is missing" % of_owner.host_veth)
+    if port.name != of_owner.host_veth:
+        raise _differs("host interface %s is called %s now" % (of_owner.host_veth, port.name))
+    if port.alias != of_owner.alias:
+        raise _differs("host interface %s has alias %r, ADD gave it %r" % (port.name, port.alias, of_owner.alias))
     if port.index != container.peer or port.peer != container.index:
         raise _differs("host interface %s is not the peer of %s" % (port.name, container.name))
     if port.master != bridge.index:

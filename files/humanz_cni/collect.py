@@ -14,7 +14,7 @@ from . import (
     delegate,
     detach,
     disk,
-    masquerade,
+    elsewhere,
     netconf,
     netlink,
     reclaim,
@@ -23,11 +23,11 @@ from . import (
     store,
     survey,
     tables,
+    unmasquerade,
 )
-from .address import Address
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
-from .owner import Owner
+from .owner import Owner, marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,34 +47,52 @@ _TEMPORARY = (".veth", ".port-")  # how the store names a record that is being w
 def run(request: Request, _finish: object) -> list[str]:
     """Carry out the GC *request*, and return the addresses that are free by that.
 
-    CNIError says what could not be removed. Without a list of what is valid nothing is.
+    CNIError says what could not be removed. Where the runtime does not know what is valid, only that goes which
+    :mod:`reclaim` would take as well.
     """
     network = request.network
-    keep = {holder.host_veth for holder in valid(request.conf, network)}
-    data_dir, durable = store.data_dir(request.conf)
-    reservations = store.Store(data_dir, network, durable)
+    listed = valid(request.conf, network)
+    stores = elsewhere.stores(request.conf, network)
     problems: list[CNIError] = []
-    records: Records = {}
-    if reservations.exists():
-        records = _attempt(problems, reservations.path, lambda: dict(survey.records(reservations))) or {}
+    records = {one: _attempt(problems, one.path, _records, one) or {} for one in stores}
+    keep = None if listed is None else {holder.host_veth for holder in listed}
+    if keep is not None:
+        _detach(network, records.values(), keep, problems)
+    _remove_checks(problems)
+    gone = []
+    for reservations, of_store in records.items():
+        if of_store:
+            stale = _attempt(problems, reservations.path, _stale, reservations, of_store, network, keep) or {}
+            _attempt(problems, reservations.path, _forget, reservations, stale, problems)
+            gone += [name for name in stale if survey.is_address(name)]
+    _attempt(problems, network, unmasquerade.of_network, network, stores)
+    _attempt(problems, network, netconf.load, request)
+    if store.is_delegated(request.conf):
+        _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))
+    if problems:
+        raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
+    return gone
+
+
+def _records(reservations: store.Store) -> Records:
+    return dict(survey.records(reservations)) if reservations.exists() else {}
+
+
+def _detach(network: str, records: Iterable[Records], keep: set[str], problems: list[CNIError]) -> None:
+    """Delete the links of *network* that are not to be kept. *keep* also gets those that cannot be deleted."""
     for holder in _holders(network, records):
         if holder.host_veth not in keep:
             before = len(problems)
             _attempt(problems, holder.host_veth, detach.delete_link, holder)
             if len(problems) > before:
                 keep.add(holder.host_veth)  # its pod may be alive, so its addresses are not free
-    _remove_checks(problems)
+
+
+def _stale(reservations: store.Store, records: Records, network: str, keep: set[str] | None) -> Records:
+    if keep is None:
+        return reclaim.stale(reservations, store.boot_id())
     evidence = reclaim.Evidence(boot=None)
-    gone = {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
-    if records:
-        _attempt(problems, reservations.path, _forget, reservations, gone, problems)
-    kept = {name: record for name, record in records.items() if name not in gone}
-    _attempt(problems, network, _remove_rules, request, kept)
-    if store.is_delegated(request.conf):
-        _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))
-    if problems:
-        raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
-    return [name for name in gone if survey.is_address(name)]
+    return {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
 
 
 def _remove_checks(problems: list[CNIError]) -> None:
@@ -82,20 +100,27 @@ def _remove_checks(problems: list[CNIError]) -> None:
     checked = spoofrules.ports()  # ahead of the links: ADD makes the link first
     sock = netlink.Socket()
     try:
-        present = {link.name for link in tables.all_links(sock)} if checked else set()
+        links = tables.all_links(sock) if checked else []
     finally:
         sock.close()
+    present = {mark for link in links for mark in (link.name, *marks(link))}
     for port in checked:
         if port not in present:
             _attempt(problems, port, spoofcheck.remove, port)
 
 
-def valid(conf: dict[str, Any], network: str) -> list[Owner]:
-    """Return the Owners of the attachments that *conf* says are valid; CNIError 7 if it does not say which are."""
+def valid(conf: dict[str, Any], network: str) -> list[Owner] | None:
+    """Return the Owners of the attachments that *conf* says are valid; CNIError 7 if it has no such key.
+
+    None for null: libcni sends that for a list that its runtime has left empty, also one that knows the network's pods
+    by another configuration.
+    """
     for key in _KEYS:
         items = field(conf, key, list, None)
         if items is not None:
             return [_owner(item, "%s[%d]" % (key, number), network) for number, item in enumerate(items)]
+    if any(key in conf for key in _KEYS):
+        return None
     raise CNIError(
         INVALID_CONFIG, "%s is missing: it must list the attachments that are valid" % _KEYS[0], "nothing was removed"
     )
@@ -113,14 +138,14 @@ def _owner(item: object, path: str, network: str) -> Owner:
         raise invalid_config(path, item, "containerID and ifname must be text") from None
 
 
-def _holders(network: str, records: Records) -> Iterable[Owner]:
+def _holders(network: str, records: Iterable[Records]) -> Iterable[Owner]:
     """Return an Owner for each attachment of *network* that has a link or a record, by the link's name."""
     sock = netlink.Socket()
     try:
         holders = [Owner.from_alias(link.alias) for link in tables.all_links(sock)]
     finally:
         sock.close()
-    holders += [_holder(record, network) for record in records.values()]
+    holders += [_holder(record, network) for of_store in records for record in of_store.values()]
     return {one.host_veth: one for one in holders if one and one.network == network}.values()
 
 
@@ -140,7 +165,7 @@ def _is_kept(name: str, record: store.Record, network: str, keep: set[str], evid
     if holder:
         return holder.host_veth in keep
     if isinstance(record.get("link"), str):  # of another plugin's attachment, see restore.Stranger
-        return record["link"] in evidence.links
+        return evidence.has_link(record)
     return name in keep or not reclaim.is_nobodys(name, evidence)
 
 
@@ -154,20 +179,6 @@ def _forget(reservations: store.Store, records: Records, problems: list[CNIError
             if name.startswith(_TEMPORARY):
                 _attempt(problems, name, disk.unlink, reservations.path_of(name))
         reservations.sync()
-
-
-def _remove_rules(request: Request, records: Records) -> None:
-    """Remove masquerading of subnets that neither the configuration has any more nor an address of *records* is in."""
-    conf = netconf.load(request)
-    if conf.delegated:  # which subnets are used only its plugin knows
-        return
-    wanted = []
-    if conf.masquerade and conf.ipam:
-        wanted = [one.subnet for of_set in conf.ipam.sets for one in of_set]
-    used = [Address.parse(name) for name in records if survey.is_address(name)]
-    masquerade.remove_unused(
-        request.network, lambda subnet: subnet in wanted or any(address in subnet for address in used)
-    )
 
 
 def _attempt(problems: list[CNIError], where: str, step: Callable[..., T], *arguments: object) -> T | None:

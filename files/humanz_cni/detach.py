@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from . import disk, links, netlink, owner, spoofcheck, store
+from . import disk, elsewhere, links, netlink, owner, spoofcheck, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .netlink import Message
     from .request import Request
 
@@ -22,14 +24,24 @@ def run(request: Request, _finish: object) -> list[str]:
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
     delete_link(of_owner, with_checks=True)
-    data_dir, durable = store.data_dir(request.conf)
-    released = release(store.Store(data_dir, request.network, durable), of_owner)
-    released += _release_elsewhere(data_dir, of_owner)
+    stores = elsewhere.stores(request.conf, request.network)
+    released = release(stores[0], of_owner)
+    for other in stores[1:]:
+        if _has_record(other, of_owner):
+            released += [one for one in release(other, of_owner) if one not in released]
     if store.is_delegated(request.conf):
         from . import delegate
 
+        remove_masquerading(request.network, stores)
         delegate.delete(request)
     return released
+
+
+def remove_masquerading(network: str, stores: Collection[store.Store] = ()) -> None:
+    """Remove the masquerading that no pod of *network* needs, by its record in *stores*, or by its addresses."""
+    from . import unmasquerade
+
+    unmasquerade.of_network(network, stores)
 
 
 def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
@@ -71,33 +83,8 @@ def _carry_out(sock: netlink.Socket, message: Message) -> bool:
 
 def _index(sock: netlink.Socket, of_owner: owner.Owner) -> int:
     """Return the index of the link of *of_owner*, 0 if there is none."""
-    link = links.get(sock, of_owner.host_veth) or _renamed(sock, of_owner)
-    # An ADD that was killed may have left the link without its alias, and somebody may have given it another.
-    is_ours = link is not None and (_is_of(link, of_owner) or (link.kind == "veth" and not link.alias))
-    return link.index if link and is_ours else 0
-
-
-def _renamed(sock: netlink.Socket, of_owner: owner.Owner) -> links.Link | None:
-    """Return the Link of *of_owner* whatever it is called now, or None."""
-    from . import tables
-
-    return next((link for link in tables.all_links(sock) if _is_of(link, of_owner)), None)
-
-
-def _is_of(link: links.Link, of_owner: owner.Owner) -> bool:
-    return link.kind == "veth" and (link.alias == of_owner.alias or link.mac == of_owner.host_mac)
-
-
-def _release_elsewhere(data_dir: str, of_owner: owner.Owner) -> list[str]:
-    """Release what *of_owner* has by a configuration that named another directory than *data_dir*; return that."""
-    from . import elsewhere
-
-    released = []
-    for other in elsewhere.data_dirs():
-        reservations = store.Store(other, of_owner.network, durable=True)
-        if other.rstrip("/") != data_dir.rstrip("/") and _has_record(reservations, of_owner):
-            released += [one for one in release(reservations, of_owner) if one not in released]
-    return released
+    link = links.find(sock, of_owner)
+    return link.index if link else 0
 
 
 def _has_record(reservations: store.Store, of_owner: owner.Owner) -> bool:
@@ -110,11 +97,16 @@ def _has_record(reservations: store.Store, of_owner: owner.Owner) -> bool:
 
 
 def release(reservations: store.Store, of_owner: owner.Owner) -> list[str]:
-    """Release the addresses of *of_owner*, and return them."""
+    """Release the addresses of *of_owner*, and return them; first goes what masquerades them and nobody else's."""
     try:
         if not reservations.exists():
             return []
         with reservations.locked():
-            return reservations.remove(of_owner)
+            record = reservations.record(of_owner)
+            if record is not None and ("ipMasq" in record or "namespace" not in record):
+                from . import unmasquerade
+
+                unmasquerade.of_record(reservations, of_owner.network, record)
+            return reservations.remove(of_owner, record)
     except OSError as exc:
         raise store.io_error(exc, reservations.path) from exc

@@ -13,6 +13,10 @@ import posix
 
 from . import disk, store
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _NOTES = "/.elsewhere"  # in the default directory; no network's name begins so
 
 
@@ -26,6 +30,13 @@ def note(data_dir: str) -> None:
         return
     except OSError as exc:
         disk.complain("%s: %s" % (notes, exc.strerror))
+
+
+def stores(conf: dict[str, Any], network: str) -> list[store.Store]:
+    """Return each Store that may have records of *network*, that of the configuration *conf* first. It never raises."""
+    data_dir, durable = store.data_dir(conf)
+    others = [one for one in data_dirs() if one.rstrip("/") != data_dir.rstrip("/")]
+    return [store.Store(data_dir, network, durable), *(store.Store(one, network, durable=True) for one in others)]
 
 
 def data_dirs() -> list[str]:

@@ -34,14 +34,20 @@ class Port(links.Link):
         self.namespace = attributes(body, links.LINK.size).get(IFLA_LINK_NETNSID, b"")
 
 
+def veths(sock: netlink.Socket) -> list[Port]:
+    """Return a Port for each end of a veth pair that the host has."""
+    return [port for port in map(Port, tables.link_entries(sock)) if port.kind == "veth"]
+
+
 def ports(sock: netlink.Socket) -> list[Port]:
     """Return a Port for each veth of the host whose other end is elsewhere."""
-    return [port for port in map(Port, tables.link_entries(sock)) if port.kind == "veth" and port.namespace]
+    return [port for port in veths(sock) if port.namespace]
 
 
 def addresses(sock: netlink.Socket, port: Port) -> list[Address] | None:
     """Return the Addresses that the other end of *port* has; None if the kernel cannot tell."""
-    body = _HEADER.pack(0, 0, 0, 0, port.peer) + attribute(_IFA_TARGET_NETNSID, port.namespace)
+    target = attribute(_IFA_TARGET_NETNSID, port.namespace) if port.namespace else b""
+    body = _HEADER.pack(0, 0, 0, 0, port.peer) + target
     try:
         replies = sock.dump(links.RTM_GETADDR, body)
     except netlink.NetlinkError as exc:
@@ -50,7 +56,7 @@ def addresses(sock: netlink.Socket, port: Port) -> list[Address] | None:
     found = []
     for reply in replies:
         values = attributes(reply, _HEADER.size)
-        if values.get(_IFA_TARGET_NETNSID) != port.namespace:  # an older kernel lists those of the host
+        if values.get(_IFA_TARGET_NETNSID, b"") != port.namespace:  # an older kernel lists those of the host
             return None
         packed = values.get(links.IFA_LOCAL) or values.get(links.IFA_ADDRESS)
         if packed and _HEADER.unpack_from(reply)[4] == port.peer:

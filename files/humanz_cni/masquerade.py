@@ -9,15 +9,17 @@ Traffic within the subnet and to multicast groups keeps its source, as with the 
 
 from __future__ import annotations
 
+import _sha1
+
 from . import nftables
 from .address import Network
 from .errors import rules_refused
+from .netlink import NetlinkError
 from .owner import ALIAS
+from .spoofcheck import NOTHING_THERE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .netlink import Message
 
 FAMILIES = {"ip": 2, "ip6": 10, "bridge": 7}  # NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_BRIDGE
@@ -25,18 +27,20 @@ _SOURCE, _DESTINATION = {32: 12, 128: 8}, {32: 16, 128: 24}
 _MULTICAST = {32: "224.0.0.0/4", 128: "ff00::/8"}
 _FAMILY = {32: 2, 128: 10}
 _NAME_LENGTH = 80
-_EINVAL, _EPROTONOSUPPORT = 22, 93
+_ENOENT = 2
 
 
-def ensure(name: str, subnets: list[Network], rehearse: bool = False) -> None:
-    """Masquerade what leaves the *subnets* (Networks) of the network *name*, where that is not done already.
+def ensure(name: str, of: list[Network], rehearse: bool = False) -> None:
+    """Masquerade what leaves the subnets *of* (Networks) of the network *name*, where that is not done already.
 
     :param rehearse: only try whether the kernel can. Raises CNIError if it cannot.
     """
+    if not of:
+        return
     try:
         sock = nftables.Socket(rehearse)
         try:
-            for subnet in subnets:
+            for subnet in of:
                 family = _FAMILY[subnet.address.bits]
                 if not nftables.has_rule(sock, family, ALIAS, _chain(name, subnet), _comment(name)):
                     sock.transaction(*_creation(family, name, subnet))
@@ -64,7 +68,7 @@ def tables() -> list[str]:
         finally:
             sock.close()
     except OSError as exc:
-        if exc.errno in (_EINVAL, _EPROTONOSUPPORT):
+        if exc.errno in NOTHING_THERE:
             return []
         raise
 
@@ -79,18 +83,32 @@ def remove(families: list[str]) -> None:
         sock.close()
 
 
-def remove_unused(name: str, is_used: Callable[[Network], bool]) -> None:
-    """Remove the rules of the network *name* for the subnets (Networks) that *is_used* denies."""
+def subnets(name: str) -> list[Network]:
+    """Return the subnets of the network *name* that there are rules for. Other tables' chains are not looked at."""
+    found: list[Network | None] = []
     for family_name in tables():
         sock = nftables.Socket()
         try:
-            family = FAMILIES[family_name]
-            for chain in nftables.chains(sock, family, ALIAS):
-                subnet = _subnet_of(name, chain)
-                if subnet and not is_used(subnet):
-                    sock.transaction(nftables.delete_chain(family, ALIAS, chain))
+            found += [_subnet_of(name, chain) for chain in nftables.chains(sock, FAMILIES[family_name], ALIAS)]
         finally:
             sock.close()
+    return [subnet for subnet in found if subnet]
+
+
+def remove_chains(name: str, of: list[Network]) -> None:
+    """Remove the rules of the network *name* for the subnets *of*. What is gone already is no error."""
+    if not of:
+        return
+    sock = nftables.Socket()
+    try:
+        for subnet in of:
+            try:
+                sock.transaction(nftables.delete_chain(_FAMILY[subnet.address.bits], ALIAS, _chain(name, subnet)))
+            except NetlinkError as exc:
+                if exc.errno != _ENOENT:
+                    raise
+    finally:
+        sock.close()
 
 
 def _creation(family: int, name: str, subnet: Network) -> tuple[Message, ...]:
@@ -116,13 +134,18 @@ def _comment(name: str) -> str:
 
 def _chain(name: str, subnet: Network) -> str:
     """Return the chain's name, which ``nft`` can read back; a network's name of any length and a subnet fit."""
-    return "masq-%s-%s" % (name[:_NAME_LENGTH], str(subnet).replace(":", "_"))
+    return "masq-%s-%s" % (_short(name), str(subnet).replace(":", "_"))
+
+
+def _short(name: str) -> str:
+    """Return *name*, or where it is too long its beginning and a digest: no two networks have the same."""
+    return name if len(name) <= _NAME_LENGTH else "%s-%s" % (name[:59], _sha1.sha1(name.encode()).hexdigest()[:20])
 
 
 def _subnet_of(name: str, chain: str) -> Network | None:
-    """Return the Network whose *chain* of the network *name* it is, or None if it is another's, or may be."""
-    start = "masq-%s-" % name
-    if len(name) > _NAME_LENGTH or not chain.startswith(start):
+    """Return the Network whose *chain* of the network *name* it is, or None if it is another's."""
+    start = "masq-%s-" % _short(name)
+    if not chain.startswith(start):
         return None
     try:
         return Network.parse(chain[len(start) :].replace("_", ":"))

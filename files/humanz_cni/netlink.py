@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
+SO_NETNS_COOKIE = 71
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -88,6 +89,14 @@ class Socket:
                 self._socket.setsockopt(SOL_NETLINK, option, 1)
             except OSError:  # an older kernel; replies are larger and errors say less
                 continue
+
+    def namespace(self) -> bytes:
+        """Return the kernel's number for the namespace, which no other one gets until it boots; empty before 5.14."""
+        try:
+            cookie: bytes = self._socket.getsockopt(_socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        except OSError:
+            return b""
+        return cookie
 
     def close(self) -> None:
         """Close the connection."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import posix
 
+from . import netlink
 from .errors import INTERNAL, INVALID_ENVIRONMENT, INVALID_NETNS, UNKNOWN_CONTAINER, CNIError
 
 CLONE_NEWNET = 0x40000000
@@ -47,6 +48,44 @@ def is_own(descriptor: int) -> bool:
     """Say whether *descriptor* is the namespace that the process is in."""
     given, own = posix.fstat(descriptor), posix.stat(HOST)
     return (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino)
+
+
+def identity(descriptor: int, inside: netlink.Socket) -> str:
+    """Return what tells the namespace *descriptor* from every other one of this boot; *inside* is a socket in it.
+
+    An inode's number is used again, often at once, so the kernel's own number for the namespace comes with it.
+    """
+    return "%s:%s" % (_inode(posix.fstat(descriptor)), inside.namespace().hex())
+
+
+def is_there(path: str, known: str | None) -> bool:
+    """Say whether the namespace with the identity *known* is at *path*, where anything may be by now.
+
+    :param known: None if nobody knows it. Then any namespace may be it, but not the one that the process is in.
+
+    Raises TypeError or ValueError for what is no path or no identity.
+    """
+    try:
+        status, own = posix.stat("" + path), posix.stat(HOST)
+        if known is None:
+            return status.st_dev == own.st_dev and status.st_ino != own.st_ino
+        if ("" + known).rpartition(":")[0] != _inode(status):
+            return False
+        descriptor = open_namespace(path)
+    except (OSError, CNIError):
+        return False
+    try:
+        with Inside(descriptor):
+            inside = netlink.Socket()
+        return identity(descriptor, inside) == known
+    except PermissionError:
+        return True  # as its inode says
+    finally:
+        posix.close(descriptor)
+
+
+def _inode(status: posix.stat_result) -> str:
+    return "%d:%d" % (status.st_dev, status.st_ino)
 
 
 class Inside:

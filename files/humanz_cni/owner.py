@@ -12,7 +12,10 @@ import _sha1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .address import Address
+    from .links import Link
 
 ALIAS = "humanz-cni"
 ALIAS_LENGTH = 255  # IFALIASZ of the kernel, without the final zero
@@ -44,6 +47,14 @@ class Owner:
         """The alias of the host's end; none of the three names can hold a space."""
         return " ".join((ALIAS, self.network, self.container_id, self.ifname))
 
+    def owns(self, link: Link) -> bool:
+        """Say whether *link* is the host's end of the attachment's veth pair, whatever it is called now."""
+        return self.is_marked(marks(link))
+
+    def is_marked(self, some: Container[str | bytes]) -> bool:
+        """Say whether *some*, the :func:`marks` of one link or of all, have what tells this attachment's."""
+        return self.host_veth in some or self.host_mac in some
+
     @classmethod
     def from_alias(cls, alias: str) -> Owner | None:
         """Return the owner that *alias* names, or None if it is not one of ours."""
@@ -53,6 +64,18 @@ class Owner:
     def document(self) -> dict[str, str]:
         """Return the owner as part of a record, by the specification's names."""
         return {"network": self.network, "containerID": self.container_id, "ifname": self.ifname}
+
+
+def marks(link: Link) -> tuple[str, bytes] | tuple[()]:
+    """Return what tells whose end of a veth pair *link* is: the name that ADD gave it, and its hardware address.
+
+    Names are anybody's to change, so that the alias says what it was. An ADD that was killed has set no alias.
+    """
+    if link.kind != "veth":
+        return ()
+    of_alias = Owner.from_alias(link.alias)
+    name = of_alias.host_veth if of_alias else "" if link.alias else link.name
+    return name, link.mac
 
 
 def mac_of(address: Address) -> bytes:

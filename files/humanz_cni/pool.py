@@ -30,7 +30,7 @@ _LOOKUPS = 512
 
 
 class Exhausted(CNIError):
-    """No address is free in a range set."""
+    """No address is free in a range set, or the one that was asked for is not."""
 
 
 class StateLost(Exception):
@@ -58,7 +58,7 @@ def reserve(
     sets: list[RangeSet],
     requested: list[Address],
     boot: str,
-    facts: dict[str, str],
+    facts: dict[str, Any],
     restored: bool = False,
 ) -> list[Assignment]:
     """Reserve one address of each range set for *owner*, and return the Assignments.
@@ -67,7 +67,7 @@ def reserve(
     :param sets: the range sets.
     :param requested: addresses asked for; each must be in a set of its own.
     :param boot: this boot's id.
-    :param facts: what else the record says: a dict.
+    :param facts: what else the record says: a dict; of ``ipMasq``, whether it is to have the subnets.
     :param restored: whether living attachments have been looked for, where the network's directory has no state.
 
     Raises CNIError, StateLost, and OSError if the store cannot be written; nothing is reserved then.
@@ -92,6 +92,8 @@ def reserve(
         ]  # fmt: skip
         record: dict[str, Any] = dict(owner.document(), addresses=[str(one.address) for one in chosen], boot=boot)
         record.update(facts, time=int(time.time()))
+        if record.pop("ipMasq", False):
+            record["ipMasq"] = [str(one.range.subnet) for one in chosen]
         store.add(owner, record)
         try:
             state.remember(boot, [one.address for one in chosen])
@@ -129,7 +131,7 @@ def _requested(store: Store, number: int, range_set: RangeSet, address: Address)
         raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is no host's address" % address))
     if store.is_taken(address):
         text = "requested IP address %s is not available in range set %s" % (address, ranges.show(range_set))
-        raise _failed(number, CNIError(TRY_AGAIN_LATER, text))
+        raise _failed(number, Exhausted(TRY_AGAIN_LATER, "%s: %s" % (text, _holder(store, address))))
     return Assignment(address, of_range)
 
 
@@ -181,6 +183,17 @@ def _exhausted(store: Store, number: int, range_set: RangeSet) -> CNIError:
     text = "no IP addresses available in range set: %s" % ranges.show(range_set)
     used = "%d of %d addresses are used" % survey.usage(store, range_set)
     return _failed(number, Exhausted(TRY_AGAIN_LATER, text, used))
+
+
+def _holder(store: Store, address: Address) -> str:
+    """Say who has *address*."""
+    record = store.record_of_address(address) or {}
+    if "link" in record:
+        return "another plugin's interface %s has it" % record["link"]
+    if "containerID" not in record:
+        return "%s reserves it, and cannot be read" % store.path_of(str(address))
+    whose = "container %s, interface %s" % (record["containerID"], record.get("ifname"))
+    return "%s%s has it" % (whose, ", pod %s," % record["pod"] if record.get("pod") else "")
 
 
 def _failed(number: int, error: CNIError) -> CNIError:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import posix
 import time
 
-from . import living, netlink, netns, owner, survey
+from . import disk, living, netlink, netns, owner, spoofcheck, survey, unmasquerade
+from .errors import CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +27,25 @@ class Evidence:
     def __init__(self, boot: str | None) -> None:
         self.boot = boot
         self._ports: list[living.Port] | None = None
-        self._links: set[str] | None = None
+        self._marks: set[str | bytes] | None = None
         self._held: set[str] | tuple[()] | None = ()
 
     @property
-    def links(self) -> set[str]:
-        """The names of the host's ends of all veth pairs."""
-        if self._links is None:
-            self._links = {port.name for port in self._living()}
-        return self._links
+    def marks(self) -> set[str | bytes]:
+        """What tells whose the host's ends of all veth pairs are, see :func:`owner.marks`."""
+        if self._marks is None:
+            self._marks = {mark for port in self._living() for mark in owner.marks(port)}
+        return self._marks
+
+    def has_link(self, record: Record) -> bool:
+        """Say whether the link that *record* is of is there, whatever it is called now.
+
+        Raises KeyError, TypeError or ValueError for a record that cannot be read.
+        """
+        if "link" not in record:
+            return holder_of(record).is_marked(self.marks)
+        name, index = "" + record["link"], record.get("index")  # of another plugin's attachment, see restore.Stranger
+        return any(port.name == name if index is None else port.index == index for port in self._living())
 
     def is_held(self, address: str) -> bool:
         """Say whether *address*, a text, is at the other end of any veth pair, or may be."""
@@ -51,7 +61,7 @@ class Evidence:
         if self._ports is None:
             sock = netlink.Socket()
             try:
-                self._ports = living.ports(sock)
+                self._ports = living.veths(sock)
             finally:
                 sock.close()
         return self._ports
@@ -66,7 +76,27 @@ def run(reservations: Store, boot: str) -> list[str]:
     if not found:
         return []
     with reservations.locked():
-        return survey.forget(reservations, lambda name, record: found.get(name) == record)
+        for name, record in found.items():
+            if name == _port_of(record) and reservations.read(name) == record:
+                remove_checks(name)
+        gone = survey.forget(reservations, lambda name, record: found.get(name) == record)
+    unmasquerade.of_released(reservations)
+    return gone
+
+
+def _port_of(record: Record) -> str | None:
+    try:
+        return holder_of(record).host_veth
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def remove_checks(port: str) -> None:
+    """Remove what *port*, whose pod is gone, may send from. To be called with the lock held, before its record goes."""
+    try:
+        spoofcheck.remove(port)
+    except CNIError as exc:  # its addresses are free all the same
+        disk.complain(exc.message)
 
 
 def stale(reservations: Store, boot: str) -> dict[str, Record]:
@@ -77,36 +107,37 @@ def stale(reservations: Store, boot: str) -> dict[str, Record]:
 
 def _is_stale(name: str, record: Record, evidence: Evidence) -> bool:
     try:
-        return is_stale(record, evidence.boot, evidence.links)
+        return is_stale(record, evidence)
     except (KeyError, TypeError, ValueError):
         return is_nobodys(name, evidence)
 
 
-def is_stale(record: Record, boot: str | None, links: set[str]) -> bool:
-    """Say whether *record* is of an earlier boot than *boot*, or of a sandbox that is gone.
+def is_stale(record: Record, evidence: Evidence) -> bool:
+    """Say whether *record* is of an earlier boot, or of a sandbox that is gone.
 
-    A sandbox is gone if neither its network namespace nor the host's end of its veth pair is among the names *links*.
+    A sandbox is gone if neither its network namespace nor the host's end of its veth pair is there.
 
     Raises KeyError, TypeError or ValueError for a record that cannot be read.
     """
-    if "" + record["boot"] != boot:
+    if "" + record["boot"] != evidence.boot:
         return True
-    if "link" in record:  # of another plugin's attachment, see restore.Stranger
-        return record["link"] not in links
-    holder = owner.Owner(record["network"], record["containerID"], record["ifname"])
-    if abs(time.time() - record["time"]) < _GRACE_SECONDS or holder.host_veth in links:
+    if "link" in record:  # whose namespace nobody knows
+        return not evidence.has_link(record)
+    if abs(time.time() - record["time"]) < _GRACE_SECONDS or evidence.has_link(record):
         return False
-    return not is_namespace(record["netns"])
+    return not has_namespace(record)
 
 
 def is_nobodys(name: str, evidence: Evidence) -> bool:
     """Say whether nothing is there that a record is named by; *name* is its file's, and all that can be read of it."""
-    return not evidence.is_held(name) if survey.is_address(name) else name not in evidence.links
+    return not evidence.is_held(name) if survey.is_address(name) else name not in evidence.marks
 
 
-def is_namespace(path: str) -> bool:
-    """Say whether *path* is a namespace. It is not opened, as what was one may be any file by now."""
-    try:
-        return posix.stat("" + path).st_dev == posix.stat(netns.HOST).st_dev
-    except OSError:
-        return False
+def has_namespace(record: Record) -> bool:
+    """Say whether the network namespace that *record* is of is there; KeyError or TypeError if that cannot be read."""
+    return netns.is_there(record["netns"], record.get("namespace"))
+
+
+def holder_of(record: Record) -> owner.Owner:
+    """Return the Owner that *record* names; KeyError, TypeError or ValueError if it names none."""
+    return owner.Owner(record["network"], record["containerID"], record["ifname"])

@@ -16,25 +16,27 @@ from .owner import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .address import Address
     from .ranges import RangeSet
     from .store import Holder, Store
 
 
 class Stranger:
-    """What is attached to the bridge by the link *name*, not by this plugin; its record takes the place of an owner's.
+    """What is attached to the bridge by the link *port*, not by this plugin; its record takes the place of an owner's.
 
     Nobody asks this plugin to detach it: its addresses are reclaimed when the link is gone.
     """
 
-    def __init__(self, network: str, name: str) -> None:
+    def __init__(self, network: str, port: living.Port) -> None:
         self._network = network
-        self._name = name
-        self.host_veth = "port-" + name
+        self._port = port
+        self.host_veth = "port-" + port.name
 
-    def document(self) -> dict[str, str]:
-        """Return the owner's part of the record."""
-        return {"network": self._network, "link": self._name}
+    def document(self) -> dict[str, Any]:
+        """Return the owner's part of the record; the link's index stays when somebody renames it."""
+        return {"network": self._network, "link": self._port.name, "index": self._port.index}
 
 
 def run(reservations: Store, network: str, bridge: str, sets: list[RangeSet], boot: str) -> None:
@@ -67,7 +69,7 @@ def _attached(network: str, bridge: str, sets: list[RangeSet]) -> list[tuple[Hol
             if owner and owner.network == network:
                 holder = owner
             elif owner is None and of_bridge and port.master == of_bridge.index:
-                holder = Stranger(network, port.name)
+                holder = Stranger(network, port)
             else:
                 continue
             addresses = [str(one) for one in living.addresses(sock, port) or () if _is_in(one, sets)]

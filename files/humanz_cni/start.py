@@ -31,7 +31,7 @@ _KERNEL = ("address", "netlink", "links", "owner", "store")
 NEEDED = {
     b"ADD": (
         *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
-        "pool", "result", "attach", "log",
+        "pool", "result", "spoofcheck", "attach", "log",
     ),
     b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "spoofcheck", "detach", "arguments", "log"),
 }  # fmt: skip

@@ -10,13 +10,15 @@
     100.100.0.5          the same file once more (a hard link), named by each address that the record lists
     .veth0123456789a     a record that is being written
 
-A record is JSON: network, containerID, ifname, addresses, netns, boot, time (seconds since the epoch), pod, and
-spoofchk (``ip``) where ipspoofchk was set.
+A record is JSON: network, containerID, ifname, addresses, netns, namespace (its identity, see ``netns.identity``),
+boot, time (seconds since the epoch), pod, spoofchk (``ip``) where ipspoofchk was set, and ipMasq (subnets) where that
+was set. Records of earlier versions have neither namespace nor ipMasq.
 
 Each step of a change leaves a state that the next call can go on from, also if it is the last one before SIGKILL: a
 record first exists by its owner, then by its addresses; it loses its addresses first, then its owner. Addresses are
 found by name, so that the number of reservations does not matter. All changes are made under the lock, which is
-waited for with a limit, and nobody talks to the kernel's network while holding it.
+waited for with a limit, and nobody talks to rtnetlink while holding it; rules of nf_tables that belong to a record go
+with it.
 """
 
 from __future__ import annotations
@@ -74,11 +76,12 @@ def is_delegated(conf: dict[str, Any]) -> bool:
 
 
 class Store:
-    """The reservations of the network *name* in *data_dir*; *durable* if they must survive a power failure."""
+    """The reservations of the network *network* in *data_dir*; *durable* if they must survive a power failure."""
 
-    def __init__(self, data_dir: str, name: str, durable: bool = False) -> None:
+    def __init__(self, data_dir: str, network: str, durable: bool = False) -> None:
+        self.network = network
         self.data_dir = data_dir.rstrip("/")
-        self.path = "%s/%s" % (self.data_dir, name)
+        self.path = "%s/%s" % (self.data_dir, network)
         self.durable = durable
 
     def create(self) -> None:
@@ -122,9 +125,9 @@ class Store:
             self.remove(owner)
             raise
 
-    def remove(self, owner: Holder) -> list[str]:
-        """Release what *owner* holds, and return the addresses. To be called with the lock held."""
-        record = self.record(owner)
+    def remove(self, owner: Holder, record: Record | None = None) -> list[str]:
+        """Release what *owner*, whose *record* may be known, holds; return the addresses. With the lock held."""
+        record = record or self.record(owner)
         disk.unlink(self.path_of("." + owner.host_veth))
         if record is None:
             return []

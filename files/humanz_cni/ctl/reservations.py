@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import disk, jsontext, living, netlink, reclaim, store, survey
+from .. import disk, jsontext, living, netlink, reclaim, store, survey, unmasquerade
 from ..address import Address
 from ..owner import Owner
 
@@ -27,7 +27,9 @@ _AT_ONCE = 500  # so many are released before the lock is free for an ADD in bet
 
 
 class Host:
-    """What the kernel says: pods' links by name, each a living.Port, and the plugin's evidence of who lives.
+    """What the kernel says: pods' links, each a living.Port, and the plugin's evidence of who lives.
+
+    The links are by the names that ADD gave them.
 
     To be made before records are read: a link is there only after its record.
     """
@@ -68,11 +70,11 @@ class Reservation:
     def judge(self, evidence: reclaim.Evidence) -> None:
         """Say what is to be thought of it by the Evidence of reclaim."""
         if self.host_veth:
-            self.veth = self.host_veth in evidence.links
-        if disk.is_path(self.record.get("netns")):
-            self.namespace = reclaim.is_namespace(self.record["netns"])
+            self.veth = self._has_link(evidence)
         try:
-            stale = reclaim.is_stale(self.record, evidence.boot, evidence.links)
+            if disk.is_path(self.record.get("netns")):
+                self.namespace = reclaim.has_namespace(self.record)
+            stale = reclaim.is_stale(self.record, evidence)
         except (KeyError, TypeError, ValueError):
             self.status, self.reason = UNREADABLE, "the record is damaged"
             return
@@ -84,6 +86,12 @@ class Reservation:
             self.status = LIVE
         else:
             self.status, self.reason = PENDING, "its ADD may be under way"
+
+    def _has_link(self, evidence: reclaim.Evidence) -> bool:
+        try:
+            return evidence.has_link(self.record)
+        except (KeyError, TypeError, ValueError):
+            return self.host_veth in evidence.marks
 
     def is_nobodys(self, evidence: reclaim.Evidence) -> bool:
         """Say whether an unreadable one cannot be that of a pod that lives."""
@@ -133,10 +141,9 @@ def unrecorded(networks: list[Network], known: list[Reservation], host: Host) ->
     recorded = {one.host_veth for one in known}
     by_name = {network.name: network for network in reversed(networks)}
     found = []
-    for name, port in host.ports.items():
-        owner = Owner.from_alias(port.alias)
-        network = by_name.get(owner.network) if owner else None
-        if owner and network and network.has_records is not False and name == owner.host_veth and name not in recorded:
+    for name, (owner, port) in host.ports.items():
+        network = by_name.get(owner.network)
+        if network and network.has_records is not False and name not in recorded:
             found.append(_unrecorded(network, owner, port))
     still = _ports() if found else {}
     return [one for one in found if one.host_veth in still]
@@ -163,6 +170,8 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
         with network.reservations.locked():
             gone += [one for one in chosen[first : first + _AT_ONCE] if _remove(network.reservations, one)]
             network.reservations.sync()
+    if gone:
+        unmasquerade.of_released(network.reservations)
     return gone
 
 
@@ -170,17 +179,20 @@ def _remove(reservations: store.Store, one: Reservation) -> bool:
     """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
     names = sorted(one.names, key=lambda name: not survey.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
+    if same and one.owner:
+        reclaim.remove_checks(one.owner.host_veth)
     for name in same:
         disk.unlink(reservations.path_of(name))
     return bool(same)
 
 
-def _ports() -> dict[str, living.Port]:
+def _ports() -> dict[str, tuple[Owner, living.Port]]:
     sock = netlink.Socket()
     try:
-        return {port.name: port for port in living.ports(sock)}
+        owners = [(Owner.from_alias(port.alias), port) for port in living.ports(sock)]
     finally:
         sock.close()
+    return {owner.host_veth: (owner, port) for owner, port in owners if owner}
 
 
 def _records(reservations: store.Store) -> list[tuple[list[str], store.Record]]:

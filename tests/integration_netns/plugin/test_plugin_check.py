@@ -60,9 +60,21 @@ DAMAGE = {
     "pod's hardware address": (
         "ip -n pod1 link set eth0 address 0a:00:00:00:00:01", "eth0 has hardware address 0a:00:00:00:00:01",
     ),
+    "pod's namespace": (
+        "ip netns delete pod1; ip netns add pod1", "/run/netns/pod1 is another network namespace than that of ADD",
+    ),
     "port": ("ip link set HOST nomaster", "host interface HOST is no port of bridge br1"),
     "port is down": ("ip link set HOST down", "host interface HOST is down"),
-    "host end is another's": ("ip link set HOST alias other", "host interface HOST is missing"),
+    "host end's alias": (
+        "ip link set HOST alias other",
+        "host interface HOST has alias 'other', ADD gave it 'humanz-cni net1 pod1 eth0'",
+    ),
+    "host end's name": ("ip link set HOST down; ip link set HOST name x up", "host interface HOST is called x now"),
+    "host end is another's": (
+        "ip link del HOST; ip link add HOST type veth peer name eth0 address 0a:58:0a:09:00:02 netns pod1;"
+        "ip link set HOST alias other",
+        "host interface HOST is missing",
+    ),
     "bridge": ("ip link delete br1", "bridge br1 is missing"),
     "bridge is another kind of link": (
         "ip link delete br1; ip link add br1 type veth peer name other", "interface br1 is no bridge",

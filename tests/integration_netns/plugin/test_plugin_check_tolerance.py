@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[Edit, dict[str, str], str]] = {
         lambda result: None, {"CONTAINERID": "pod7"}, "Failed to find address added by container pod7",
     ),
     "S-091 in no namespace": (lambda result: None, {"NETNS": "/run/netns/gone"}, "/run/netns/gone"),
-    "S-091 in the node's namespace": (lambda result: None, {"NETNS": "/proc/self/ns/net"}, "eth0"),
+    "S-091 in the node's namespace": (lambda result: None, {"NETNS": "/proc/self/ns/net"}, "another network namespace"),
 }  # fmt: skip
 
 

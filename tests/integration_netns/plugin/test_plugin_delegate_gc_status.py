@@ -63,6 +63,45 @@ def test_s_111_masquerading_of_its_subnets_stays(runtime: Runtime, delegate: Del
     assert chains(runtime) == before
 
 
+def with_address(delegate: Delegate, number: int) -> None:
+    """Let the delegate's next address be this one, of a subnet of two families."""
+    ips = [{"address": f"10.9.0.{number}/24"}, {"address": f"fd00:9::{number}/64"}]
+    delegate.answers("ADD", {"cniVersion": "1.1.0", "ips": ips})
+
+
+@pytest.mark.parametrize("later", [{}, {"ipMasq": False}], ids=["the same", "ipMasq turned off"])
+def test_the_last_pods_del_removes_the_masquerading(
+    runtime: Runtime, delegate: Delegate, later: dict[str, Any]
+) -> None:
+    for number in (5, 6):
+        with_address(delegate, number)
+        runtime.add(conf(ipMasq=True), f"pod{number}", PATH=delegate.path)
+
+    runtime.delete(conf(**later), "pod5", PATH=delegate.path)
+    assert chains(runtime) == {"masq-net1-10.9.0.0/24", "masq-net1-fd00_9__/64"}
+    runtime.delete(conf(**later), "pod6", PATH=delegate.path)
+    assert chains(runtime) == set()
+
+
+def test_gc_removes_the_masquerading_that_nobody_needs(runtime: Runtime, delegate: Delegate) -> None:
+    runtime.add(conf(ipMasq=True), "pod1", PATH=delegate.path)
+    runtime.node.ip("-n pod1 addr flush dev eth0 scope global")
+    runtime.node.ip("-n pod1 addr add 10.8.0.5/24 dev eth0")
+
+    asked = conf(**{KEY: attachments("pod1")})
+    assert runtime.call("GC", asked, **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
+    assert chains(runtime) == set()
+
+
+def test_an_add_that_fails_leaves_no_masquerading(runtime: Runtime, delegate: Delegate) -> None:
+    runtime.pod("pod1")
+    full = ("/bin/sh", "-c", 'exec "$0" > /dev/full')
+
+    assert runtime.call("ADD", conf(ipMasq=True), through=full, PATH=delegate.path).status == 1
+
+    assert chains(runtime) == set()
+
+
 def test_s_101_its_status_counts(runtime: Runtime, delegate: Delegate) -> None:
     assert runtime.call("STATUS", conf(), **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
     delegate.answers("STATUS", {**ERROR, "code": 50}, status=1)

@@ -70,7 +70,6 @@ def test_s_110_the_present_key_wins_over_the_former_one(runtime: Runtime) -> Non
 
 REFUSED: dict[str, Any] = {
     "missing": {},
-    "null": {KEY: None},
     "object": {KEY: {}},
     "text": {KEY: "pod1"},
     "number": {KEY: 0},
@@ -271,7 +270,7 @@ def test_s_111_masquerading_of_a_subnet_that_nobody_has_any_more(runtime: Runtim
     collect(runtime, "pod3", conf=conf)
     assert chains(runtime) == {"masq-net1-10.9.0.0/24", others}
 
-    collect(runtime, conf={**conf, "ipMasq": False})
+    collect(runtime, conf=conf)
     assert chains(runtime) == {others}
 
 
@@ -292,3 +291,70 @@ def test_s_115_the_runtimes_own_keys_do_not_matter(runtime: Runtime) -> None:
     collect(runtime, "pod1", conf={**CONF, "disableGC": True, "capabilities": {"mac": True}})
 
     assert ports(runtime) == {"pod1"}
+
+
+NULLS: dict[str, dict[str, Any]] = {
+    "null": {KEY: None},
+    "null by both names": {KEY: None, "cni.dev/attachments": None},
+    "null by the former name": {"cni.dev/attachments": None},
+}
+
+
+@pytest.mark.parametrize("nulls", NULLS.values(), ids=NULLS)
+def test_s_110_null_is_no_list_and_only_what_is_dead_goes(runtime: Runtime, nulls: dict[str, Any]) -> None:
+    """libcni sends it for an empty list, and a runtime for a network whose pods it knows by another configuration."""
+    conf = {**CONF, "ipMasq": True, "macspoofchk": True}
+    runtime.add(conf, "pod1")
+    runtime.add(nested(("10.8.0.0/24",), bridge="br2", ipMasq=True), "pod2")
+    gone = runtime.add(conf, "pod3")["interfaces"][1]["name"]
+    young = runtime.add(conf, "pod4")["interfaces"][1]["name"]
+    runtime.node.run("ip", "netns", "delete", "pod3")
+    runtime.node.ip(f"link delete {young}")
+    runtime.node.run("sh", "-c", f"for i in $(seq 600); do ip link show {gone} || exit 0; sleep 0.1; done; exit 1")
+    older = "sed -i -E 's/\"time\": [0-9]+/\"time\": 1000/' $(grep -l 'pod[1-3]' 10.* fd* veth*)"
+    runtime.node.run("sh", "-c", f"cd {DIRECTORY} && {older}")
+    before = [state_of(runtime, pod) for pod in ("pod1", "pod2")]
+
+    assert runtime.call("GC", {**conf, **nulls}, **NO_POD) == Outcome(0, "", "")
+
+    assert holders(runtime) == {"pod1", "pod2", "pod4"}
+    assert ports(runtime) == {"pod1", "pod2"}
+    assert [state_of(runtime, pod) for pod in ("pod1", "pod2")] == before
+    assert chains(runtime) >= {"masq-net1-10.9.0.0/24", "masq-net1-fd00_9__/64", "masq-net1-10.8.0.0/24"}
+    rules = runtime.node.run("nft", "list", "ruleset", "bridge").stdout
+    assert (gone in rules, young in rules) == (False, False)
+    assert rules.count("veth") > 0
+
+
+def test_s_110_null_where_every_pod_is_dead_leaves_nothing(runtime: Runtime) -> None:
+    conf = {**CONF, "ipMasq": True}
+    runtime.add(conf, "pod1")
+    runtime.node.run("ip", "netns", "delete", "pod1")
+    runtime.node.run("sh", "-c", "for i in $(seq 600); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
+    runtime.node.run("sh", "-c", f'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' {DIRECTORY}/*[0-9a-f]')
+
+    assert runtime.call("GC", {**conf, KEY: None}, **NO_POD) == Outcome(0, "", "")
+
+    assert runtime.records() == {}
+    assert not {chain for chain in chains(runtime) if chain.startswith("masq-")}
+
+
+def test_s_111_records_in_the_directory_of_a_former_configuration(runtime: Runtime) -> None:
+    former = {**CONF, "ipam": {**CONF["ipam"], "dataDir": "/var/lib/net"}}
+    runtime.add(former, "pod1")
+    runtime.add(former, "pod2")
+
+    collect(runtime, "pod2")
+
+    assert holders(runtime, "/var/lib/net") == {"pod2"}
+
+
+def test_s_111_a_link_that_was_renamed(runtime: Runtime) -> None:
+    for pod in ("pod1", "pod2"):
+        host = runtime.add({**CONF, "macspoofchk": True}, pod)["interfaces"][1]["name"]
+        runtime.node.run("sh", "-c", f"ip link set {host} down; ip link set {host} name veth{pod} up")
+
+    collect(runtime, "pod2")
+
+    assert ports(runtime) == holders(runtime) == {"pod2"}
+    assert host in runtime.node.run("nft", "list", "ruleset", "bridge").stdout

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import re
 import subprocess
@@ -21,6 +22,15 @@ from test_plugin_traffic import SERVER, source_seen
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "replace-the-bridge-plugin.md"
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
+# Makes all records such as the releases before wrote, which did not note what they masqueraded.
+OLDER = r"""
+    cd /run/humanz-cni/net1
+    for file in veth*; do
+      sed -E 's/"namespace": "[^"]*", //; s/, "ipMasq": \[[^]]*\]//' $file > /run/older
+      cat /run/older > $file
+    done
+    ! grep -E 'namespace|ipMasq' *
+"""
 
 
 def rules(runtime: Runtime) -> str:
@@ -191,14 +201,14 @@ def test_s_024_rules_are_in_the_nodes_namespace(runtime: Runtime) -> None:
     assert runtime.node.run("ip", "netns", "exec", "pod1", "nft", "list", "ruleset").stdout == ""
 
 
-@pytest.mark.parametrize(("key", "socket"), [("ipMasq", 3), ("macspoofchk", 2), ("ipspoofchk", 2)])
-def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtime, key: str, socket: int) -> None:
+@pytest.mark.parametrize("key", ["ipMasq", "macspoofchk", "ipspoofchk"])
+def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtime, key: str) -> None:
     conf = {**nested(), key: True}
     runtime.add(nested(), "pod2")
     runtime.pod("pod1")
     before = runtime.state()
 
-    lacking = ["-o", "/dev/null", "-e", f"inject=socket:error=EPROTONOSUPPORT:when={socket}"]
+    lacking = ["-o", "/dev/null", "-e", "inject=socket:error=EPROTONOSUPPORT:when=3"]
     outcome = traced(runtime, "ADD", conf, lacking)
 
     assert outcome.document["msg"] == (
@@ -207,3 +217,101 @@ def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtim
     )
     assert "Traceback" not in outcome.error
     assert runtime.state() == before
+
+
+def masqueraded(runtime: Runtime) -> set[str]:
+    """Return the names of the chains of ours."""
+    return set(re.findall(r"chain (masq-[^ ]+)", rules(runtime)))
+
+
+MINIMAL = {"cniVersion": "0.3.1", "name": "net1", "type": "humanz-cni", "ipam": {"type": "host-local"}}
+LATER: dict[str, dict[str, Any]] = {
+    "the same": CONF,
+    "ipMasq turned off": {**CONF, "ipMasq": False},
+    "another subnet": nested(("10.7.0.0/24",)),
+    "no addresses": {**CONF, "ipam": {}},
+    "hardly anything, as Multus sends": MINIMAL,
+}
+BOTH = {"masq-net1-10.9.0.0/24", "masq-net1-fd00_9__/64"}
+
+
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+@pytest.mark.parametrize("prepare", ["true", OLDER], ids=["", "records of an older release"])
+def test_del_of_the_last_pod_that_needs_them_removes_the_rules(
+    runtime: Runtime, later: dict[str, Any], prepare: str
+) -> None:
+    for pod in ("pod1", "pod2"):
+        runtime.add(CONF, pod)
+    runtime.node.run("sh", "-c", prepare)
+    runtime.add({**CONF, "ipMasq": False}, "pod3")
+    runtime.add(nested(("10.8.0.0/24",), name="net2", bridge="br2", ipMasq=True), "pod4")
+
+    runtime.delete(later, "pod1")
+    assert masqueraded(runtime) == {*BOTH, "masq-net2-10.8.0.0/24"}
+    runtime.delete(later, "pod2")
+    assert masqueraded(runtime) == {"masq-net2-10.8.0.0/24"}
+    runtime.delete(later, "pod2")
+
+
+def test_pods_of_an_older_release_keep_the_rules(runtime: Runtime) -> None:
+    """Their records do not say whether they need them."""
+    runtime.add(CONF, "pod1")
+    runtime.node.run("sh", "-c", OLDER)
+    runtime.add(CONF, "pod2")
+
+    runtime.delete(CONF, "pod2")
+
+    assert masqueraded(runtime) == BOTH
+
+
+def test_the_rules_of_networks_with_long_names_are_told_apart(runtime: Runtime) -> None:
+    confs = [nested(name="n" * 90 + end, bridge=f"br{end}", ipMasq=True) for end in "12"]
+    runtime.add(confs[0], "pod1")
+    runtime.add({**confs[1], "isGateway": False}, "pod2")
+    assert len(masqueraded(runtime)) == 2
+    runtime.node.run("nft", "--check", "-f", "-", input=rules(runtime))
+
+    runtime.delete(confs[0], "pod1")
+    assert len(masqueraded(runtime)) == 1
+    runtime.delete(confs[1], "pod2")
+    assert masqueraded(runtime) == set()
+
+
+def test_an_add_that_fails_later_leaves_no_rules(runtime: Runtime) -> None:
+    runtime.pod("pod1")
+
+    outcome = runtime.call("ADD", CONF, through=("/bin/sh", "-c", 'exec "$0" > /dev/full'))
+
+    assert outcome.status == 1
+    assert masqueraded(runtime) == set()
+
+
+def test_a_reclaimed_pod_takes_its_rules_along(runtime: Runtime) -> None:
+    conf = nested(("10.9.0.0/30",), ipMasq=True, macspoofchk=True)
+    host = runtime.add(conf, "pod1")["interfaces"][1]["name"]
+    runtime.node.run("ip", "netns", "delete", "pod1")
+    runtime.node.run("sh", "-c", f"while ip link show {host}; do sleep 0.05; done")
+    runtime.node.run("sh", "-c", 'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' /run/humanz-cni/net1/*[0-9a-f]')
+    assert host in rules(runtime)
+
+    runtime.add({**conf, "ipMasq": False, "macspoofchk": False}, "pod2")
+
+    assert masqueraded(runtime) == set()
+    assert host not in rules(runtime)
+
+
+def test_ten_that_come_and_go_at_once_have_the_rules_for_as_long_as_any_is_there(runtime: Runtime) -> None:
+    pods = [f"pod{number}" for number in range(10)]
+    for pod in pods:
+        runtime.pod(pod)
+
+    def come_and_go(pod: str) -> None:
+        for _time in range(5):
+            runtime.add(CONF, pod)
+            assert masqueraded(runtime) == BOTH
+            runtime.delete(CONF, pod)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        list(executor.map(come_and_go, pods))
+
+    assert masqueraded(runtime) == set()

@@ -37,6 +37,7 @@ def storage(version: str, **further: Any) -> dict[str, Any]:
 def test_a_second_interface_leaves_the_first_one_alone(runtime: Runtime, version: str) -> None:
     eth0, net1 = main_network(version), storage(version)
     runtime.add(eth0, ARGS=KUBERNETES)
+    runtime.node.run("sh", "-c", "until ip -n pod1 link show eth0 | grep -q 'state UP'; do sleep 0.01; done")
     before = runtime.links("pod1")["eth0"], runtime.routes("pod1")
 
     result = runtime.add(net1, ifname="net1", ARGS=KUBERNETES)

@@ -122,7 +122,10 @@ def test_a_record_says_whose_it_is(runtime: Runtime) -> None:
     assert by_owner == {
         "network": "net1", "containerID": "pod1", "ifname": "eth0", "netns": "/run/netns/pod1", "pod": "shop/cart-0",
         "addresses": ["10.9.0.2"], "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "namespace": by_owner["namespace"],
     }  # fmt: skip
+    inode = runtime.node.run("stat", "-L", "-c", "%d:%i", "/run/netns/pod1").stdout.strip()
+    assert by_owner["namespace"].startswith(inode + ":")
 
 
 @pytest.mark.parametrize("prefix", [30, 24])
@@ -158,13 +161,61 @@ def vanish(runtime: Runtime, pod: str) -> None:
     runtime.node.run("sh", "-c", "for i in $(seq 600); do ip link | grep -q veth || exit 0; sleep 0.1; done; exit 1")
 
 
-def test_a_vanished_sandbox_is_reclaimed_when_the_pool_is_full(runtime: Runtime) -> None:
-    runtime.add(small(), "pod1")
+# What is at the path of a pod's namespace after that has vanished.
+PATHS = {
+    "nothing": "true",
+    "a namespace made again": "ip netns add pod1",
+    "another pod's": "touch /run/netns/pod1; mount --bind /run/netns/pod2 /run/netns/pod1",
+    "the node's own": "touch /run/netns/pod1; mount --bind /proc/self/ns/net /run/netns/pod1",
+    "the namespace of another process": "ln -s /proc/self/ns/net /run/netns/pod1",
+    "another kind of namespace": "touch /run/netns/pod1; mount --bind /proc/self/ns/uts /run/netns/pod1",
+    "a pipe": "mkfifo /run/netns/pod1",
+}
+ASKED: dict[str, dict[str, Any]] = {
+    "by the pool": {},
+    "by runtimeConfig": {"runtimeConfig": {"ips": ["10.9.0.2"]}},
+    "by args": {"args": {"cni": {"ips": ["10.9.0.2"]}}},
+}
+
+
+@pytest.mark.parametrize("command", PATHS.values(), ids=PATHS)
+@pytest.mark.parametrize("further", ASKED.values(), ids=ASKED)
+def test_a_vanished_sandbox_is_reclaimed_when_its_address_is_needed(
+    runtime: Runtime, further: dict[str, Any], command: str
+) -> None:
+    conf = small(30 if not further else 24)
+    runtime.add(conf, "pod1")
     vanish(runtime, "pod1")
     grow_old(runtime)
+    runtime.pod("pod2")
+    runtime.node.run("sh", "-c", command)
 
-    assert address(runtime.add(small(), "pod2")) == "10.9.0.2/30"
+    assert address(runtime.add({**conf, **further}, "pod2")).startswith("10.9.0.2/")
     assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod2"}
+
+
+def forget_namespaces(runtime: Runtime) -> None:
+    """Make all records such as the releases before wrote that knew namespaces by their paths alone."""
+    older = 'sed -i -E \'s/"namespace": "[^"]*", //\' /run/humanz-cni/net1/10.* /run/humanz-cni/net1/veth*'
+    runtime.node.run("sh", "-c", older)
+    assert "namespace" not in "".join(runtime.records().values())
+
+
+@pytest.mark.parametrize(("command", "is_free"), [("true", False), (PATHS["the node's own"], True)])
+def test_an_older_record_is_of_whatever_namespace_is_there_but_the_nodes(
+    runtime: Runtime, command: str, is_free: bool
+) -> None:
+    host = runtime.add(small(), "pod1")["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {host}")
+    forget_namespaces(runtime)
+    grow_old(runtime)
+    if is_free:
+        runtime.node.run("sh", "-c", "ip netns delete pod1; " + command)
+    runtime.pod("pod2")
+
+    outcome = runtime.call("ADD", small(), "pod2")
+
+    assert (outcome.status == 0) == is_free, outcome
 
 
 def test_a_sandbox_that_was_added_just_now_is_not_reclaimed(runtime: Runtime) -> None:
@@ -176,10 +227,31 @@ def test_a_sandbox_that_was_added_just_now_is_not_reclaimed(runtime: Runtime) ->
     assert runtime.fail("ADD", small(), "pod2")["code"] == 11
 
 
-def test_a_sandbox_whose_path_is_gone_but_whose_link_lives_is_not_reclaimed(runtime: Runtime) -> None:
-    runtime.add(small(), "pod1")
+LINKS = {
+    "as it was": "true",
+    "renamed": "ip link set HOST down; ip link set HOST name other0",
+    "with another alias": "ip link set HOST alias theirs",
+    "without an alias": "ip link set HOST alias ''",
+    "with another hardware address": "ip link set HOST address 0a:00:00:00:00:01",
+    "renamed with another alias": "ip link set HOST down; ip link set HOST name other0 alias theirs",
+    "renamed with another hardware address": "ip link set HOST down; ip link set HOST name x address 0a:0:0:0:0:1",
+    "and another one has its name": (
+        "ip link set HOST down; ip link set HOST name other0; ip link add HOST type veth peer name other1"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", LINKS.values(), ids=LINKS)
+@pytest.mark.parametrize("older", [False, True], ids=["", "of an older release"])
+def test_a_sandbox_whose_path_is_gone_but_whose_link_lives_is_not_reclaimed(
+    runtime: Runtime, command: str, older: bool
+) -> None:
+    host = runtime.add(small(), "pod1")["interfaces"][1]["name"]
+    runtime.node.run("sh", "-c", command.replace("HOST", host))
     runtime.pod("pod2")
     grow_old(runtime)
+    if older:
+        forget_namespaces(runtime)
     process = subprocess.Popen([*runtime.command({})[:5], "ip", "netns", "exec", "pod1", "sh", "-c", "echo up; cat"],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert process.stdout is not None
@@ -191,6 +263,16 @@ def test_a_sandbox_whose_path_is_gone_but_whose_link_lives_is_not_reclaimed(runt
     process.communicate()
 
     assert error["code"] == 11
+
+
+def test_a_link_that_only_has_the_name_keeps_no_address(runtime: Runtime) -> None:
+    host = runtime.add(small(), "pod1")["interfaces"][1]["name"]
+    vanish(runtime, "pod1")
+    grow_old(runtime)
+    runtime.pod("pod2")
+    runtime.node.run("sh", "-c", f"ip link add {host} type veth peer name x netns pod2; ip link set {host} alias x")
+
+    assert address(runtime.add(small(), "pod2")) == "10.9.0.2/30"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,9 @@ def test_pods_of_the_plugin_that_was_used_before_keep_their_addresses(runtime: R
     assert addresses(runtime.add(SMALL, "pod2")) == ["10.9.0.6/29"]
     runtime.pod("pod3")
     assert runtime.fail("ADD", SMALL, "pod3")["code"] == 11
-    runtime.node.ip("link delete veth1a2b3c4d")
+    runtime.node.run("sh", "-c", "ip link set veth1a2b3c4d down; ip link set veth1a2b3c4d name other0 up")
+    assert runtime.fail("ADD", SMALL, "pod3")["code"] == 11
+    runtime.node.ip("link delete other0")
     assert addresses(runtime.add(SMALL, "pod3")) == ["10.9.0.2/29"]
 
 

@@ -218,3 +218,25 @@ def test_ipspoofchk_takes_addresses(runtime: Runtime) -> None:
     assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk takes ipam"
     conf["ipam"] = {"type": "dhcp"}
     assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not take ipam.type dhcp"
+
+
+@BOTH
+def test_a_pod_that_is_not_checked_is_rid_of_what_a_former_one_of_its_name_has_left(runtime: Runtime, key: str) -> None:
+    name = runtime.add({**PLAIN, key: True})["interfaces"][1]["name"]
+    runtime.node.ip(f"link delete {name}")
+    runtime.node.run("rm", "-r", "/run/humanz-cni")
+
+    runtime.add({**PLAIN, "runtimeConfig": {"mac": OTHER, "ips": ["10.9.0.77", "fd00:9::77"]}})
+
+    assert name not in ruleset(runtime)
+    assert reaches(runtime, "pod1", "10.9.0.1")
+
+
+@BOTH
+def test_del_with_hardly_any_configuration_as_multus_sends_removes_the_elements(runtime: Runtime, key: str) -> None:
+    name = runtime.add({**PLAIN, key: True})["interfaces"][1]["name"]
+
+    runtime.delete({"cniVersion": "0.3.1", "name": "net1", "type": "humanz-cni", "ipam": {"type": "host-local"}})
+
+    assert name not in ruleset(runtime)
+    assert runtime.records() == {}

@@ -27,6 +27,9 @@ CHANGES = {
     "another hardware address": "ip link set HOST address 0a:00:00:00:00:01",
     "renamed with another alias": "ip link set HOST down; ip link set HOST name other0 alias theirs",
     "renamed with another hardware address": "ip link set HOST down; ip link set HOST name x0 address 0a:0:0:0:0:1",
+    "renamed, and another one has its name": (
+        "ip link set HOST down; ip link set HOST name x0; ip link set other1 name HOST alias other1"
+    ),
     "off the bridge": "ip link set HOST nomaster",
     "down": "ip link set HOST down",
 }
@@ -42,7 +45,8 @@ def test_s_070_del_finds_the_host_end_whatever_was_done_to_it(runtime: Runtime, 
 
     runtime.delete(DUAL, "pod1", NETNS=netns)
 
-    assert set(runtime.links()) == {"lo", "br1", "other1", "other2"}
+    left = {"other1" if link.get("ifalias") == "other1" else name for name, link in runtime.links().items()}
+    assert left == {"lo", "br1", "other1", "other2"}
     assert set(runtime.links("pod1")) == {"lo"}
     assert runtime.records() == {}
 

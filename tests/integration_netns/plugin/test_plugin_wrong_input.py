@@ -281,12 +281,20 @@ def test_an_address_that_cannot_be_had(runtime: Runtime, address: str, text: str
 
 
 def test_an_address_that_is_taken(runtime: Runtime) -> None:
-    runtime.add(nested(), "pod1", ARGS="IP=10.9.0.9")
+    """Whose it is, is said."""
+    pod = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0;IP="
+    runtime.add(nested(), "pod1", ARGS=pod + "10.9.0.9")
+    runtime.add(nested(), "pod3", "net1", ARGS="IP=10.9.0.10")
     runtime.pod("pod2")
+    whose = {
+        "10.9.0.9": "container pod1, interface eth0, pod shop/cart-0, has it",
+        "10.9.0.10": "container pod3, interface net1 has it",
+    }
+    for address, holder in whose.items():
+        error = fail(runtime, nested(), CONTAINERID="pod2", NETNS="/run/netns/pod2", ARGS=f"IP={address}")
 
-    error = fail(runtime, nested(), CONTAINERID="pod2", NETNS="/run/netns/pod2", ARGS="IP=10.9.0.9")
-
-    assert "requested IP address 10.9.0.9 is not available in range set 10.9.0.1-10.9.0.254" in error["msg"]
+        assert error["code"] == 11
+        assert error["msg"].endswith(f"{address} is not available in range set 10.9.0.1-10.9.0.254: {holder}")
 
 
 def test_names_that_are_too_long_together(runtime: Runtime) -> None:

@@ -15,8 +15,9 @@ from typing import Any, cast
 
 import pytest
 
-from humanz_cni import pool, ranges, store
+from humanz_cni import pool, ranges, reclaim, store
 from humanz_cni.ctl import arguments, networks, output, pools, reservations
+from humanz_cni.living import Port
 from humanz_cni.owner import Owner
 
 BOOT = "this-boot"
@@ -57,7 +58,9 @@ def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.N
 
 def judged(network: networks.Network, *links: str, boot: str = BOOT) -> list[reservations.Reservation]:
     """Return the network's reservations, where the host has *links*."""
-    host = SimpleNamespace(evidence=SimpleNamespace(boot=boot, links=set(links)))
+    evidence = reclaim.Evidence(boot)
+    evidence._ports = [cast("Port", SimpleNamespace(name=name, kind="veth", alias="", mac=b"")) for name in links]
+    host = SimpleNamespace(evidence=evidence)
     return reservations.of_network(network, cast("reservations.Host", host))
 
 
@@ -162,7 +165,7 @@ def test_neither_link_nor_namespace_is_a_leak_only_after_a_while() -> None:
 
 
 def test_a_namespace_that_is_there_keeps_a_reservation() -> None:
-    network = made(netns="/proc/self/ns/net")
+    network = made(netns="/proc/self/ns/uts")  # of an older record
     grow_old(network)
 
     assert [(one.status, one.veth, one.namespace) for one in judged(network)] == [("live", False, True)]

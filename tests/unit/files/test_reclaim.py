@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from humanz_cni import collect, reclaim, store
+from humanz_cni import collect, netlink, netns, reclaim, store
 from humanz_cni.errors import CNIError
+from humanz_cni.living import Port
 from humanz_cni.owner import Owner
 
 OWNER = Owner("net1", "pod1", "eth0")
@@ -24,48 +28,87 @@ RECORD: dict[str, Any] = {
 VALID = "cni.dev/valid-attachments"
 
 
-@pytest.mark.parametrize(
-    ("further", "links", "stale"),
-    [
-        ({}, set(), True),
-        ({}, {OWNER.host_veth}, False),
-        ({}, {"veth1"}, True),
-        ({"netns": "/proc/self/ns/net"}, set(), False),
-        ({"netns": "/dev/null"}, set(), True),
-        ({"netns": "/proc"}, set(), True),
-        ({"netns": ""}, set(), True),
-        ({"time": NOW}, set(), False),
-        ({"time": NOW + 3600}, set(), True),
-        ({"boot": "earlier"}, {OWNER.host_veth}, True),
-        ({"link": "veth7"}, {"veth7"}, False),
-        ({"link": "veth7"}, {OWNER.host_veth}, True),
-    ],
-)
-def test_a_record(further: dict[str, Any], links: set[str], stale: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    assert reclaim.is_stale({**RECORD, **further}, BOOT, links) is stale
+def own_identity() -> str:
+    """Return the identity of the namespace that the tests are in."""
+    descriptor = os.open(netns.HOST, os.O_RDONLY)
+    try:
+        return netns.identity(descriptor, netlink.Socket())
+    finally:
+        os.close(descriptor)
 
 
-@pytest.mark.parametrize("key", ["boot", "network", "containerID", "ifname", "time", "netns"])
-@pytest.mark.parametrize("damage", ["missing", 7, None, [], {}])
-def test_a_record_that_cannot_be_read(key: str, damage: Any) -> None:
-    """A number is a time, and any name that is text names somebody."""
-    record = {**RECORD, key: damage}
-    if damage == "missing":
-        del record[key]
-    elif (key, damage) == ("time", 7):
-        record["time"] = []
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        reclaim.is_stale(record, BOOT, set())
+IDENTITY = own_identity()
+
+
+@dataclass
+class Link:
+    """What reclaiming looks at of a link."""
+
+    name: str
+    alias: str = ""
+    mac: bytes = b""
+    kind: str = "veth"
+    index: int = 1
 
 
 class Kernel(reclaim.Evidence):
     """Evidence without a kernel."""
 
-    def __init__(self, links: set[str], held: set[str] | None) -> None:
+    def __init__(self, links: Sequence[Link] = (), held: set[str] | None = None) -> None:
         super().__init__(BOOT)
-        self._links = links
+        self._ports = cast("list[Port]", links)
         self._held = held
+
+
+@pytest.mark.parametrize(
+    ("further", "links", "stale"),
+    [
+        ({}, [], True),
+        ({}, [Link(OWNER.host_veth)], False),
+        ({}, [Link("veth1")], True),
+        ({}, [Link("other", OWNER.alias)], False),
+        ({}, [Link("other", "theirs", OWNER.host_mac)], False),
+        ({}, [Link(OWNER.host_veth, "theirs")], True),
+        ({}, [Link(OWNER.host_veth, Owner("net1", "pod2", "eth0").alias)], True),
+        ({}, [Link(OWNER.host_veth, kind="dummy")], True),
+        ({"netns": "/proc/self/ns/net"}, [], True),  # the node's own
+        ({"netns": "/proc/self/ns/net", "namespace": IDENTITY}, [], False),
+        ({"netns": "/proc/self/ns/net", "namespace": IDENTITY[:-1] + "x"}, [], True),  # made again, with the same inode
+        ({"netns": "/proc/self/ns/net", "namespace": "4:7:"}, [], True),
+        ({"netns": "/proc/self/ns/uts", "namespace": IDENTITY}, [], True),
+        ({"netns": "/proc/self/ns/uts"}, [], False),  # an older record; it is not opened
+        ({"netns": "/dev/null", "namespace": IDENTITY}, [], True),
+        ({"netns": "/dev/null"}, [], True),
+        ({"netns": "/proc"}, [], True),
+        ({"netns": ""}, [], True),
+        ({"time": NOW}, [], False),
+        ({"time": NOW + 3600}, [], True),
+        ({"boot": "earlier"}, [Link(OWNER.host_veth)], True),
+        ({"link": "veth7"}, [Link("veth7")], False),
+        ({"link": "veth7"}, [Link(OWNER.host_veth)], True),
+        ({"link": "veth7", "index": 7}, [Link("renamed", index=7)], False),
+        ({"link": "veth7", "index": 7}, [Link("veth7", index=8)], True),
+    ],
+)
+def test_a_record(further: dict[str, Any], links: list[Link], stale: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    assert reclaim.is_stale({**RECORD, **further}, Kernel(links)) is stale
+
+
+@pytest.mark.parametrize("key", ["boot", "network", "containerID", "ifname", "time", "netns", "namespace", "link"])
+@pytest.mark.parametrize("damage", ["missing", 7, None, [], {}])
+def test_a_record_that_cannot_be_read(key: str, damage: Any) -> None:
+    """A number is a time, and any name that is text names somebody."""
+    record = {**RECORD, "netns": "/proc/self/ns/net", "namespace": IDENTITY, "link": "x", key: damage}
+    if key != "link":
+        del record["link"]
+    if damage == "missing" or (key, damage) == ("namespace", None):
+        record["netns"] = []
+        del record[key]
+    elif (key, damage) == ("time", 7):
+        record["time"] = []
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        reclaim.is_stale(record, Kernel())
 
 
 def stale_names(reservations: store.Store, evidence: Kernel, monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -77,13 +120,14 @@ def stale_names(reservations: store.Store, evidence: Kernel, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("links", "held", "stale"),
     [
-        (set(), set(), {OWNER.host_veth, "10.9.0.2", "10.9.0.3"}),
-        ({OWNER.host_veth}, {"10.9.0.2"}, {"10.9.0.3"}),
-        ({OWNER.host_veth}, None, set()),  # the kernel cannot tell which addresses pods have
+        ([], set(), {OWNER.host_veth, "10.9.0.2", "10.9.0.3"}),
+        ([Link(OWNER.host_veth)], {"10.9.0.2"}, {"10.9.0.3"}),
+        ([Link("renamed", OWNER.alias)], {"10.9.0.2"}, {"10.9.0.3"}),
+        ([Link(OWNER.host_veth)], None, set()),  # the kernel cannot tell which addresses pods have
     ],
 )
 def test_unreadable_records_go_by_their_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: set[str], held: set[str] | None, stale: set[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: list[Link], held: set[str] | None, stale: set[str]
 ) -> None:
     reservations = store.Store(str(tmp_path), "net1")
     reservations.create()
@@ -95,7 +139,7 @@ def test_unreadable_records_go_by_their_names(
 
 @pytest.mark.parametrize(
     "conf",
-    [{}, {VALID: None}, {VALID: {}}, {VALID: "x"}, {VALID: [7]}, {VALID: [{}]}, {VALID: [{"containerID": "a"}]}],
+    [{}, {VALID: {}}, {VALID: "x"}, {VALID: [7]}, {VALID: [{}]}, {VALID: [{"containerID": "a"}]}],
     ids=str,
 )
 def test_a_list_of_valid_attachments_that_is_none_is_refused(conf: dict[str, Any]) -> None:
@@ -105,6 +149,9 @@ def test_a_list_of_valid_attachments_that_is_none_is_refused(conf: dict[str, Any
 
 
 def test_a_list_of_valid_attachments() -> None:
-    (one,) = collect.valid({VALID: [{"containerID": "pod1", "ifname": "eth0", "more": 1}]}, "net1")
-    assert one.host_veth == OWNER.host_veth
+    listed = collect.valid({VALID: [{"containerID": "pod1", "ifname": "eth0", "more": 1}]}, "net1")
+    assert [one.host_veth for one in listed or ()] == [OWNER.host_veth]
     assert collect.valid({"cni.dev/attachments": []}, "net1") == []
+    assert collect.valid({VALID: None, "cni.dev/attachments": []}, "net1") == []
+    assert collect.valid({VALID: None}, "net1") is None
+    assert collect.valid({VALID: None, "cni.dev/attachments": None}, "net1") is None
