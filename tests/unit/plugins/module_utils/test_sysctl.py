@@ -171,7 +171,7 @@ class Kernel:
 
     def settings(self, sysctls: dict[str, str], *names: str) -> KernelSettings:
         modules = _kernel_modules.Modules(self.kmod, lambda name: name if name in self.commands else None)
-        return KernelSettings(modules, sysctls, list(names), {}, self.paths)
+        return KernelSettings(modules, sysctls, list(names), {}, [], self.paths)
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
