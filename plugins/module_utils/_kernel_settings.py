@@ -165,8 +165,8 @@ class KernelSettings(Resource):
                 continue
             if not desired["modules"][name]:
                 lines.append(
-                    "kernel module %s, which was loaded for the pod network, is unloaded, as nothing uses it: "
-                    "run `modprobe %s` if another program of this node needs it" % (name, name)
+                    "kernel module %s, which was loaded for the pod network, is unloaded, as nothing was found to use "
+                    "it: run `modprobe %s` if another program of this node needs it" % (name, name)
                 )
                 continue
             changes = ", ".join(
@@ -211,7 +211,8 @@ class KernelSettings(Resource):
         if configured is not None:
             return configured
         default = value if name is None else self._loaded[name][key]
-        if _kernel_modules.loaded_by(name or "br_netfilter", self._paths["modules"]):
+        module = name or "br_netfilter"
+        if _kernel_modules.loaded_by(module, self._paths["modules"]) or _kernel_modules.is_matched_by(module):
             return default
         return _sysctl.LACKING.get(key, default)
 

@@ -27,7 +27,8 @@ options:
     description:
       - V(present) loads O(modules), sets O(sysctls) and writes the files that do so at boot.
       - V(absent) puts back the values from before the first change and removes the files. A module that was loaded for
-        this is unloaded, unless it is in use or another file loads it at boot. Where it stays, parameters that came
+        this is unloaded, unless it is in use, as C(br_netfilter) is by rules of iptables with the match C(physdev), or
+        another file loads it at boot. Where it stays, parameters that came
         with it get the value that another file of C(sysctl.d) sets, or the kernel's default; those of bridges get 0, as
         bridged packets do not pass iptables without the module. There is a warning that says what became of it.
     type: str
