@@ -75,15 +75,15 @@ def settle() -> tuple[list[str], bool]:
 
 
 def start_again() -> list[str]:
-    """Start what starts this program and has failed, as without inotify instances; return what cannot be, as texts."""
-    wrong = []
-    for unit, state in zip(STARTERS, heal.run(["systemctl", "is-failed", *STARTERS])[1].split()):
-        if state == "failed":
-            if heal.run(["systemctl", "restart", unit])[0]:
-                wrong.append("%s has failed and cannot be started again: see `systemctl status %s`" % (unit, unit))
-            else:
-                print("started again: %s, which had failed" % unit, flush=True)
-    return wrong
+    """Start what starts this program and has failed, as without inotify instances; return what that is, as texts.
+
+    systemd does not watch before this program has ended: whether it can then, the next check sees.
+    """
+    states = heal.run(["systemctl", "is-failed", *STARTERS])[1].split()
+    failed = [unit for unit, state in zip(STARTERS, states) if state == "failed"]
+    for unit in failed:
+        heal.run(["systemctl", "restart", unit])
+    return ["%s had failed and is started again: see `systemctl status %s`" % (unit, unit) for unit in failed]
 
 
 def is_news(repaired: bool) -> bool:
