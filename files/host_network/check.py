@@ -4,7 +4,11 @@
 """Has heal.py put back what is missing, regularly and after events, without saying the same thing again and again.
 
 What was put back is printed. What cannot be put back is humanz-cni-heal.service's to report: that unit is started when
-this changes, and stays failed until all is well. The program also lays the links that humanz-cni-heal.path watches.
+this changes, and stays failed until all is well. The program also lays the links that humanz-cni-heal.path watches, and
+starts that unit again where systemd could not watch.
+
+systemd watches again once the program has ended. As changes come in numbers, what changes just before is put back by
+humanz-cni-heal.service, which systemd starts after that: whenever anything has changed since the last check.
 
 Runs on Python 3.8 or later, with the standard library, beside heal.py.
 """
@@ -30,6 +34,10 @@ PROBLEMS = STATE + "/problems"
 # What lasts is reported again after so many seconds.
 REMIND = 24 * 60 * 60
 REPORT = ["systemctl", "start", "--no-block", "humanz-cni-heal.service"]
+# What has this program started.
+STARTERS = ("humanz-cni-heal.path", "humanz-cni-heal.timer")
+# Whether the last check has put anything back, and when the watched paths were written.
+SEEN = STATE + "/seen"
 # Where network managers write down what became of an interface, in a file by the name of its index.
 MANAGERS = {"systemd-networkd": "/run/systemd/netif/links", "NetworkManager": "/run/NetworkManager/devices"}
 # Written to when ifupdown, firewalld and ufw have changed something; humanz-cni-heal.path names them too.
@@ -40,24 +48,54 @@ TOO_LONG = 5 * 60
 PAUSE = 0.1  # seconds
 
 
-def settle() -> list[str]:
-    """Repair until nothing changes any more; return the problems that are left. Raises NoLockError."""
-    problems, deadline = None, time.monotonic() + SECONDS
+def settle() -> tuple[list[str], bool]:
+    """Repair until nothing changes any more; return the problems that are left, and whether any was put back.
+
+    Raises NoLockError.
+    """
+    problems, failed, repaired, deadline = None, [], False, time.monotonic() + SECONDS
     while problems is None or time.monotonic() < deadline:
         before = stamps()
         with heal_lock.held(SECONDS):
             outcome = heal.heal()
+            failed = start_again() if problems is None else failed
         for line in outcome.done:
             print(line, flush=True)
         problems = sorted(set(outcome.wrong + outcome.later + outcome.closed))
         watch(whole=not problems)
+        problems += failed
+        repaired = repaired or bool(outcome.done)
         if not outcome.done:
             if stamps() == before:
                 break
         else:
             # What removed it may not be through yet.
             time.sleep(PAUSE)
-    return problems
+    return problems, repaired
+
+
+def start_again() -> list[str]:
+    """Start what starts this program and has failed, as without inotify instances; return what that is, as texts.
+
+    systemd does not watch before this program has ended: whether it can then, the next check sees.
+    """
+    states = heal.run(["systemctl", "is-failed", *STARTERS])[1].split()
+    failed = [unit for unit, state in zip(STARTERS, states) if state == "failed"]
+    for unit in failed:
+        heal.run(["systemctl", "restart", unit])
+    return ["%s had failed and is started again: see `systemctl status %s`" % (unit, unit) for unit in failed]
+
+
+def is_news(repaired: bool) -> bool:
+    """Return whether a watched path was written since the last check, or this one *repaired* something as the first."""
+    seen, now = "", "%s\n%r" % (repaired, stamps())
+    with contextlib.suppress(FileNotFoundError), open(SEEN, encoding="utf-8") as stream:
+        seen = stream.read()
+    if now == seen:
+        return False
+    with open(SEEN, "w", encoding="utf-8") as stream:
+        stream.write(now)
+    return repaired or now.partition("\n")[2] != seen.partition("\n")[2]
 
 
 def stamps() -> dict[str, int | None]:
@@ -107,35 +145,45 @@ def lay(link: str, target: str) -> None:
     os.rename(link + ".new", link)
 
 
-def report(problems: list[str]) -> None:
-    """Say what is over, and have the rest reported if it is not what was reported last, or too long ago."""
+def report(problems: list[str]) -> bool:
+    """Say what is over, and have the rest reported if it is not what was reported last, or too long ago.
+
+    Return whether it is.
+    """
     try:
         with open(PROBLEMS, encoding="utf-8") as stream:
             known, age = stream.read().splitlines(), time.time() - os.stat(PROBLEMS).st_mtime
     except FileNotFoundError:
         known, age = [], 0
     if problems == known and (not problems or abs(age) < REMIND):  # the clock may have been set back
-        return
+        return False
     for line in known:
         if line not in problems:
             print("over: %s" % line, flush=True)
+    for line in problems:
+        if line not in known and line.startswith(STARTERS):  # the other unit does not look at them
+            print(line, flush=True)
     subprocess.run(REPORT, check=True)
     os.makedirs(STATE, mode=0o755, exist_ok=True)
     with open(PROBLEMS, "w", encoding="utf-8") as stream:
         stream.writelines(line + "\n" for line in problems)
+    return True
 
 
 def main() -> None:
     """Run the program."""
     os.umask(0o022)
     try:
-        problems = settle()
+        problems, repaired = settle()
     except heal_lock.NoLockError as exc:
         if isinstance(exc, heal_lock.LockedError) and heal_lock.age() < TOO_LONG:
             print(exc, flush=True)
             return
-        problems = [str(exc)]
-    report(problems)
+        report([str(exc)])
+        return
+    is_reported = report(problems)
+    if is_news(repaired) and not is_reported and not problems:
+        subprocess.run(REPORT, check=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, NamedTuple
 # An isolated interpreter does not look beside the program's file, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-import heal_checks  # noqa: E402 - found by the line above
+import heal_addresses  # noqa: E402 - found by the line above
+import heal_checks  # noqa: E402 - likewise
 import heal_drops  # noqa: E402 - likewise
 import heal_iptables  # noqa: E402 - likewise
 import heal_lock  # noqa: E402 - likewise
@@ -314,10 +315,11 @@ def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
 
 
 def put_back_sysctls(lines: list[str], outcome: Outcome) -> None:
-    """Set the parameters that somebody has changed."""
-    done, wrong = heal_sysctls.put_back(lines, run)
-    outcome.done += done
-    outcome.wrong += wrong
+    """Set the parameters that somebody has changed, and add the addresses that went along with one."""
+    for put_back in (heal_sysctls.put_back, heal_addresses.put_back):
+        done, wrong = put_back(lines, run)
+        outcome.done += done
+        outcome.wrong += wrong
 
 
 def main() -> int:

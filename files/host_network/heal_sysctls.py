@@ -68,7 +68,7 @@ def load(named: list[str], settings: list[tuple[str, str]], run: Run, done: list
 def ensure(key: str, value: str, run: Run, done: list[str]) -> bool:
     """Give the parameter *key* its *value*, and return whether that changed it. One that is not there is left."""
     present = read(key)
-    if present is None or suffices(key, present, value) or keeps_ipv6(key, run):
+    if present is None or suffices(key, present, value) or keeps_ipv6(key, value, run):
         return False
     write(key, value)
     done.append("put back %s = %s (it was %s)" % (key, value, present))
@@ -108,10 +108,10 @@ def suffices(key: str, present: str, wanted: str) -> bool:
     return present == wanted or (".gc_thresh" in key and int(present) >= int(wanted))
 
 
-def keeps_ipv6(key: str, run: Run) -> bool:
-    """Return whether *key* would disable IPv6 on an interface to which somebody has given an address of it."""
+def keeps_ipv6(key: str, value: str, run: Run) -> bool:
+    """Return whether *value* of *key* disables IPv6 on an interface to which somebody has given an address of it."""
     words = key.split(".")
-    if words[-1] != "disable_ipv6":
+    if words[-1] != "disable_ipv6" or value == "0":
         return False
     device = words[3].replace("/", ".")
     status, output, _error = run(["ip", "-6", "address", "show", "dev", device, "scope", "global", "permanent"])

@@ -51,8 +51,9 @@ def _ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
             "bridge names a link of kind %s" % (bridge.kind or "physical"),
         )  # fmt: skip
     ipv6 = False if conf.disable_ipv6 else any(one.address.bits == 128 for one in gateways) or None
-    parameters.ensure(sock, bridge, ipv6)
-    holder = _in_vlan(sock, bridge, conf.vlans, gateways, ipv6) if conf.vlans else bridge
+    forward = any(one.address.bits == 32 for one in gateways)
+    parameters.ensure(sock, bridge, ipv6, forward)
+    holder = _in_vlan(sock, bridge, conf.vlans, gateways, ipv6, forward) if conf.vlans else bridge
     _ensure_addresses(sock, holder, gateways, conf.force_address)
     _ensure_flags(sock, bridge, conf, created or (not bridge.alias and bridge.mac == mac))
     if conf.is_gateway:
@@ -132,12 +133,14 @@ def _random_mac() -> bytes:
     return b"\x0a" + posix.urandom(5)
 
 
-def _in_vlan(sock: Socket, bridge: Link, vlans: Vlans, gateways: list[Network], ipv6: bool | None) -> Link:
+def _in_vlan(
+    sock: Socket, bridge: Link, vlans: Vlans, gateways: list[Network], ipv6: bool | None, forward: bool
+) -> Link:
     """Make *bridge* filter VLANs, and return the Link that is to have the addresses *gateways*."""
     from . import vlan
 
     vlan.ensure_filtering(sock, bridge.name, vlans)
-    return vlan.ensure_gateway(sock, bridge, vlans, ipv6) if gateways and vlans.tag else bridge
+    return vlan.ensure_gateway(sock, bridge, vlans, ipv6, forward) if gateways and vlans.tag else bridge
 
 
 def _ensure_addresses(sock: Socket, bridge: Link, gateways: list[Network], force: bool) -> None:

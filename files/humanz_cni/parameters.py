@@ -22,21 +22,25 @@ if TYPE_CHECKING:
     from .netlink import Message, Socket
 
 _IPV4 = {links.IPV4_ACCEPT_REDIRECTS: 0, links.IPV4_ACCEPT_SOURCE_ROUTE: 0}
+# A new interface has what net.ipv4.conf.default has, whatever ip_forward is.
+_IPV4_OF_ROUTER = {**_IPV4, links.IPV4_FORWARDING: 1}
 _IPV6 = {"accept_ra": 0, "accept_redirects": 0, "accept_dad": 0}
 IPV4_OF_PODS = {links.IPV4_ARP_NOTIFY: 1, links.IPV4_ACCEPT_REDIRECTS: 0}
 _NUMBERS = {"accept_ra": 3, "accept_redirects": 4, "disable_ipv6": 26, "accept_dad": 27}  # DEVCONF_* of linux/ipv6.h
 
 
-def ensure(sock: Socket, link: Link, ipv6: bool | None) -> None:
+def ensure(sock: Socket, link: Link, ipv6: bool | None, forward: bool) -> None:
     """Set the parameters of *link*, the bridge or the node's interface in a VLAN of it.
 
     :param sock: a netlink socket of the host.
     :param ipv6: whether the link must have IPv6, or must not; None leaves that as it is.
+    :param forward: whether it must forward IPv4.
 
     Raises CNIError if IPv6 cannot be disabled.
     """
-    present = link.parameters(links.AF_INET, _IPV4)
-    wrong = {number: value for number, value in _IPV4.items() if present.get(number, value) != value}
+    ipv4 = _IPV4_OF_ROUTER if forward else _IPV4
+    present = link.parameters(links.AF_INET, ipv4)
+    wrong = {number: value for number, value in ipv4.items() if present.get(number, value) != value}
     if wrong:
         sock.request(links.set_parameters(link.index, wrong))
     wanted = _IPV6 if ipv6 is None else {"disable_ipv6": int(not ipv6), **_IPV6}

@@ -158,10 +158,10 @@ def confine(sock: Socket, port_name: str, vlans: Vlans) -> None:
         raise failed("failed to setup vlan tag on interface %s" % port_name, exc, vlans) from exc
 
 
-def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans, ipv6: bool | None) -> links.Link:
+def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans, ipv6: bool | None, forward: bool) -> links.Link:
     """Return the Link of the node's own interface in the VLAN of *vlans*; its peer is a port of the Link *bridge*.
 
-    :param ipv6: as for ``parameters.ensure``.
+    :param ipv6: as for ``parameters.ensure``, and so is *forward*.
     """
     name = gateway_name(bridge.name, vlans.tag)
     link = links.get(sock, name)
@@ -170,7 +170,7 @@ def ensure_gateway(sock: Socket, bridge: links.Link, vlans: Vlans, ipv6: bool | 
         link = links.require(sock, name)
     if link.kind != "veth":
         raise CNIError(INVALID_CONFIG, '"%s" already exists but is not a veth' % name, "it is the gateway's interface")
-    parameters.ensure(sock, link, ipv6)
+    parameters.ensure(sock, link, ipv6, forward)
     if not link.is_up:  # last, so that it is whole when it is up
         port_name = _gateway_port(bridge, name).host_veth
         sock.request(links.set_port(port_name, owner.ALIAS, False, False))

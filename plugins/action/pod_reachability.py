@@ -116,7 +116,7 @@ def node(result: dict[str, Any]) -> dict[str, Any]:
     wrong = [one for several in addresses.values() for one in several if not _addresses.is_address(one)]
     if wrong:
         return {"error": "it says that %s is an address" % _addresses.shown(wrong[0])}
-    return {**addresses, "port": pod["port"]}
+    return {**addresses, "port": pod["port"], "lacked": result["lacked"]}
 
 
 def _failures(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     #: The units that each unit starts after.
     Order = dict[str, set[str]]
 
-BOOT, HEAL = "humanz-cni.service", "humanz-cni-heal.service"
+BOOT, HEAL, CHECK = "humanz-cni.service", "humanz-cni-heal.service", "humanz-cni-check.service"
 FIREWALLS = (
     "nftables.service",
     "iptables.service",
@@ -41,7 +41,7 @@ RUNTIMES = (
     "rke2-agent.service",
 )
 # What our units say, see files/host_network; a target starts after what it wants.
-AFTER = {BOOT: FIREWALLS, HEAL: (BOOT, *FIREWALLS, "docker.service")}
+AFTER = {BOOT: FIREWALLS, CHECK: (BOOT,), HEAL: (BOOT, CHECK, *FIREWALLS, "docker.service")}
 BEFORE = (*RUNTIMES, "multi-user.target")
 _IRRELEVANT = (".device", ".slice")  # nothing of them starts after a service
 

@@ -119,12 +119,16 @@ def healed_sysctls(
     bridge: str, devices: Iterable[str], families: Collection[int], disable_ipv6: bool
 ) -> dict[str, str]:
     """Return the parameters of the pods' *bridge*, and of our further *devices*, and their values, both texts."""
-    wanted = dict(PROTECTED, **({DISABLE_IPV6: "1"} if disable_ipv6 else {}))
-    names = [bridge, *devices] if 4 in families else []
-    return {
-        **{key % bridge.replace(".", "/"): value for key, value in wanted.items()},
-        **{OF_INTERFACE % name.replace(".", "/"): "1" for name in names},
-    }
+    protected = dict(PROTECTED, **({DISABLE_IPV6: "1"} if disable_ipv6 else {}))
+    needed = {**({OF_INTERFACE: "1"} if 4 in families else {}), **({DISABLE_IPV6: "0"} if 6 in families else {})}
+    of_each = [(bridge, protected), *((name, needed) for name in (bridge, *devices))]
+    return {key % name.replace(".", "/"): value for name, values in of_each for key, value in values.items()}
+
+
+def bridge_addresses(bridge: str, pod_cidrs: Iterable[str]) -> list[str]:
+    """Return the addresses that the plugin gives the *bridge* as pods' gateways, in the words of ``ip address``."""
+    networks = [ipaddress.ip_network(cidr) for cidr in pod_cidrs]
+    return ["%s/%d dev %s" % (one.network_address + 1, one.prefixlen, bridge) for one in networks]
 
 
 def families_of(cidrs: Iterable[str]) -> list[int]:

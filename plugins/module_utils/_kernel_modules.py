@@ -30,6 +30,8 @@ DIRECTORIES = ("/etc/modules-load.d", "/run/modules-load.d", "/usr/local/lib/mod
 MODULES = "/etc/modules"  # Debian's, before modules-load.d
 # What only exists once a module is loaded, as a module that is built in may be found nowhere else.
 TRACES = {"br_netfilter": "/proc/sys/net/bridge"}
+# Which module of iptables' matches needs another one, without a reference that the kernel counts.
+MATCHES = {"br_netfilter": "physdev"}
 
 
 class Modules:
@@ -65,6 +67,8 @@ class Modules:
         other = loaded_by(name, modules_file)
         if other:
             return "%s loads it at boot" % other
+        if is_matched_by(name):
+            return "rules of iptables use the match %s, which needs it" % MATCHES[name]
         users = _files.read_text("%s/%s/refcnt" % (SYS_MODULE, _key(name)))
         if users is None:
             return "this kernel has it built in"
@@ -90,6 +94,12 @@ def loaded_by(module: str, modules_file: str) -> str | None:
         found.update((os.path.basename(path), path) for path in glob.glob(os.path.join(directory, "*.conf")))
     paths = [path for path in [*sorted(found.values()), MODULES] if path != modules_file]
     return next((path for path in paths if _key(module) in _names(path)), None)
+
+
+def is_matched_by(module: str) -> bool:
+    """Return whether rules of iptables need *module*: the kernel would load it for them."""
+    match = MATCHES.get(_key(module))
+    return match is not None and _text("%s/xt_%s/refcnt" % (SYS_MODULE, match)).strip() not in ("", "0")
 
 
 def _names(path: str) -> list[str]:

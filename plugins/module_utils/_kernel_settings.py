@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 _BEFORE = (
     "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
 )
-# In the file of what healing keeps: a key that is written only after one which the kernel sets it along with, and the
-# modules. See files/host_network/heal_sysctls.py.
+# In the file of what healing keeps: a key that is written only after one which the kernel sets it along with, the
+# modules, and the bridge's addresses. See files/host_network/heal_sysctls.py and heal_addresses.py.
 KEPT = "# kept: "
 MODULES = "# modules: "
+ADDRESS = "# address: "
 
 
 class KernelSettings(Resource):
@@ -49,6 +50,7 @@ class KernelSettings(Resource):
         sysctls: dict[str, str],
         names: list[str],
         bridge_sysctls: dict[str, str],
+        bridge_addresses: list[str],
         paths: dict[str, str],
         warn: bool = True,
     ) -> None:
@@ -58,6 +60,7 @@ class KernelSettings(Resource):
         :param sysctls: key to value, as texts; none means to put everything back.
         :param names: the names of the modules wanted.
         :param bridge_sysctls: key to value of further parameters that healing keeps; the bridge may not be there yet.
+        :param bridge_addresses: what it keeps of addresses, in the words of ``ip address``.
         :param paths: the paths of four files: ``sysctl``, ``modules``, ``bridge`` and ``before``.
         :param warn: whether to warn of other files that set other values.
         """
@@ -65,6 +68,7 @@ class KernelSettings(Resource):
         self._sysctls = sysctls
         self._names = names
         self._bridge_sysctls = bridge_sysctls
+        self._bridge_addresses = bridge_addresses
         self._paths = paths
         self._warn = warn
         self._keys = set(sysctls)
@@ -161,8 +165,8 @@ class KernelSettings(Resource):
                 continue
             if not desired["modules"][name]:
                 lines.append(
-                    "kernel module %s, which was loaded for the pod network, is unloaded, as nothing uses it: "
-                    "run `modprobe %s` if another program of this node needs it" % (name, name)
+                    "kernel module %s, which was loaded for the pod network, is unloaded, as nothing was found to use "
+                    "it: run `modprobe %s` if another program of this node needs it" % (name, name)
                 )
                 continue
             changes = ", ".join(
@@ -207,7 +211,8 @@ class KernelSettings(Resource):
         if configured is not None:
             return configured
         default = value if name is None else self._loaded[name][key]
-        if _kernel_modules.loaded_by(name or "br_netfilter", self._paths["modules"]):
+        module = name or "br_netfilter"
+        if _kernel_modules.loaded_by(module, self._paths["modules"]) or _kernel_modules.is_matched_by(module):
             return default
         return _sysctl.LACKING.get(key, default)
 
@@ -248,6 +253,7 @@ class KernelSettings(Resource):
         ours = ["%s = %s" % setting for setting in self._in_order().items()]
         healed = [KEPT + "%s = %s" % setting for setting in sorted(self._kept.items())]
         healed += ["%s = %s" % setting for setting in self._bridge_sysctls.items()]
+        healed += [ADDRESS + address for address in self._bridge_addresses]
         healed += [MODULES + " ".join(self._names)] if self._names else []
         lines = {"sysctl": ours, "modules": self._names, "bridge": ours + healed if self._is_present() else []}
         return {

@@ -25,7 +25,8 @@ KEYS = ("type", "dst", "gateway", "dev", "protocol", "table")
 class Link(NamedTuple):
     """An interface.
 
-    *kind* is as in ``ip link add type``, *addresses* are those of global scope, *ours* is whether the plugin made it.
+    *kind* is as in ``ip link add type``, *addresses* are those of global scope, *ours* is whether the plugin made it,
+    and *up* whether it is set up.
     """
 
     mtu: int
@@ -33,6 +34,7 @@ class Link(NamedTuple):
     addresses: list[str]
     xdp: bool
     ours: bool
+    up: bool
 
 
 class RouteLookups:
@@ -120,7 +122,7 @@ def _link(link: dict[str, Any]) -> Link:
     addresses = [each["local"] for each in link.get("addr_info", []) if each.get("scope") == "global"]
     kind = link.get("linkinfo", {}).get("info_kind", "")
     ours = link.get("ifalias", "").startswith(ALIAS)
-    return Link(link.get("mtu", 0), kind, addresses, "xdp" in link, ours)
+    return Link(link.get("mtu", 0), kind, addresses, "xdp" in link, ours, "UP" in link.get("flags", []))
 
 
 def _parsed(output: str) -> list[dict[str, Any]]:

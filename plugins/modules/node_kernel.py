@@ -16,7 +16,8 @@ description:
     node keeps a default route or an address that it has from there.
   - Writes all of them down, and the parameters of the pods' bridge that keep pods from changing the node's routes by
     router advertisements and redirects, which the plugin sets with each pod. M(humanz.cni.node_persistence) has them
-    put back when somebody has changed them.
+    put back when somebody has changed them; so it has the bridge's addresses, which go along with IPv6 where that is
+    disabled.
   - An interface that does not forward although the kernel does, and that no packets of pods come in by, is left so.
   - Warns of each file of C(sysctl.d) that sets one of them to another value.
   - Remembers each parameter's value from before the first change, and that of parameters which the kernel changes along
@@ -26,7 +27,8 @@ options:
     description:
       - V(present) loads O(modules), sets O(sysctls) and writes the files that do so at boot.
       - V(absent) puts back the values from before the first change and removes the files. A module that was loaded for
-        this is unloaded, unless it is in use or another file loads it at boot. Where it stays, parameters that came
+        this is unloaded, unless it is in use, as C(br_netfilter) is by rules of iptables with the match C(physdev), or
+        another file loads it at boot. Where it stays, parameters that came
         with it get the value that another file of C(sysctl.d) sets, or the kernel's default; those of bridges get 0, as
         bridged packets do not pass iptables without the module. There is a warning that says what became of it.
     type: str
@@ -241,6 +243,7 @@ def _settings(module: AnsibleModule) -> KernelSettings:
         sysctls=_sysctls(module) if wanted else {},
         names=params["modules"] if wanted else [],
         bridge_sysctls=_bridge_sysctls(params) if wanted else {},
+        bridge_addresses=_forwarding.bridge_addresses(params["bridge"], params["pod_cidrs"]) if wanted else [],
         paths={name: params[name + "_file"] for name in ("sysctl", "modules", "bridge", "before")},
         warn=params["warn"],
     )

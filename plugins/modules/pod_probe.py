@@ -166,6 +166,23 @@ gateways:
   type: list
   elements: str
   sample: ["192.168.122.1"]
+lacked:
+  description:
+    - What the node lacked for packets of pods before this one was attached. The plugin puts it right whenever it
+      attaches a pod, so that no connection shows it any more.
+    - This is read of forwarding, and of the bridge where pods with addresses of the same subnet were there.
+  returned: O(state=started)
+  type: list
+  elements: dict
+  contains:
+    family:
+      description: V(4) or V(6), the family of the packets.
+      type: int
+    text:
+      description: What it was, to be read after the node's name.
+      type: str
+  sample:
+    - {"family": 4, "text": "had its bridge humanz-cni0 down before its probe pod was attached"}
 results:
   description: What came of each target, from each of its sources.
   returned: O(state=probed) with O(targets)
@@ -235,7 +252,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _connect, _full_size, _netns, _probe, _runtime
+from ansible_collections.humanz.cni.plugins.module_utils import (
+    _before_probe,
+    _checks,
+    _connect,
+    _full_size,
+    _netns,
+    _probe,
+    _runtime,
+)
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 NAME = re.compile(re.escape(_probe.PREFIX) + r"[A-Za-z0-9-]{1,40}")
@@ -263,6 +288,7 @@ def started(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Start the pod; return what the module returns."""
     params = module.params
     network = _runtime.network_in_force(params["conf_dir"])
+    before = _before_probe.BeforeProbe(module.run_command, params["conf_dir"])
     pod = _probe.start(name, network, params["cni_path"], params["port"], params["lifetime"] or 120)
     return {
         "pod": {
@@ -274,6 +300,7 @@ def started(module: AnsibleModule, name: str) -> dict[str, Any]:
         },
         "node_addresses": node_addresses(module),
         "gateways": gateways(module),
+        "lacked": before.lacked(pod["result"] or {}),
     }
 
 

@@ -5,7 +5,8 @@
 
 A *cluster* is what the probe pods of a run are::
 
-    {"nodes": {NODE: {"pod": [address], "port": int, "own": [address of the node], "gateways": [address]}
+    {"nodes": {NODE: {"pod": [address], "port": int, "own": [address of the node], "gateways": [address],
+                      "lacked": [{"family", "text"}], what the probe pod's attachment put right}
                or {"error": why it has no probe pod}},
      "families": [4 and 6, those that any pod has an address of, see :func:`families_of`],
      "outside": [{"name", "address", "port" (None: ICMP echo)} or {"name", "error"}], none: each node's own gateways,
@@ -185,7 +186,11 @@ def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> 
         result = by_key[(side, check["address"], check["port"])]
         what = result["error"] or _wrong_source(cluster, check, result["seen_as"])
         if not what:
-            passed += 1
+            lacked = _lacked(cluster, check)
+            if lacked:
+                failures.append(dict(check, what="passes only since the probe pods are there", reason=lacked))
+            else:
+                passed += 1
             continue
         local = result["local"] or _own_address(cluster["nodes"][node], side, check["address"])
         failure = dict(check, what=what, local=local, seen_as=result["seen_as"])
@@ -195,6 +200,16 @@ def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> 
             failure["node_error"] = by_key[("node", check["address"], check["port"])]["error"]
         failures.append(failure)
     return {"passed": passed, "failures": failures}
+
+
+def _lacked(cluster: dict[str, Any], check: dict[str, Any]) -> str | None:
+    """Return why no packets of other pods passed the nodes that forward those of *check* to or from their own pods."""
+    ends = {"pod": [check["from"], check["to"]], "node": [check["to"]], "outside": [check["from"]]}[check["kind"]]
+    for node in ends if check["from"] != check["to"] else ():
+        for lacked in cluster["nodes"][node].get("lacked", ()):
+            if lacked["family"] == check["family"]:
+                return "%s %s" % (node, lacked["text"])
+    return None
 
 
 def _own_address(found: dict[str, Any], side: str, address: str) -> str | None:

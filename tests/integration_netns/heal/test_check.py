@@ -23,9 +23,16 @@ CONFLICT = "route 100.100.1.0/24 is held by somebody else: blackhole 100.100.1.0
 # Stands for systemd's: the machine's own is not the node's.
 SYSTEMCTL = """\
 mkdir -p /run/bin /run/systemd/netif/links /run/NetworkManager/devices
-printf '#!/bin/sh\\necho "$@" >> /run/called\\n' > /run/bin/systemctl
+cat > /run/bin/systemctl <<'END'
+#!/bin/sh
+case $1 in
+    is-failed) cat /run/states 2>/dev/null;;
+    *) echo "$@" >> /run/called;;
+esac
+END
 chmod +x /run/bin/systemctl
 """
+REPORT = "start --no-block humanz-cni-heal.service"
 
 
 class Check:
@@ -34,6 +41,8 @@ class Check:
     def __init__(self, healed: HealedNode) -> None:
         self.healed = healed
         self.sh(SYSTEMCTL)
+        self.run()
+        self.calls()
 
     def sh(self, command: str) -> str:
         """What a shell on the node prints."""
@@ -49,8 +58,12 @@ class Check:
     def reports(self) -> int:
         """How often humanz-cni-heal.service was started."""
         lines = self.sh("cat /run/called || true").splitlines()
-        assert set(lines) <= {"start --no-block humanz-cni-heal.service"}
+        assert set(lines) <= {REPORT}
         return len(lines)
+
+    def calls(self) -> list[str]:
+        """What systemd was asked for since this was asked last."""
+        return self.sh("cat /run/called || true; rm -f /run/called").splitlines()
 
     def watched(self) -> dict[str, str]:
         """What the links lead to."""
@@ -75,7 +88,7 @@ def test_it_repairs_and_is_silent_when_all_is_well(check: Check) -> None:
         "-A FORWARD -s 203.0.113.7/32 -j DROP",
         "-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE",
     }
-    assert (check.run(), check.reports()) == ("", 0)
+    assert (check.run(), check.reports()) == ("", 1)
 
 
 def test_what_lasts_is_reported_when_it_begins_and_when_it_ends(check: Check) -> None:
@@ -166,3 +179,35 @@ def test_what_it_keeps_is_nobody_elses_to_write_whoever_calls(check: Check) -> N
     path = "/run/bin:%s" % os.environ["PATH"]
     check.sh(f"umask 000; PATH={path} {PYTHON} -I {CHECK}")
     assert check.sh("find /run/humanz-cni-heal -perm /022 ! -type l") == ""
+
+
+def test_another_look_follows_when_anything_has_changed(check: Check) -> None:
+    check.sh("mkdir /run/firewalld")
+    assert (check.run(), check.calls()) == ("", [REPORT])
+    assert (check.run(), check.calls()) == ("", [])
+    check.sh("ip route flush proto 217")
+    assert (check.run() != "", check.calls()) == (True, [REPORT])
+    # Whoever removes it again and again is not fought without a pause.
+    check.sh("ip route flush proto 217")
+    assert (check.run() != "", check.calls()) == (True, [])
+    assert (check.run(), check.calls()) == ("", [])
+    # What lasts is reported once.
+    check.sh("mkdir /run/network; touch /run/network/ifstate; ip route del 100.100.1.0/24")
+    check.sh("ip route add blackhole 100.100.1.0/24")
+    assert (check.run(), check.calls()) == ("", [REPORT])
+    check.sh("rm /run/network/ifstate")
+    assert (check.run(), check.calls()) == ("", [])
+
+
+def test_what_systemd_could_not_watch_is_started_again_and_said_once(check: Check) -> None:
+    check.sh("printf 'failed\\nactive\\n' > /run/states")
+    said = "humanz-cni-heal.path had failed and is started again: see `systemctl status humanz-cni-heal.path`\n"
+    restart = "restart humanz-cni-heal.path"
+    assert (check.run(), check.calls()) == (said, [restart, REPORT])
+    assert (check.run(), check.calls()) == ("", [restart])
+    check.sh("printf 'active\\nactive\\n' > /run/states")
+    assert (check.run(), check.calls()) == ("over: " + said, [REPORT])
+    assert (check.run(), check.calls()) == ("", [])
+    # What an administrator has stopped stays so.
+    check.sh("printf 'inactive\\nactive\\n' > /run/states")
+    assert (check.run(), check.calls()) == ("", [])

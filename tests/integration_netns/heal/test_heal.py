@@ -231,6 +231,49 @@ def test_ipv6_of_the_bridge_stays_where_it_has_an_address_or_the_cluster_has_ipv
     assert healed.heal().stdout == ""
 
 
+ADDRESSES = ["100.100.0.1/24", "fd00:100::1/64"]
+OFF = "sysctl -qw net.ipv6.conf.{}.disable_ipv6=1"
+LOST = {
+    "IPv6 of the bridge": (OFF.format("humanz-cni0"), "net.ipv6.conf.humanz-cni0.disable_ipv6", ADDRESSES[1:]),
+    "IPv6 of the bridge for a while": (
+        OFF.format("humanz-cni0") + "; sysctl -qw net.ipv6.conf.humanz-cni0.disable_ipv6=0",
+        None,
+        ADDRESSES[1:],
+    ),
+    "all addresses": ("ip addr flush dev humanz-cni0 scope global", None, ADDRESSES),
+    "IPv6 of the interface to nodes behind a router": (OFF.format("vx/1"), "net.ipv6.conf.vx/1.disable_ipv6", []),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_the_bridge_gets_ipv6_and_its_addresses_back(healed: HealedNode, name: str) -> None:
+    damage, key, addresses = LOST[name]
+    healed.node.module("node_kernel", {**KERNEL, "devices": ["vx.1"]})
+    healed.node.ip("link add vx.1 type vxlan id 1 dstport 4789")
+    healed.node.ip("link add humanz-cni0 type bridge")
+    healed.node.ip("link set humanz-cni0 alias humanz-cni")
+    healed.heal()
+    assert healed.node.ip("-o addr show dev humanz-cni0 scope global") == ""  # the plugin has yet to bring it up
+    healed.node.ip("link set humanz-cni0 up")
+    healed.heal()
+    shown = healed.node.ip("-o addr show dev humanz-cni0 scope global")
+    assert [word for word in shown.split() if "/" in word] == ADDRESSES
+    assert "tentative" not in shown
+    healed.node.run("sh", "-ec", damage)
+
+    done = healed.heal()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert healed.node.ip("-o addr show dev humanz-cni0 scope global") == shown
+    said = [f"put back {key} = 0 (it was 1)"] if key else []
+    said += [f"put back the address {address} of humanz-cni0" for address in addresses]
+    assert done.stdout.splitlines() == said
+    assert healed.heal().stdout == ""
+    healed.node.ip("link set humanz-cni0 alias somebodys")
+    healed.node.ip("addr flush dev humanz-cni0 scope global")
+    assert healed.heal().stdout == ""
+
+
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)

@@ -223,6 +223,16 @@ def test_kernel_parameters_of_the_pod_and_the_bridge(runtime: Runtime) -> None:
     assert parameter("net.ipv6.conf.all.forwarding") == "1"
 
 
+def test_the_bridge_forwards_also_where_new_interfaces_do_not(runtime: Runtime) -> None:
+    key = "net.ipv4.conf.br1.forwarding"
+    runtime.node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.default.forwarding=0")
+    runtime.add(nested())
+    assert runtime.node.run("sysctl", "-n", key).stdout == "1\n"
+    runtime.node.run("sysctl", "-qw", f"{key}=0")
+    runtime.add(nested(), "pod2")
+    assert runtime.node.run("sysctl", "-n", key).stdout == "1\n"
+
+
 @pytest.mark.parametrize(
     ("further", "args", "wanted"),
     [

@@ -99,8 +99,10 @@ def test_the_gateway_is_the_nodes_own_interface_in_the_vlan(runtime: Runtime) ->
     asked = conf(vlan=100)
     if refuses(runtime, asked):
         return
+    runtime.node.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.default.forwarding=0")
     results = [runtime.add(asked, pod) for pod in ("pod1", "pod2")]
 
+    assert runtime.node.run("sysctl", "-n", "net.ipv4.conf.br1/100.forwarding").stdout == "1\n"
     assert [one["name"] for one in results[1]["interfaces"]][3] == "br1.100"
     assert results[0]["interfaces"][3] == results[1]["interfaces"][3]
     assert results[0]["ips"][0]["interface"] == 2

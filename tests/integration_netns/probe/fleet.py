@@ -161,8 +161,8 @@ def cluster_entry(result: dict[str, Any]) -> dict[str, Any]:
     if "pod" not in result:
         return {"error": result["msg"]}
     pod = result["pod"]
-    own, gateways = result["node_addresses"], result["gateways"]
-    return {"pod": pod["addresses"], "port": pod["port"], "own": own, "gateways": gateways}
+    found = {"own": result["node_addresses"], **{key: result[key] for key in ("gateways", "lacked")}}
+    return {"pod": pod["addresses"], "port": pod["port"], **found}
 
 
 def checks(failures: list[dict[str, Any]]) -> set[str]:

@@ -92,6 +92,77 @@ def test_it_says_who_called(node_1: Node) -> None:
     assert node_1.module("pod_probe", {"state": "stopped"})["changed"] is False
 
 
+SUBNETS = ["100.100.0.0/24", "fd00:100::/120"]
+LACKING = {
+    "nothing": ("true", set()),
+    "forwarding of IPv4": (
+        "sysctl -qw net.ipv4.ip_forward=0",
+        {(4, "did not forward packets {before}: its sysctl net.ipv4.ip_forward was 0")},
+    ),
+    "forwarding of IPv6": (
+        "sysctl -qw net.ipv6.conf.all.forwarding=0",
+        {(6, "did not forward packets {before}: its sysctl net.ipv6.conf.all.forwarding was 0")},
+    ),
+    "forwarding of one interface": (
+        "sysctl -qw net.ipv4.ip_forward=0; sysctl -qw net.ipv4.conf.enp8s0.forwarding=1 "
+        "net.ipv4.conf.humanz-cni0.forwarding=1",
+        {(4, "did not forward what arrived on enp1s0 {before}: its sysctl net.ipv4.ip_forward was 0")},
+    ),
+    "forwarding that each interface has": (
+        "sysctl -qw net.ipv4.ip_forward=0; for each in enp1s0 enp8s0 humanz-cni0; do "
+        "sysctl -qw net.ipv4.conf.$each.forwarding=1; done",
+        set(),
+    ),
+    "the bridge up": (
+        "ip link set humanz-cni0 down",
+        {(4, "had its bridge humanz-cni0 down {before}"), (6, "had its bridge humanz-cni0 down {before}")},
+    ),
+    "an address of the bridge": (
+        "ip addr del 100.100.0.1/24 dev humanz-cni0",
+        {(4, "had lost the address 100.100.0.1 of its bridge humanz-cni0 {before}")},
+    ),
+    "IPv6 of the bridge": (
+        "sysctl -qw net.ipv6.conf.humanz-cni0.disable_ipv6=1",
+        {(6, "had lost the address fd00:100::1 of its bridge humanz-cni0 {before}")},
+    ),
+    "the bridge": (
+        "ip link del humanz-cni0",
+        {
+            (family, f"had no bridge humanz-cni0 {{before}}, although it had pods in {subnet}")
+            for family, subnet in zip((4, 6), SUBNETS)
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def dual_stack(fleet: Fleet) -> Iterator[Node]:
+    """A node whose pods have addresses of both families, with one pod besides those that a test starts."""
+    node = fleet.nodes["node-3"]
+    conf = fleet.plugin_conf(SUBNETS[0])
+    conf["ipam"]["ranges"].append([{"subnet": SUBNETS[1]}])
+    before = node.run("cat", CONF).stdout
+    fleet.write_conf(node, {"cniVersion": "1.0.0", "name": "both", "plugins": [conf]})
+    start(node, name="humanz-probe-other", lifetime=600)
+    yield node
+    node.module("pod_probe", {"state": "stopped", "name": "humanz-probe-other"})
+    node.ip("link del humanz-cni0")
+    node.run("tee", CONF, input=before)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_it_tells_what_its_attachment_puts_right(dual_stack: Node, name: str) -> None:
+    breaks, lacked = LACKING[name]
+    dual_stack.run("sh", "-ec", breaks)
+    found = start(dual_stack)["lacked"]
+    assert {(one["family"], one["text"]) for one in found} == {
+        (family, text.format(before="before its probe pod was attached")) for family, text in lacked
+    }
+    assert len(found) == len(lacked)
+    assert start(dual_stack)["lacked"] == []
+    dual_stack.module("pod_probe", {"state": "stopped"})
+
+
 def test_it_reports_no_change_and_may_be_stopped_twice(node_1: Node) -> None:
     assert start(node_1)["changed"] is False
     for _again in range(2):

@@ -106,6 +106,16 @@ def test_a_fault_fails_the_run_once_with_its_reason(fleet: Fleet, verify: Verify
     assert nothing_left(fleet)
 
 
+def test_what_the_probe_pod_itself_puts_right_fails_the_run(fleet: Fleet, verify: Verify) -> None:
+    fleet.nodes["node-2"].run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    run = verify()
+    said = "node-2 did not forward packets before its probe pod was attached: its sysctl net.ipv4.ip_forward was 0"
+    assert run.failed
+    assert f"7 of 18 checks failed: {said}" in run.output
+    assert f"1. {said}" in run.table
+    assert not verify().failed
+
+
 def test_a_node_that_cannot_be_asked_is_a_line_of_the_table(fleet: Fleet, verify: Verify) -> None:
     path = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
     fleet.nodes["node-2"].run("mv", path, "/etc/cni/kept")

@@ -88,7 +88,8 @@ def test_what_could_be_obeyed_is_shown_in_plain_letters(text: str) -> None:
 @pytest.mark.parametrize("place", ["addresses", "node_addresses", "gateways"])
 def test_a_node_whose_probe_names_no_addresses_is_a_line_of_the_table(place: str) -> None:
     result: dict[str, Any] = {"pod": {"addresses": ["100.0.1.2"], "port": 7217}, "node_addresses": [], "gateways": []}
-    good = {"pod": ["100.0.1.2"], "port": 7217, "own": [], "gateways": []}
+    result["lacked"] = []
+    good = {"pod": ["100.0.1.2"], "port": 7217, "own": [], "gateways": [], "lacked": []}
     assert pod_reachability.node(result) == good
     (result["pod"] if place == "addresses" else result)[place] = ["fe80::1%" + CODE]
     said = r"""it says that "fe80::1%\x7b\x7b lookup('pipe', 'id') \x7d\x7d" is an address"""

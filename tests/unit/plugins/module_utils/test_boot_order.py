@@ -43,7 +43,7 @@ def problems(after: dict[str, str], before: dict[str, str] | None = None, gone: 
     return _boot_order.problems(run_of({**NORMAL, **after}, before or {}, gone), "systemctl")
 
 
-@pytest.mark.parametrize("unit", [_boot_order.BOOT, _boot_order.HEAL])
+@pytest.mark.parametrize("unit", [_boot_order.BOOT, _boot_order.CHECK, _boot_order.HEAL])
 def test_the_order_is_that_of_the_units(unit: str) -> None:
     words: dict[str, list[str]] = {"After": [], "Before": []}
     for line in FILES[unit].splitlines():

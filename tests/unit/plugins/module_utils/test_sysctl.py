@@ -171,7 +171,7 @@ class Kernel:
 
     def settings(self, sysctls: dict[str, str], *names: str) -> KernelSettings:
         modules = _kernel_modules.Modules(self.kmod, lambda name: name if name in self.commands else None)
-        return KernelSettings(modules, sysctls, list(names), {}, self.paths)
+        return KernelSettings(modules, sysctls, list(names), {}, [], self.paths)
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
@@ -258,6 +258,7 @@ def test_absent_leaves_a_module_that_was_there_before_us(kernel: Kernel) -> None
 
 STAYS = {
     "in use": ("sys/module/br_netfilter/refcnt", "1", "it is in use", "0", "0"),
+    "rules of others": ("sys/module/xt_physdev/refcnt", "1", "rules of iptables use the match physdev", "1", "1"),
     "somebody else's sysctls": ("etc/sysctl.d/k8s.conf", f"{BRIDGE}=1", "this node has no rmmod", "1", "0"),
     "no rmmod": ("etc/nothing", "", "this node has no rmmod", "0", "0"),
     "loaded by others": ("etc/modules-load.d/k8s.conf", "br-netfilter\n", "k8s.conf loads it at boot", "1", "1"),
