@@ -130,7 +130,7 @@ def _check_container(inside: netlink.Socket, request: Request, interfaces: previ
 def _check_port(
     sock: netlink.Socket, of_owner: owner.Owner, bridge: Link, container: Link, interfaces: previous.Interfaces
 ) -> Link:
-    port = links.find(sock, of_owner)
+    port = owner.find_veth(sock, of_owner)
     if port is None:
         raise _differs("host interface %s is missing" % of_owner.host_veth)
     if port.name != of_owner.host_veth:

@@ -83,7 +83,7 @@ def _carry_out(sock: netlink.Socket, message: Message) -> bool:
 
 def _index(sock: netlink.Socket, of_owner: owner.Owner) -> int:
     """Return the index of the link of *of_owner*, 0 if there is none."""
-    link = links.find(sock, of_owner)
+    link = owner.find_veth(sock, of_owner)
     return link.index if link else 0
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from .errors import CNIError
     from .netlink import Message, Socket
-    from .owner import Owner
     from .routes import Route
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
@@ -120,16 +119,6 @@ def get(sock: Socket, name: str, *before: Message) -> Link | None:
         if exc.errno == ENODEV:
             return None
         raise
-
-
-def find(sock: Socket, of_owner: Owner) -> Link | None:
-    """Return the host's end of the veth pair of *of_owner*, whatever it is called now, or None."""
-    link = get(sock, of_owner.host_veth)
-    if link is None or not of_owner.owns(link):
-        from . import tables
-
-        link = next(filter(of_owner.owns, tables.all_links(sock)), None)
-    return link
 
 
 def require(sock: Socket, name: str, *before: Message) -> Link:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .address import Address
     from .links import Link
+    from .netlink import Socket
 
 ALIAS = "humanz-cni"
 ALIAS_LENGTH = 255  # IFALIASZ of the kernel, without the final zero
@@ -76,6 +77,18 @@ def marks(link: Link) -> tuple[str, bytes] | tuple[()]:
     of_alias = Owner.from_alias(link.alias)
     name = of_alias.host_veth if of_alias else "" if link.alias else link.name
     return name, link.mac
+
+
+def find_veth(sock: Socket, of_owner: Owner) -> Link | None:
+    """Return the host's end of the veth pair of *of_owner*, whatever it is called now, or None."""
+    from . import links
+
+    link = links.get(sock, of_owner.host_veth)
+    if link is None or not of_owner.owns(link):
+        from . import tables
+
+        link = next(filter(of_owner.owns, tables.all_links(sock)), None)
+    return link
 
 
 def mac_of(address: Address) -> bytes:
