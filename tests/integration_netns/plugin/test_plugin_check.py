@@ -61,7 +61,8 @@ DAMAGE = {
         "ip -n pod1 link set eth0 address 0a:00:00:00:00:01", "eth0 has hardware address 0a:00:00:00:00:01",
     ),
     "pod's namespace": (
-        "ip netns delete pod1; ip netns add pod1", "/run/netns/pod1 is another network namespace than that of ADD",
+        "ip netns delete pod1; ip netns add pod1; while ip link show HOST; do sleep 0.05; done",
+        "/run/netns/pod1 is another network namespace than that of ADD",
     ),
     "port": ("ip link set HOST nomaster", "host interface HOST is no port of bridge br1"),
     "port is down": ("ip link set HOST down", "host interface HOST is down"),
