@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import time
-
 from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
 from .address import Address, Network
 from .arguments import pod as pod_of
-from .errors import INTERNAL, INVALID_CONFIG, TRY_AGAIN_LATER, CNIError
+from .errors import INTERNAL, INVALID_CONFIG, CNIError
 from .routes import Route
 
 TYPE_CHECKING = False
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from .vlan import Vlans
 
 _EEXIST = 17
-_SETTLE_SECONDS = 2.0
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
 _LONGEST_LIST = 400  # of an error's details, in characters
 
@@ -70,15 +67,14 @@ class Attachment:
                 if self.conf.ip_check:
                     self._check_sources(sock, port, mac)
             routes = self._routes()
-            self._configure(pod, port.peer, routes)
+            inside = self._configure(pod, port.peer, routes)
             if self.conf.masquerade:
                 from . import masquerade
 
                 masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
             if not self.conf.leave_down:
-                _settle(sock, self.owner.host_veth)
-            if self.conf.dad or self.conf.mac or self._delegate:
-                self._make_known(pod, mac)
+                bridge.settle(sock, port_of.name, self.owner.host_veth)
+                self._make_known(pod, inside, links.change(port.peer, mac=mac))
             interfaces = [
                 (port_of.name, port_of.mac, ""),
                 (self.owner.host_veth, self.owner.host_mac, ""),
@@ -217,8 +213,8 @@ class Attachment:
                     routes.append(Route(Network(Address(bits, 0), 0), one.range.gateway, {}))
         return routes
 
-    def _configure(self, pod: int, index: int, routes: list[Route]) -> None:
-        """Give the pod's end its addresses and routes, and bring it up."""
+    def _configure(self, pod: int, index: int, routes: list[Route]) -> netlink.Socket:
+        """Give the pod's end its addresses and routes, bring it up, and return a socket of the pod's namespace."""
         ifname = self.request.ifname
         with netns.Inside(pod):
             sock = netlink.Socket()
@@ -227,7 +223,7 @@ class Attachment:
             elif self.chosen:
                 parameters.ensure_pod(ifname, any(one.address.bits == 128 for one in self.chosen), self.conf.dad)
         if self.conf.leave_down:
-            return
+            return sock
         messages = [links.change(index, links.IFF_UP, links.IFF_UP)]
         if self.chosen:
             messages.insert(0, parameters.of_pod(index, [one.address for one in self.chosen]))
@@ -248,21 +244,25 @@ class Attachment:
                 "addresses %s, routes %s"
                 % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
             ) from exc
-        sock.close()
+        return sock
 
-    def _make_known(self, pod: int, mac: bytes) -> None:
-        """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""
-        ifname = self.request.ifname
-        if self.conf.dad and any(one.address.bits == 128 for one in self.chosen):
+    def _make_known(self, pod: int, inside: netlink.Socket, again: netlink.Message) -> None:
+        """Wait until the pod's IPv6 addresses work, and tell the neighbours those that may have had another MAC before.
+
+        :param inside: a socket of the namespace *pod*.
+        :param again: the request that gives the interface its MAC, upon which the kernel announces all its addresses.
+        """
+        of_ipv6 = [one.address for one in self.chosen if one.address.bits == 128]
+        if self.conf.dad and of_ipv6:
             from . import dad
 
-            dad.wait(pod, ifname)
-        if self.conf.mac or self._delegate:
-            from . import announce
-
+            dad.wait(pod, self.request.ifname)
+        bridge.await_addresses(inside, of_ipv6)
+        # The MAC follows the first address, unless the user gives it or a delegate chooses the address afterwards.
+        if self.conf.mac or self._delegate or len(self.chosen) > 1:
             try:
-                announce.run(pod, ifname, mac, [one.address for one in self.chosen])
-            except OSError as exc:  # the pod works all the same
+                inside.request(again)
+            except netlink.NetlinkError as exc:  # the pod works all the same
                 disk.complain("announcing %s: %s" % (self.owner.alias, exc))
 
     def _roll_back(self) -> None:
@@ -284,15 +284,3 @@ def run(request: Request, finish: Finish) -> None:
 def _join(texts: Iterable[str]) -> str:
     text = ", ".join(texts)
     return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."
-
-
-def _settle(sock: netlink.Socket, name: str) -> None:
-    """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    pause = 0.0002
-    while links.require(sock, name).operstate != links.OPERSTATE_UP:
-        if time.monotonic() > deadline:
-            raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
-        with sigterm.Waiting():
-            time.sleep(pause)
-        pause = min(pause * 2, 0.05)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE = 24
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
@@ -45,7 +45,7 @@ IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_TABLE = 1, 4, 5, 6, 8, 15
 RTAX_MTU, RTAX_ADVMSS = 2, 8
-RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST = 254, 3, 1
+RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST, RTN_LOCAL = 254, 3, 1, 2
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 
 AF_BRIDGE, NUD_REACHABLE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x02, 0x40, 0x04, 2
@@ -237,6 +237,16 @@ def addresses(sock: Socket, index: int, family: int) -> list[Network]:
         if of_index == index and of_family == family and packed:
             found.append(Network(unpack_address(packed), prefix))
     return found
+
+
+def is_local(sock: Socket, address: Address) -> bool:
+    """Return whether the kernel takes packets to *address* for its own."""
+    body = ROUTE.pack(address.family, address.bits, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, address.packed)
+    try:
+        kind: int = ROUTE.unpack_from(sock.get((RTM_GETROUTE, 0, body)))[7]
+        return kind == RTN_LOCAL
+    except netlink.NetlinkError:  # it has no route there at all
+        return False
 
 
 def new_route(index: int, route: Route) -> Message:
