@@ -73,7 +73,7 @@ class Attachment:
 
                 masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
             if not self.conf.leave_down:
-                bridge.settle(sock, port_of.name, self.owner.host_veth)
+                bridge.settle(sock, port_of, self.owner.host_veth)
                 self._make_known(pod, inside, links.change(port.peer, mac=mac))
             interfaces = [
                 (port_of.name, port_of.mac, ""),

@@ -141,14 +141,17 @@ def _ensure_forwarding(gateways: list[Network]) -> None:
             raise CNIError(IO_FAILURE, text)
 
 
-def settle(sock: Socket, bridge: str, port: str) -> None:
-    """Wait until *port* carries frames, and *bridge* with it: the kernel gets there a moment after both ends are up.
+def settle(sock: Socket, bridge: Link, port: str) -> None:
+    """Wait until *port* carries frames, and the bridge with it: the kernel gets there a moment after both ends are up.
 
-    A bridge that speaks STP, which ours does not, forwards nothing from its first port for half a minute.
+    :param bridge: as it was before; without a carrier it had no port that forwards.
+
+    A bridge that speaks STP, which ours does not, has none for half a minute.
     """
     if not _wait(lambda: _is_up(sock, port)):
         raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % port)
-    _wait(lambda: _is_up(sock, bridge))
+    if not bridge.flags & links.IFF_LOWER_UP:
+        _wait(lambda: _is_up(sock, bridge.name))
 
 
 def _is_up(sock: Socket, name: str) -> bool:
