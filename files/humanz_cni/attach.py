@@ -77,9 +77,8 @@ class Attachment:
 
                 spoofcheck.remove(port.name)  # of a former pod; the kernel brings the port up meanwhile
             if not self.conf.leave_down:
-                bridge.settle(sock, self.owner.host_veth)
-            if self.conf.dad or self.conf.mac or self._delegate:
-                self._make_known(pod, mac)
+                bridge.settle(sock, port_of, self.owner.host_veth)
+                self._make_known(pod, inside, links.change(port.peer, mac=mac))
             if port_of.alias != owner.ALIAS:  # somebody else's may take its address from its ports
                 port_of = links.require(sock, port_of.name)
             interfaces = [
@@ -255,21 +254,24 @@ class Attachment:
                 "addresses %s, routes %s"
                 % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
             ) from exc
-        sock.close()
 
-    def _make_known(self, pod: int, mac: bytes) -> None:
-        """Wait for the end of DAD where it is enabled, and tell the neighbours a hardware address that may be new."""
-        ifname = self.request.ifname
-        if self.conf.dad and any(one.address.bits == 128 for one in self.chosen):
+    def _make_known(self, pod: int, inside: netlink.Socket, again: netlink.Message) -> None:
+        """Wait until the pod's IPv6 addresses work, and tell the neighbours those that may have had another MAC before.
+
+        :param inside: a socket of the namespace *pod*.
+        :param again: the request that gives the interface its MAC, upon which the kernel announces all its addresses.
+        """
+        of_ipv6 = [one.address for one in self.chosen if one.address.bits == 128]
+        if self.conf.dad and of_ipv6:
             from . import dad
 
-            dad.wait(pod, ifname)
-        if self.conf.mac or self._delegate:
-            from . import announce
-
+            dad.wait(pod, self.request.ifname)
+        bridge.await_addresses(inside, of_ipv6)
+        # The MAC follows the first address, unless the user gives it or a delegate chooses the address afterwards.
+        if self.conf.mac or self._delegate or len(self.chosen) > 1:
             try:
-                announce.run(pod, ifname, mac, [one.address for one in self.chosen])
-            except OSError as exc:  # the pod works all the same
+                inside.request(again)
+            except netlink.NetlinkError as exc:  # the pod works all the same
                 disk.complain("announcing %s: %s" % (self.owner.alias, exc))
 
     def _roll_back(self) -> None:

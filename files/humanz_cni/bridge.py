@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The node's bridge, brought to the configured state by every ADD: it may be missing, half made, or changed since."""
+"""The node's bridge, brought to the configured state by every ADD: it may be missing, half made, or changed since.
+
+And how long the kernel takes until a port of it, and an address, do what they are there for.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ import time
 
 from . import disk, links, owner, parameters, sigterm
 from .errors import INTERNAL, INVALID_CONFIG, IO_FAILURE, TRY_AGAIN_LATER, CNIError
-from .netlink import NetlinkError
+from .netlink import NetlinkError, attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .address import Network
+    from collections.abc import Callable, Iterable
+
+    from .address import Address, Network
     from .links import Link
     from .netconf import NetConf
     from .netlink import Socket
@@ -59,18 +64,6 @@ def _ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     if conf.is_gateway:
         _ensure_forwarding(gateways)
     return bridge
-
-
-def settle(sock: Socket, name: str) -> None:
-    """Wait until the bridge's port *name* carries frames: the kernel gets there a moment after both ends are up."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    pause = 0.0002
-    while links.require(sock, name).operstate != links.OPERSTATE_UP:
-        if time.monotonic() > deadline:
-            raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % name)
-        with sigterm.Waiting():
-            time.sleep(pause)
-        pause = min(pause * 2, 0.05)
 
 
 def gateways_of(conf: NetConf, chosen: list[Assignment]) -> list[Network]:
@@ -165,6 +158,8 @@ def _ensure_addresses(sock: Socket, bridge: Link, gateways: list[Network], force
                     INVALID_CONFIG,
                     'could not add IP address %s to "%s": %s' % (wanted, bridge.name, exc.strerror),
                 ) from exc
+        if wanted.address.bits == 128:
+            await_addresses(sock, [wanted.address])
         # A bridge that somebody else made takes its address from its ports, until it is given its own.
         sock.request(links.change(bridge.index, mac=bridge.mac))
 
@@ -183,3 +178,53 @@ def _ensure_forwarding(gateways: list[Network]) -> None:
         if problem:
             text = "failed to enable forwarding: /proc/sys/%s: %s" % (name, problem.strerror)
             raise CNIError(IO_FAILURE, text)
+
+
+def settle(sock: Socket, bridge: Link, port: str) -> None:
+    """Wait until *port* carries frames, and the bridge with it: the kernel gets there a moment after both ends are up.
+
+    :param bridge: as it was before; without a carrier it had no port that forwards.
+
+    A bridge that speaks STP, which ours does not, has none for half a minute.
+    """
+    if not _wait(lambda: _is_up(sock, port)):
+        raise CNIError(TRY_AGAIN_LATER, "bridge port in error state: %s is not up" % port)
+    if not bridge.flags & links.IFF_LOWER_UP:
+        _wait(lambda: _is_up(sock, bridge.name))
+
+
+def _is_up(sock: Socket, name: str) -> bool:
+    return links.require(sock, name).operstate == links.OPERSTATE_UP
+
+
+def await_addresses(sock: Socket, addresses: Iterable[Address]) -> None:
+    """Wait until the namespace of *sock* takes packets to these IPv6 *addresses*, which it has.
+
+    The kernel gets there a moment after the request; until then it drops what asks for their hardware address.
+    """
+    for address in addresses:
+        if not _wait(lambda: _is_local(sock, address)):  # noqa: B023  (it is called before the next one's turn)
+            disk.complain("the kernel does not take packets to %s after %d seconds" % (address, _SETTLE_SECONDS))
+
+
+def _is_local(sock: Socket, address: Address) -> bool:
+    body = links.ROUTE.pack(address.family, address.bits, 0, 0, 0, 0, 0, 0, 0)
+    message = links.RTM_GETROUTE, 0, body + attribute(links.RTA_DST, address.packed)
+    try:
+        kind: int = links.ROUTE.unpack_from(sock.get(message))[7]
+    except NetlinkError:  # the kernel has no route there at all
+        return False
+    return kind == links.RTN_LOCAL
+
+
+def _wait(done: Callable[[], bool]) -> bool:
+    """Return whether *done* returns true within _SETTLE_SECONDS."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    pause = 0.0002
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        with sigterm.Waiting():
+            time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+    return True

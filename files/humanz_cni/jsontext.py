@@ -26,6 +26,7 @@ class _Decoding:
     strict = True
     object_hook = None
     object_pairs_hook = None
+    array_hook = None  # from Python 3.15 on
     parse_float = float
     parse_int = number
 

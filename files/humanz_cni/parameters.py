@@ -81,6 +81,7 @@ def ensure_pod(name: str, ipv6: bool, dad: bool) -> None:
         disk.sysctl(_path("lo", "disable_ipv6"), b"0")
         disk.sysctl(_path(name, "disable_ipv6"), b"0")
         disk.sysctl(_path(name, "keep_addr_on_down"), b"1")
+        disk.sysctl(_path(name, "ndisc_notify"), b"1")  # what arp_notify is for IPv4
     if dad:
         disk.sysctl(_path(name, "enhanced_dad"), b"1")
     disk.sysctl(_path(name, "accept_dad"), b"1" if dad else b"0")

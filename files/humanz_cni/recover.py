@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the plugin from its sources. The launcher turns to this file when the bytecode is not the interpreter's.
+"""Runs the plugin from its sources, by what Python promises, where there is no bytecode that the interpreter can run.
 
-That is so after an upgrade of the distribution's Python, and where the bytecode is damaged.
+That is so after an upgrade of the distribution's Python, where the bytecode is damaged, and where the installer found
+that the interpreter cannot run any.
 """
 
 import posix
@@ -12,6 +13,7 @@ import sys
 library = __file__.rpartition("/humanz_cni/")[0]
 sys.path.insert(0, library)
 try:
+    import humanz_cni.public  # noqa: F401  (it takes the place of what this interpreter may lack)
     from humanz_cni.main import main
 except ImportError as exc:
     text = '{"cniVersion": "1.0.0", "code": 999, "msg": "%s is damaged: run humanz.cni.cni_plugin"}\n' % library

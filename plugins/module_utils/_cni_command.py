@@ -34,6 +34,7 @@ library = "%(library)s"
 sys.dont_write_bytecode = True
 sys.path.insert(0, library)
 try:
+    import humanz_cni.public
     from humanz_cni.ctl.main import main
 except ImportError as exc:
     sys.exit("humanz-cni-ctl: %%s is damaged: run humanz.cni.cni_plugin: %%s" %% (library, exc))

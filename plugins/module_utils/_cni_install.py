@@ -23,19 +23,20 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.humanz.cni.plugins.module_utils import (
     _cni_command,
     _cni_library,
+    _cni_start,
     _directories,
     _library_dirs,
 )
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, Resource
+from ansible_collections.humanz.cni.plugins.module_utils._converge import Resource
 from ansible_collections.humanz.cni.plugins.module_utils._executable import Executable, read_script
 from ansible_collections.humanz.cni.plugins.module_utils._files import remove, write_text
 
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 NAME = "humanz-cni"
-SPEC_VERSION = "1.0.0"
 DIRECTORIES = ".directories"
 
 # -I: no variable and no file of the current directory decides what Python loads. -S: nor do site packages. -X utf8: nor
@@ -64,12 +64,7 @@ import sys
 interpreter = "%(interpreter)s"
 library = "%(library)s"
 try:
-    bundle = "%%s/%%s" %% (library, sys.implementation.cache_tag)
-    descriptor = posix.open(bundle, posix.O_RDONLY | posix.O_CLOEXEC)
-    code, index = marshal.loads(posix.read(descriptor, %(head)d))
-    exec(code)
-    start(bundle, descriptor, index)
-except Exception:
+%(run)sexcept Exception:
     posix.execv(interpreter, [interpreter, "-ISXutf8", library + "/humanz_cni/recover.py"])
 """
 
@@ -85,7 +80,8 @@ class Plugin(Resource):
         self._run = run
         self.path = os.path.join(bin_dir, NAME)
         values = {"command": library.command, "interpreter": interpreter.path, "library": library.path}
-        self._launcher = Executable(self.path, _LAUNCHER % dict(values, head=_cni_library.HEAD_SIZE), self._prove_all)
+        values["run"] = textwrap.indent(_cni_start.RUN_BYTECODE, "    ")
+        self._launcher = Executable(self.path, _LAUNCHER % values, self._prove_all)
         self._command = _cni_command.executable(sbin_dir, interpreter.path, library, run)
 
     def read(self) -> State:
@@ -98,7 +94,7 @@ class Plugin(Resource):
             "former": self._former(),
         }
         if state == self.desired(state):
-            self._prove(self.path)
+            _cni_start.prove([self.path], self._run)
         return state
 
     def desired(self, actual: State) -> State:
@@ -174,30 +170,27 @@ class Plugin(Resource):
             "library": self._library.path,
             "interpreter": self._interpreter.path,
             "python_version": self._interpreter.version,
+            "start": self._library.start,
+            "warnings": self._warnings(),
         }
+
+    def _warnings(self) -> list[str]:
+        library, interpreter = self._library, self._interpreter
+        if not library.problem:
+            return []
+        text = (
+            "interpreter: with %s, Python %s, the plugin works but each call takes longer, as a faster start fails: %s"
+        )
+        return [text % (interpreter.path, interpreter.version, library.problem)]
 
     def _prove_all(self, path: str) -> None:
         """Prove the launcher *path*, and what runs in its place after an upgrade of the interpreter. ConvergeError."""
-        self._prove(path)
-        if self._interpreter.reads_pth:
-            # Our startup has run the plugin before the launcher was read.
-            self._prove(self._interpreter.path, "-ISXutf8", path)
-        # -B: nothing is to be left beside the sources.
-        self._prove(self._interpreter.path, "-BISXutf8", os.path.join(self._library.path, "humanz_cni/recover.py"))
-
-    def _prove(self, *command: str) -> None:
-        """Call VERSION by *command*; ConvergeError if the answer is not what a runtime needs."""
-        request = json.dumps({"cniVersion": SPEC_VERSION})
-        status, output, error = self._run([*command], data=request, environ_update={"CNI_COMMAND": "VERSION"})
-        try:
-            versions = json.loads(output)["supportedVersions"]
-        except (ValueError, KeyError, TypeError):
-            versions = []
-        if status != 0 or SPEC_VERSION not in versions:
-            raise ConvergeError(
-                "%s does not answer VERSION: status %d, output %r, error output %r"
-                % (" ".join(command), status, output, error)
-            )
+        interpreter = self._interpreter.path
+        _cni_start.prove([path], self._run)
+        if self._library.start == _cni_start.EARLY:
+            # The plugin has run before the launcher was read.
+            _cni_start.prove([interpreter, "-ISXutf8", path], self._run)
+        _cni_start.prove(_cni_start.recovery(interpreter, self._library.path), self._run)
 
 
 def interpreter_of(launcher: str | None) -> str | None:

@@ -12,7 +12,8 @@
     <library directory>/<digest>/manifest.json      SHA-256 of each of these files
 
 Called by that link with the launcher's options, the interpreter runs the plugin before it reads the script that it was
-given, whatever that holds. With other options it is a Python without its standard library.
+given, whatever that holds. With other options it is a Python without its standard library. Link and bytecode are there
+only where the interpreter can start so, see _cni_start.py.
 
 It is built beside its place and renamed into it, whole. The standard library only.
 
@@ -21,6 +22,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,7 +31,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
+from ansible_collections.humanz.cni.plugins.module_utils import _checks, _cni_start
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from ansible_collections.humanz.cni.plugins.module_utils._files import (
     make_directories,
@@ -44,23 +46,22 @@ if TYPE_CHECKING:
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 PACKAGE = "humanz_cni"
-LINK = "python3"
+LINK = _cni_start.LINK
 OLDEST_PYTHON = (3, 8)
 # The oldest that reads a file NAME._pth beside the link NAME by which it is called, and then looks nowhere else.
 _OLDEST_WITH_PTH = (3, 11)
 STARTUP = PACKAGE + "/startup"
 MANIFEST = "manifest.json"
-HEAD_SIZE = 16384  # of the file of bytecode, in bytes
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
-# What the plugin's hot path imports, and what names the interpreter's bytecode.
+# What the plugin needs at least, however it starts, and what names the interpreter's bytecode.
 _PROBE = """
 import sys
 print("%d.%d.%d" % sys.version_info[:3], sys.implementation.cache_tag)
-import _frozen_importlib_external, _json, _sha1, _signal, _socket, _struct, fcntl, posix
+import fcntl, hashlib, importlib.util, json, marshal, posix, select, socket, struct
 hasattr(posix, "setns") or __import__("_ctypes")
-print(_frozen_importlib_external.MAGIC_NUMBER.hex())
+print(importlib.util.MAGIC_NUMBER.hex())
 """
 
 # Reads source without what is for type checkers only: annotations, ``if TYPE_CHECKING``, and the __future__ import
@@ -123,7 +124,7 @@ _COMPILE_STARTUP = (
     _SOURCE
     + """
 import marshal, sys
-from _frozen_importlib_external import MAGIC_NUMBER
+from importlib.util import MAGIC_NUMBER
 path, target, final = sys.argv[1:]
 code = compile(source(path), final, "exec", dont_inherit=True, optimize=2)
 with open(target, "wb") as stream:
@@ -172,15 +173,22 @@ class Library:
 
     def __init__(self, files: dict[str, bytes], interpreter: Interpreter, directory: str, run: RunCommand) -> None:
         self._files = files
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         self._directory = _checks.quotable_path("library_dir", directory)
         self._run = run
-        hashed = hashlib.sha256(("%s %s\0" % (interpreter.magic, interpreter.path)).encode("utf-8"))
+        self._bytecode: dict[str, dict[str, bytes]] = {}  # by the way of starting: bytes by name
+        words = (interpreter.version, interpreter.magic, interpreter.path)
+        hashed = hashlib.sha256(("%s %s %s\0" % words).encode("utf-8"))
         for name in sorted(files):
             hashed.update(b"%s\0%d\0%s" % (name.encode("ascii"), len(files[name]), files[name]))
         self.digest = hashed.hexdigest()[:16]
         self.path = os.path.join(directory, self.digest)
-        self.command = os.path.join(self.path, LINK) if interpreter.reads_pth else interpreter.path
+        starts = _cni_start.STARTS if interpreter.reads_pth else _cni_start.STARTS[1:]
+        self.start, self.problem = starts[0], ""
+        if not self.is_whole():
+            self.start, self.problem = _cni_start.fastest(self, starts, run)
+        early = self.start == _cni_start.EARLY
+        self.command = os.path.join(self.path, LINK) if early else interpreter.path
 
     @property
     def version(self) -> str:
@@ -195,8 +203,9 @@ class Library:
             expected = json.loads(manifest or "")
         except ValueError:
             return False
-        wanted = set(self._names())
-        if self._interpreter.reads_pth and _target(os.path.join(self.path, LINK)) != self._interpreter.path:
+        wanted = set(self._names(self.start))
+        link = self.interpreter.path if self.start == _cni_start.EARLY else None
+        if _target(os.path.join(self.path, LINK)) != link:
             return False
         return set(expected) == wanted and all(
             _sha256(os.path.join(self.path, name)) == expected[name] for name in wanted
@@ -209,7 +218,8 @@ class Library:
         building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
         try:
             with naming(self.path):
-                self._build(building)
+                self.build(building, self.start)
+                self._finish(building)
             if os.path.isdir(self.path):
                 self._repair(building)
             else:
@@ -218,60 +228,88 @@ class Library:
         finally:
             shutil.rmtree(building, ignore_errors=True)
 
-    def _names(self) -> list[str]:
+    def _names(self, start: str) -> list[str]:
         """Return the paths of all files but the manifest and the link, relative to the library's own directory."""
-        names = [os.path.join(PACKAGE, name) for name in self._files] + [self._interpreter.cache_tag]
-        if self._interpreter.reads_pth:
+        names = [os.path.join(PACKAGE, name) for name in self._files]
+        if start != _cni_start.SOURCES:
+            names += [self.interpreter.cache_tag]
+        if start == _cni_start.EARLY:
             names += [LINK + "._pth", self._startup_bytecode()]
         return names
 
     def _startup_bytecode(self) -> str:
-        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self._interpreter.cache_tag)
+        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self.interpreter.cache_tag)
 
-    def _build(self, building: str) -> None:
+    def build(self, building: str, start: str) -> None:
+        """Put into the directory *building* what the plugin needs to *start* so. Raises ConvergeError."""
         package = os.path.join(building, PACKAGE)
         os.makedirs(os.path.join(building, STARTUP))
         for name, data in self._files.items():
             os.makedirs(os.path.dirname(os.path.join(package, name)), exist_ok=True)
             with open(os.path.join(package, name), "wb") as stream:
                 stream.write(data)
-        target = os.path.join(building, self._interpreter.cache_tag)
+        if start == _cni_start.EARLY:
+            os.symlink(self.interpreter.path, os.path.join(building, LINK))
+        if start not in self._bytecode:
+            self._bytecode[start] = self._compile(building, start)
+        for name, data in self._bytecode[start].items():
+            os.makedirs(os.path.dirname(os.path.join(building, name)), exist_ok=True)
+            with open(os.path.join(building, name), "wb") as stream:
+                stream.write(data)
+
+    def _compile(self, building: str, start: str) -> dict[str, bytes]:
+        """Return what *start* needs beside the package: bytes by the path in the library's own directory."""
+        if start != _cni_start.SOURCES:
+            self._compile_package(building)
+        if start == _cni_start.EARLY:
+            self._compile_startup(building)
+        made = {}
+        for name in {*self._names(start)} - {*self._names(_cni_start.SOURCES)}:
+            with open(os.path.join(building, name), "rb") as stream:
+                made[name] = stream.read()
+        return made
+
+    def _compile_package(self, building: str) -> None:
+        target = os.path.join(building, self.interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
-        sources = [os.path.join(package, name) for name in self._files if "/" not in name]
-        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
-        status, output, error = self._run([*command, str(HEAD_SIZE), *sources])
+        sources = [os.path.join(building, PACKAGE, name) for name in self._files if "/" not in name]
+        command = [self.interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
+        status, output, error = self._run([*command, str(_cni_start.HEAD_SIZE), *sources])
         if status != 0:
-            raise self._not_compiled(error or output)
-        if self._interpreter.reads_pth:
-            self._build_startup(building)
-        manifest = {name: _sha256(os.path.join(building, name)) for name in self._names()}
+            raise self._not_compiled(building, error or output)
+
+    def _finish(self, building: str) -> None:
+        """Write the manifest, and all of *building* to the disk."""
+        manifest = {name: _sha256(os.path.join(building, name)) for name in self._names(self.start)}
         with open(os.path.join(building, MANIFEST), "w", encoding="ascii") as stream:
             json.dump(manifest, stream, indent=1, sort_keys=True)
         _make_durable(building)
 
-    def _build_startup(self, building: str) -> None:
-        """Make the link by which the interpreter is called, and compile what it then starts with."""
-        os.symlink(self._interpreter.path, os.path.join(building, LINK))
+    def _compile_startup(self, building: str) -> None:
+        """Compile what the interpreter starts with when it is called by the link, and say where that is."""
         with open(os.path.join(building, LINK + "._pth"), "w", encoding="ascii") as stream:
             stream.write(STARTUP + "\n")
         source, final = (os.path.join(path, STARTUP, "encodings.py") for path in (building, self.path))
         target = os.path.join(building, self._startup_bytecode())
         os.mkdir(os.path.dirname(target))
-        command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
+        command = [self.interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
         status, output, error = self._run(command)
         if status != 0:
-            raise self._not_compiled(error or output)
+            raise self._not_compiled(building, error or output)
 
-    def _not_compiled(self, said: str) -> ConvergeError:
+    def _not_compiled(self, building: str, said: str) -> ConvergeError:
         """Return the error about what the interpreter *said* last; what leads to it is of no use to an operator."""
         last = (said.strip().splitlines() or ["it does not say why"])[-1]
         reason = re.sub(r"^\w+Error: (\[Errno \d+\] )?", "", last)
-        return ConvergeError(
-            "%s cannot compile the plugin in %s: %s" % (self._interpreter.path, self._directory, reason)
-        )
+        text = "%s cannot compile the plugin in %s: %s" % (self.interpreter.path, os.path.dirname(building), reason)
+        return ConvergeError(text) if "[Errno" in last else _cni_start.StartError(text)
 
     def _repair(self, building: str) -> None:
-        for name in [*self._names(), *([LINK] if self._interpreter.reads_pth else ()), MANIFEST]:
+        names = [*self._names(self.start), *([LINK] if self.start == _cni_start.EARLY else ()), MANIFEST]
+        for name in {LINK, *self._names(_cni_start.EARLY)} - {*names}:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.path, name))
+        for name in names:
             target = os.path.join(self.path, name)
             make_directories(os.path.dirname(target))
             os.replace(os.path.join(building, name), target)

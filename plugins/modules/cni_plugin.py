@@ -14,6 +14,8 @@ description:
   - Puts the CNI plugin C(humanz-cni) into the node's CNI bin directory, and the Python package that it runs into a
     directory of its own, with bytecode for the interpreter that was found fit for it.
   - Proves the plugin by calling C(VERSION) before and after it is put into place.
+  - Where the interpreter cannot start the plugin fast, such as a CPython that is newer than this collection, the plugin
+    starts in a slower way; see RV(start).
   - The executable is replaced by a rename, so that every call of a container runtime finds the old version or the new
     one, also if the installation is interrupted. The version before stays on the node until the next installation.
   - An unchanged plugin is verified, file by file, and not written.
@@ -135,6 +137,15 @@ python_version:
   returned: O(state=present)
   type: str
   sample: 3.11.2
+start:
+  description:
+    - How the plugin starts, which was found by trying. The faster ways use what CPython has but does not promise.
+    - V(early) is in place of the end of the interpreter's own start, as the supported CPython can from 3.11 on;
+      V(bytecode) is by the launcher, from bytecode made at installation; V(sources) uses only what Python promises.
+    - With a slower one than the Python's version should have, the module warns and says why.
+  returned: O(state=present)
+  type: str
+  sample: early
 """
 
 import base64

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 
-MINORS = range(8, 15)  # of Python 3
+MINORS = range(8, 16)  # of Python 3
 LISTED = [path for path in os.environ.get("HUMANZ_PYTHONS", "").split(":") if path]
 
 

@@ -38,7 +38,7 @@ def options_in(tree: ast.Module) -> Iterator[str]:
             text = str(option.value) if isinstance(option, ast.Constant) else ""
             interpreter = ast.unparse(word)
             if interpreter == "sys.executable" or (
-                re.search(r"interpreter\.path$|^path$", interpreter) and re.fullmatch(r"-[A-Za-z]+", text)
+                re.search(r"interpreter(\.path)?$|^path$", interpreter) and re.fullmatch(r"-[A-Za-z0-9]+", text)
             ):
                 yield text
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -59,6 +59,7 @@ def test_what_programs_and_modules_start_is() -> None:
         "_cni_install.py",
         "_cni_library.py",
         "_cni_remove.py",
+        "_cni_start.py",
         "_python.py",
     }
     assert [(name, option) for name, option in found if not ISOLATED.match(option)] == []

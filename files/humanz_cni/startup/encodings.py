@@ -9,13 +9,27 @@ seventh of the interpreter's start. What is written in C, such as ASCII, does no
 Then it ignores SIGPIPE, imports ``_signal``, makes ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, and reads and
 compiles the launcher. From that import on it is an eighth of its start that the plugin has no need of: it is run there
 and then, and never returns.
+
+Where there is no bytecode for the interpreter, as it was upgraded, it starts again as usual at once: nobody has tried
+it with what follows.
 """
 
 import marshal
 import posix
 import sys
-from _codecs import register, utf_8_decode, utf_8_encode
-from _frozen_importlib import BuiltinImporter
+
+_AT_WORK = sys.orig_argv[1:2] == ["-ISXutf8"]  # as the launcher's first line has it
+_LIBRARY = __file__.rpartition("/humanz_cni/")[0]
+_BUNDLE = "%s/%s" % (_LIBRARY, sys.implementation.cache_tag)
+if _AT_WORK:
+    try:
+        _DESCRIPTOR = posix.open(_BUNDLE, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        _PYTHON = posix.readlink(_LIBRARY + "/python3")
+        posix.execv(_PYTHON, [_PYTHON, "-ISXutf8", _LIBRARY + "/humanz_cni/recover.py"])
+
+from _codecs import register, utf_8_decode, utf_8_encode  # noqa: E402  (what may be missing comes last)
+from _frozen_importlib import BuiltinImporter  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,14 +104,11 @@ class _Plugin:
 
 def _run() -> None:
     """Run the plugin as the launcher does."""
-    library = __file__.rpartition("/humanz_cni/")[0]
-    bundle = "%s/%s" % (library, sys.implementation.cache_tag)
-    descriptor = posix.open(bundle, posix.O_RDONLY | posix.O_CLOEXEC)
-    code, index = marshal.loads(posix.read(descriptor, 16384))
+    code, index = marshal.loads(posix.read(_DESCRIPTOR, 16384))
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102  (it is what a loader does)
-    names["start"](bundle, descriptor, index)
+    names["start"](_BUNDLE, _DESCRIPTOR, index)
 
 
-if sys.orig_argv[1:2] == ["-ISXutf8"]:  # as the launcher's first line has it
+if _AT_WORK:
     sys.meta_path.insert(0, _Plugin)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import installed_plugin
@@ -15,8 +16,9 @@ from runtime import Runtime
 
 @pytest.fixture(scope="session")
 def executable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plugin of this checkout, installed for the system's Python."""
-    return installed_plugin.install(tmp_path_factory.mktemp("plugin"))
+    """The plugin of this checkout, installed for the system's Python or the one that ``HUMANZ_PYTHON`` names."""
+    interpreter = os.environ.get("HUMANZ_PYTHON", "/usr/bin/python3")
+    return installed_plugin.install(tmp_path_factory.mktemp("plugin"), interpreter)
 
 
 @pytest.fixture

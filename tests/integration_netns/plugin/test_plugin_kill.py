@@ -88,9 +88,13 @@ def at_each_call(
                 survived.append(outcome)
         return survived
 
-    prepare(runtimes[0])
-    calls = calls_of(runtimes[0], command, CONF)
-    runtimes[0].delete(CONF)
+    def count() -> list[Call]:
+        prepare(runtimes[0])
+        calls = calls_of(runtimes[0], command, CONF)
+        runtimes[0].delete(CONF)
+        return calls
+
+    calls = min((count() for _attempt in range(3)), key=len)  # a busy machine waits for the kernel by more of them
     chosen = after_changes(calls) if sent == "SIGKILL" else calls
     with ThreadPoolExecutor(NODES) as executor:
         shares = executor.map(share, runtimes, [chosen[number::NODES] for number in range(NODES)])

@@ -17,10 +17,12 @@ from pathlib import Path
 import installed_plugin
 import pytest
 import result_shape
+from installation import COMMAND, EXECUTABLE, LIBRARY, present
 from node import Node
-from pythons import interpreters
+from pythons import identify, interpreters
 from runtime import Outcome, Runtime, nested
 
+from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from humanz_cni import start
@@ -89,8 +91,10 @@ def test_bytecode_that_was_cut_off_is_not_run(node: Node, tmp_path: Path, kept: 
 
 @pytest.mark.parametrize("interpreter", interpreters())
 def test_a_link_that_leads_to_another_version_runs_the_sources(node: Node, tmp_path: Path, interpreter: str) -> None:
-    """A distribution's upgrade may put another version in its place, which our startup is not made for."""
+    """A distribution's upgrade may put another version in its place, which may lack what our startup takes."""
     executable = installed_plugin.install(tmp_path)
+    for startup in tmp_path.glob("lib/*/humanz_cni/startup/encodings.py"):
+        startup.write_text(startup.read_text(encoding="utf-8").replace("from _codecs import", "from _codecs import x,"))
     for link in tmp_path.glob("lib/*/python3"):
         link.unlink()
         link.symlink_to(interpreter)
@@ -100,6 +104,79 @@ def test_a_link_that_leads_to_another_version_runs_the_sources(node: Node, tmp_p
     assert runtime.add(nested())["ips"]
     assert runtime.fail("ADD", b"garbage")["code"] == 6
     runtime.delete(nested())
+
+
+# A Python whose C module _json is another one, as that of a later release may be; it does as it is told by its options.
+OTHER_JSON = """#!/usr/bin/python3 -I
+import importlib.machinery, sys, types
+sys.modules["_json"] = types.ModuleType("_json")
+sys.modules["_json"].__spec__ = importlib.machinery.ModuleSpec("_json", None, origin="/nonexistent")
+sys.argv = sys.argv[sys.argv.index("-c"):] if "-c" in sys.argv else sys.argv[2:]
+text = sys.argv.pop(1) if sys.argv[0] == "-c" else open(sys.argv[0]).read()
+__file__ = sys.argv[0]
+exec(compile(text, sys.argv[0], "exec"))
+"""
+# One that is not found by the link to it: a script gets its own path.
+OTHER_START = """#!/bin/sh
+exec /usr/bin/python3 "$@"
+"""
+UNKNOWN = {
+    "its start is another one": (OTHER_START, "bytecode", "the interpreter does not run it while it starts"),
+    "its _json is another one": (OTHER_JSON, "sources", "make_scanner"),
+}
+
+
+@pytest.mark.parametrize(("text", "start", "reason"), UNKNOWN.values(), ids=UNKNOWN)
+def test_an_interpreter_that_lacks_what_python_does_not_promise_runs_it_more_slowly(
+    node: Node, tmp_path: Path, text: str, start: str, reason: str
+) -> None:
+    interpreter = tmp_path / "python3"
+    interpreter.write_text(text, encoding="ascii")
+    interpreter.chmod(0o755)
+
+    first, second = (present(node, interpreter=str(interpreter)) for _ in range(2))
+
+    assert (first["start"], second["start"], second["changed"]) == (start, start, False)
+    for result in (first, second):
+        (warning,) = map(str, result["warnings"])
+        assert f"interpreter: with {interpreter}, Python 3." in warning
+        assert reason in warning
+        assert "Traceback" not in warning
+    runtime = Runtime(node, Path(EXECUTABLE))
+    result = runtime.add(nested(("10.9.0.0/24", "fd00:9::/64")))
+    assert result_shape.problems(result, "1.0.0") == []
+    assert runtime.fail("ADD", b'{"a": NaN}')["code"] == 6
+    assert len(json.loads(node.run(COMMAND, "list", "--json").stdout)["reservations"]) == 1
+    runtime.delete(nested(("10.9.0.0/24", "fd00:9::/64")))
+
+
+def test_an_installation_becomes_faster_with_its_interpreter(node: Node, tmp_path: Path) -> None:
+    """And slower again, file by file in the same place."""
+    interpreter = tmp_path / "python3"
+    starts = []
+    for text in (OTHER_JSON, OTHER_START, OTHER_JSON):
+        interpreter.write_text(text, encoding="ascii")
+        interpreter.chmod(0o755)
+        node.run("sh", "-c", f"echo '#' >> {EXECUTABLE}; rm -f {LIBRARY}/*/manifest.json")
+        starts.append(present(node, interpreter=str(interpreter))["start"])
+        assert Runtime(node, Path(EXECUTABLE)).call("VERSION", {}).status == 0
+
+    assert starts == ["sources", "bytecode", "sources"]
+    assert node.run("sh", "-c", f"ls -d {LIBRARY}/*/cpython-*", check=False).stdout == ""
+
+
+def test_an_interpreter_that_cannot_run_it_at_all_is_refused_in_one_line(node: Node, tmp_path: Path) -> None:
+    interpreter = tmp_path / "python3"
+    broken = OTHER_JSON.replace("exec(", "if 'recover' in __file__: raise KeyError('no such luck')\nexec(")
+    interpreter.write_text(broken, encoding="ascii")
+    interpreter.chmod(0o755)
+
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), "interpreter": str(interpreter)})
+
+    assert result["failed"]
+    assert "does not answer VERSION" in result["msg"]
+    assert "KeyError: 'no such luck'" in result["msg"]
+    assert "Traceback" not in result["msg"]
 
 
 def test_a_package_that_is_gone_is_reported_as_json(node: Node, tmp_path: Path) -> None:
@@ -164,14 +241,17 @@ def imported(runtime: Runtime, command: str, wrapper: Path) -> set[str]:
 
 @pytest.mark.parametrize("interpreter", interpreters())
 def test_from_3_11_on_the_interpreter_makes_no_streams(node: Node, tmp_path: Path, interpreter: str) -> None:
-    """The plugin runs in their place; where it cannot, the launcher does it with the streams made."""
+    """The plugin runs in their place; before 3.11, the launcher runs its bytecode with the streams made."""
+    early = int(identify(interpreter)[0].partition(".")[2]) >= 11
     runtime = Runtime(node, installed_plugin.install(tmp_path, interpreter))
     runtime.pod("pod1")
     runtime.add(nested(), container="pod2")
 
     for command in ("ADD", "DEL"):
-        made = "io" in imported(runtime, command, tmp_path / "wrapper")
-        assert made == (not list(tmp_path.glob("lib/*/python3._pth")))
+        modules = imported(runtime, command, tmp_path / "wrapper")
+        assert ("encodings.aliases" in modules) is not early
+        assert not early or "io" not in modules
+    assert list(tmp_path.glob("lib/*/cpython-*"))
 
 
 def test_add_and_del_import_c_modules_only(runtime: Runtime, tmp_path: Path) -> None:

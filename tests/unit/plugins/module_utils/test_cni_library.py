@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import installed_plugin
 import pytest
+from installed_plugin import SOURCE
 
-from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Library
+from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
-INTERPRETER: Any = SimpleNamespace(path="/usr/bin/python3", magic="cb0d", cache_tag="cpython-311", reads_pth=True)
 TRACE = """Traceback (most recent call last):
   File "<string>", line 50, in <module>
 OSError: [Errno 28] No space left on device
@@ -27,13 +29,14 @@ def test_a_disk_that_is_full_while_the_plugin_is_compiled_is_named_without_a_tra
 ) -> None:
     calls: list[list[str]] = []
 
-    def run(command: list[str]) -> tuple[int, str, str]:
+    def run(command: list[str], **options: Any) -> tuple[int, str, str]:
         calls.append(command)
-        return (1, "", TRACE) if len(calls) == call else (0, "", "")
+        return (1, "", TRACE) if len(calls) == call else installed_plugin.run(command, **options)
 
-    files = {"__init__.py": b"", "startup/encodings.py": b""}
+    files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
+    interpreter = Interpreter(sys.executable, installed_plugin.run)
     with pytest.raises(ConvergeError) as failed:
-        Library(files, INTERPRETER, str(tmp_path), run).install()
-    said = "/usr/bin/python3 cannot compile the plugin in %s: No space left on device" % tmp_path
+        Library(files, interpreter, str(tmp_path), run).install()
+    said = "%s cannot compile the plugin in %s: No space left on device" % (sys.executable, tempfile.gettempdir())
     assert str(failed.value) == said
     assert list(tmp_path.iterdir()) == []
