@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import netlink
 
-RTM_GETROUTE = 26
 RTA_MULTIPATH = 9
 _NEXT_HOP = Struct("=HBBi")  # length with attributes, flags, weight, index of the link
 
@@ -38,7 +37,7 @@ def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Route]]:
     A route with several next hops is returned once for each; the kernel makes one of IPv6 routes of equal priority.
     """
     found = []
-    for body in sock.dump(RTM_GETROUTE, links.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
+    for body in sock.dump(links.RTM_GETROUTE, links.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
         of_family, prefix, _src, _tos, table, _protocol, scope, kind, _flags = links.ROUTE.unpack_from(body)
         if of_family != family or kind != links.RTN_UNICAST:
             continue
