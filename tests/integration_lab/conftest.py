@@ -39,6 +39,7 @@ def lab(image: None) -> Iterator[LabUnderTest]:
     """A lab of three nodes that all tests share, or all that one worker does."""
     under_test = LabUnderTest("humanz-test" + os.environ.get("PYTEST_XDIST_WORKER", ""))
     try:
+        under_test.run("down")  # what a run that was killed has left
         under_test.run("up")
         yield under_test
     finally:
