@@ -53,33 +53,34 @@ def inside(path: str | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _and_back():
         target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _setns(target)
         finally:
             os.close(target)
-        try:
-            yield
-        finally:
-            _setns(own)
-    finally:
-        os.close(own)
+        yield
 
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
     """Let this thread, and what it starts, act in a new namespace, which ends with that. Raises OSError."""
+    with _and_back():
+        _change("unshare", CLONE_NEWNET)
+        yield
+
+
+@contextlib.contextmanager
+def _and_back() -> Iterator[None]:
+    """Bring this thread back to the namespace that it is in now."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _change("unshare", CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            _setns(own)
+        yield
     finally:
-        os.close(own)
+        try:
+            _setns(own)
+        finally:
+            os.close(own)
 
 
 def _setns(descriptor: int) -> None:
