@@ -10,8 +10,6 @@ from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from .netlink import Message
     from .request import Request
 
@@ -32,16 +30,16 @@ def run(request: Request, _finish: object) -> list[str]:
     if store.is_delegated(request.conf):
         from . import delegate
 
-        remove_masquerading(request.network, stores)
+        remove_masquerading(stores[0])
         delegate.delete(request)
     return released
 
 
-def remove_masquerading(network: str, stores: Collection[store.Store] = ()) -> None:
-    """Remove the masquerading that no pod of *network* needs, by its record in *stores*, or by its addresses."""
+def remove_masquerading(reservations: store.Store) -> None:
+    """Remove the masquerading that no pod of the network of *reservations* needs."""
     from . import unmasquerade
 
-    unmasquerade.of_network(network, stores)
+    unmasquerade.of_network(reservations)
 
 
 def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
@@ -103,10 +101,16 @@ def release(reservations: store.Store, of_owner: owner.Owner) -> list[str]:
             return []
         with reservations.locked():
             record = reservations.record(of_owner)
-            if record is not None and ("ipMasq" in record or "namespace" not in record):
-                from . import unmasquerade
+            if record is None or ("ipMasq" not in record and "namespace" in record):
+                return reservations.remove(of_owner, record)
+            from . import unmasquerade
 
-                unmasquerade.of_record(reservations, of_owner.network, record)
+            candidates = unmasquerade.only_of(reservations, of_owner, record)
+            if not candidates:
+                return reservations.remove(of_owner, record)
+        unneeded = unmasquerade.unneeded(reservations, of_owner, record, candidates)
+        with reservations.locked():
+            unmasquerade.of_record(reservations, of_owner, record, unneeded)
             return reservations.remove(of_owner, record)
     except OSError as exc:
         raise store.io_error(exc, reservations.path) from exc

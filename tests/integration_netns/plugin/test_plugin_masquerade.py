@@ -264,6 +264,41 @@ def test_pods_of_an_older_release_keep_the_rules(runtime: Runtime) -> None:
     assert masqueraded(runtime) == BOTH
 
 
+@pytest.mark.parametrize(
+    "damage", ["echo '{' > $1", "sed 's/, .addresses.: [^]]*.//' $1 > /run/other; cat /run/other > $1"]
+)
+def test_a_damaged_record_takes_no_rules_of_others_along(runtime: Runtime, damage: str) -> None:
+    """It may be for any address, but others' records are for theirs."""
+    host = runtime.add(CONF, "pod1")["interfaces"][1]["name"]
+    runtime.add(CONF, "pod2")
+    runtime.node.run("sh", "-ec", damage, "sh", f"/run/humanz-cni/net1/{host}")
+
+    runtime.delete(CONF, "pod1")
+
+    assert masqueraded(runtime) == BOTH
+    runtime.delete(CONF, "pod2")
+    assert masqueraded(runtime) == set()
+
+
+@pytest.mark.parametrize("last", ["DEL", "ADD that fails"])
+def test_pods_with_records_elsewhere_keep_the_rules(runtime: Runtime, last: str) -> None:
+    """So it is where dataDir has changed."""
+    after = nested(ipMasq=True)
+    before = {**after, "ipam": {**after["ipam"], "dataDir": "/run/before"}}
+    runtime.add(before, "pod1")
+
+    if last == "DEL":
+        runtime.add(after, "pod2")
+        runtime.delete(after, "pod2")
+    else:
+        runtime.pod("pod2")
+        assert runtime.call("ADD", after, "pod2", through=("/bin/sh", "-c", 'exec "$0" > /dev/full')).status == 1
+
+    assert masqueraded(runtime) == {"masq-net1-10.9.0.0/24"}
+    runtime.delete(after, "pod1")
+    assert masqueraded(runtime) == set()
+
+
 def test_the_rules_of_networks_with_long_names_are_told_apart(runtime: Runtime) -> None:
     confs = [nested(name="n" * 90 + end, bridge=f"br{end}", ipMasq=True) for end in "12"]
     runtime.add(confs[0], "pod1")
