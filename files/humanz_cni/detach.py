@@ -21,16 +21,18 @@ def run(request: Request, _finish: object) -> list[str]:
     send from, whether or not today's configuration has such checks.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    delete_link(of_owner, with_checks=True)
+    deleted = delete_link(of_owner, with_checks=True)
     stores = elsewhere.stores(request.conf, request.network)
     released = release(stores[0], of_owner)
     for other in stores[1:]:
         if _has_record(other, of_owner):
             released += [one for one in release(other, of_owner) if one not in released]
-    if store.is_delegated(request.conf):
+    delegated = store.is_delegated(request.conf)
+    if delegated or (deleted and not released):  # another plugin has given the addresses, now or at its ADD
+        remove_masquerading(stores[0])
+    if delegated:
         from . import delegate
 
-        remove_masquerading(stores[0])
         delegate.delete(request)
     return released
 
