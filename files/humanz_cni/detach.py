@@ -113,6 +113,6 @@ def release(reservations: store.Store, of_owner: owner.Owner) -> list[str]:
         unneeded = unmasquerade.unneeded(reservations, of_owner, record, candidates)
         with reservations.locked():
             unmasquerade.of_record(reservations, of_owner, record, unneeded)
-            return reservations.remove(of_owner, record)
+            return reservations.remove(of_owner)
     except OSError as exc:
         raise store.io_error(exc, reservations.path) from exc
