@@ -69,14 +69,18 @@ def of_record(reservations: Store, of_owner: Owner, record: Record, subnets: lis
 def of_network(reservations: Store) -> None:
     """Remove the rules of the network of *reservations* that no pod needs.
 
-    ADD makes them after the pod has its address: where one was made meanwhile, they are put back.
+    ADD makes them after the pod has its address: where one was made meanwhile and its record is not locked, they are put back.
     """
     from . import masquerade
 
     network, stores = reservations.network, _stores(reservations)
     try:
         unused = [one for one in masquerade.subnets(network) if not _is_needed(network, stores, one)]
-        masquerade.remove_chains(network, unused)
+        if unused and reservations in stores:
+            with reservations.locked():
+                masquerade.remove_chains(network, [one for one in unused if not _is_noted(stores, one)])
+        else:
+            masquerade.remove_chains(network, unused)
         masquerade.ensure(network, [one for one in unused if _is_needed(network, stores, one)])
     except OSError as exc:
         raise _failed(network, exc) from exc

@@ -245,7 +245,7 @@ def test_without_the_right_to_enter_namespaces_their_inodes_tell(runtime: Runtim
     for host in hosts:
         runtime.node.ip(f"link delete {host}")
     runtime.node.run("ip", "netns", "delete", "pod2")
-    runtime.node.run("sh", "-c", f"sed -i -E 's/\"time\": [0-9]+/\"time\": 1000/' {DIRECTORY}/*[0-9a-f]")
+    runtime.node.run("sh", "-c", f'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' {DIRECTORY}/*[0-9a-f]')
     without = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
 
     assert runtime.call("GC", {**CONF, KEY: None}, **NO_POD, through=without) == Outcome(0, "", "")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from node import Node
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 from system_calls import traced
 from test_plugin_traffic import SERVER, source_seen
 
@@ -297,6 +297,32 @@ def test_pods_with_records_elsewhere_keep_the_rules(runtime: Runtime, last: str)
     assert masqueraded(runtime) == {"masq-net1-10.9.0.0/24"}
     runtime.delete(after, "pod1")
     assert masqueraded(runtime) == set()
+
+
+def test_gc_takes_no_rules_from_a_pod_that_comes_meanwhile(runtime: Runtime) -> None:
+    """Not for a moment: chains that are made again have other handles."""
+    result = runtime.add(CONF, "pod1")
+    runtime.node.run("sh", "-c", "mv /run/humanz-cni/net1 /run/kept; mkdir /run/humanz-cni/net1")
+    runtime.node.ip(f"link delete {result['interfaces'][1]['name']}")
+    before = runtime.node.run("nft", "-a", "list", "ruleset").stdout
+    conf = {**CONF, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    lock = [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"]
+
+    with subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin and holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with concurrent.futures.ThreadPoolExecutor() as executor:
+            collection = executor.submit(runtime.call, "GC", conf, **NO_POD)
+            inode = runtime.node.run("stat", "-c", ":%i ", "/run/humanz-cni/net1/lock").stdout.strip("\n")
+            while not collection.done() and not any(
+                "->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()
+            ):
+                pass
+            runtime.node.run("sh", "-c", "rm /run/kept/lock; mv /run/kept/* /run/humanz-cni/net1")
+            holder.stdin.close()
+            assert collection.result() == Outcome(0, "", "")
+
+    assert runtime.node.run("nft", "-a", "list", "ruleset").stdout == before
 
 
 def test_the_rules_of_networks_with_long_names_are_told_apart(runtime: Runtime) -> None:
