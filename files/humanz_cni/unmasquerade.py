@@ -69,7 +69,7 @@ def of_record(reservations: Store, of_owner: Owner, record: Record, subnets: lis
 def of_network(reservations: Store) -> None:
     """Remove the rules of the network of *reservations* that no pod needs.
 
-    ADD makes them after the pod has its address: where one was made meanwhile and its record is not locked, they are put back.
+    ADD makes them after the pod has its address: for a pod that comes meanwhile without such a record, they are put back.
     """
     from . import masquerade
 

@@ -309,7 +309,8 @@ def test_gc_takes_no_rules_from_a_pod_that_comes_meanwhile(runtime: Runtime) -> 
     lock = [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"]
 
     with subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdin and holder.stdout
+        assert holder.stdin is not None
+        assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with concurrent.futures.ThreadPoolExecutor() as executor:
             collection = executor.submit(runtime.call, "GC", conf, **NO_POD)
