@@ -69,7 +69,7 @@ def of_record(reservations: Store, of_owner: Owner, record: Record, subnets: lis
 def of_network(reservations: Store) -> None:
     """Remove the rules of the network of *reservations* that no pod needs.
 
-    ADD makes them after the pod has its address: for a pod that comes meanwhile without such a record, they are put back.
+    ADD makes them after the pod has its address: for a pod that comes meanwhile, without a record, they are put back.
     """
     from . import masquerade
 
@@ -119,8 +119,10 @@ def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]
     found = []
     sock = netlink.Socket()
     try:
-        for port in living.ports(sock):
+        for port in living.veths(sock):
             owner = Owner.from_alias(port.alias)
+            if not (owner or port.namespace):  # the node's interface in a VLAN
+                continue
             if owner and (owner.network != network or any(one.record(owner) for one in stores)):
                 continue
             addresses = living.addresses(sock, port)

@@ -112,6 +112,21 @@ def test_a_living_pod_keeps_the_masquerading(
     assert chains(runtime) == set()
 
 
+def test_a_pod_in_the_nodes_own_namespace_keeps_the_masquerading(runtime: Runtime, delegate: Delegate) -> None:
+    with_address(delegate, 5)
+    own = {"NETNS": "/proc/self/ns/net", "NETNS_OVERRIDE": "1", "PATH": delegate.path}
+    assert runtime.call("ADD", conf(ipMasq=True), "node", through=(), **own).status == 0
+    before = chains(runtime)
+    with_address(delegate, 6)
+    runtime.add(conf(ipMasq=True), "pod6", PATH=delegate.path)
+
+    runtime.delete(conf(), "pod6", PATH=delegate.path)
+
+    assert chains(runtime) == before
+    runtime.delete(conf(), "node", **own)
+    assert chains(runtime) == set()
+
+
 def test_gc_removes_the_masquerading_that_nobody_needs(runtime: Runtime, delegate: Delegate) -> None:
     runtime.add(conf(ipMasq=True), "pod1", PATH=delegate.path)
     runtime.node.ip("-n pod1 addr flush dev eth0 scope global")
