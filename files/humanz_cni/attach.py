@@ -196,7 +196,7 @@ class Attachment:
         from . import masquerade
 
         if self._delegate:  # there is no record to be undone with it
-            self._undo.insert(0, lambda detach: detach.remove_masquerading(self.conf.name))
+            self._undo.insert(0, lambda detach: detach.remove_masquerading(store.Store(store.DATA_DIR, self.conf.name)))
         masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
 
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:

@@ -65,7 +65,7 @@ def run(request: Request, _finish: object) -> list[str]:
             stale = _attempt(problems, reservations.path, _stale, reservations, of_store, network, keep) or {}
             _attempt(problems, reservations.path, _forget, reservations, stale, problems)
             gone += [name for name in stale if survey.is_address(name)]
-    _attempt(problems, network, unmasquerade.of_network, network, stores)
+    _attempt(problems, network, unmasquerade.of_network, stores[0])
     _attempt(problems, network, netconf.load, request)
     if store.is_delegated(request.conf):
         _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))

@@ -10,8 +10,6 @@ from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from .netlink import Message
     from .request import Request
 
@@ -23,25 +21,27 @@ def run(request: Request, _finish: object) -> list[str]:
     send from, whether or not today's configuration has such checks.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    delete_link(of_owner, with_checks=True)
+    deleted = delete_link(of_owner, with_checks=True)
     stores = elsewhere.stores(request.conf, request.network)
     released = release(stores[0], of_owner)
     for other in stores[1:]:
         if _has_record(other, of_owner):
             released += [one for one in release(other, of_owner) if one not in released]
-    if store.is_delegated(request.conf):
+    delegated = store.is_delegated(request.conf)
+    if delegated or (deleted and not released):  # another plugin has given the addresses, now or at its ADD
+        remove_masquerading(stores[0])
+    if delegated:
         from . import delegate
 
-        remove_masquerading(request.network, stores)
         delegate.delete(request)
     return released
 
 
-def remove_masquerading(network: str, stores: Collection[store.Store] = ()) -> None:
-    """Remove the masquerading that no pod of *network* needs, by its record in *stores*, or by its addresses."""
+def remove_masquerading(reservations: store.Store) -> None:
+    """Remove the masquerading that no pod of the network of *reservations* needs."""
     from . import unmasquerade
 
-    unmasquerade.of_network(network, stores)
+    unmasquerade.of_network(reservations)
 
 
 def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
@@ -103,10 +103,16 @@ def release(reservations: store.Store, of_owner: owner.Owner) -> list[str]:
             return []
         with reservations.locked():
             record = reservations.record(of_owner)
-            if record is not None and ("ipMasq" in record or "namespace" not in record):
-                from . import unmasquerade
+            if record is None or ("ipMasq" not in record and "namespace" in record):
+                return reservations.remove(of_owner, record)
+            from . import unmasquerade
 
-                unmasquerade.of_record(reservations, of_owner.network, record)
-            return reservations.remove(of_owner, record)
+            candidates = unmasquerade.only_of(reservations, of_owner, record)
+            if not candidates:
+                return reservations.remove(of_owner, record)
+        unneeded = unmasquerade.unneeded(reservations, of_owner, record, candidates)
+        with reservations.locked():
+            unmasquerade.of_record(reservations, of_owner, record, unneeded)
+            return reservations.remove(of_owner)
     except OSError as exc:
         raise store.io_error(exc, reservations.path) from exc

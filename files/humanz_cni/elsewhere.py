@@ -35,8 +35,13 @@ def note(data_dir: str) -> None:
 def stores(conf: dict[str, Any], network: str) -> list[store.Store]:
     """Return each Store that may have records of *network*, that of the configuration *conf* first. It never raises."""
     data_dir, durable = store.data_dir(conf)
-    others = [one for one in data_dirs() if one.rstrip("/") != data_dir.rstrip("/")]
-    return [store.Store(data_dir, network, durable), *(store.Store(one, network, durable=True) for one in others)]
+    return with_others(store.Store(data_dir, network, durable))
+
+
+def with_others(first: store.Store) -> list[store.Store]:
+    """Return the Store *first*, and each other one that may have records of the same network."""
+    others = [one for one in data_dirs() if one.rstrip("/") != first.data_dir]
+    return [first, *(store.Store(one, first.network, durable=True) for one in others)]
 
 
 def data_dirs() -> list[str]:

@@ -131,8 +131,7 @@ class Store:
         disk.unlink(self.path_of("." + owner.host_veth))
         if record is None:
             return []
-        identity = _identity(self.path_of(owner.host_veth))
-        released = [name for name in self.names_of(record) if _identity(self.path_of(name)) == identity]
+        released = self.held_by(owner, record)
         for name in released:
             disk.unlink(self.path_of(name))
         disk.unlink(self.path_of(owner.host_veth))
@@ -142,6 +141,11 @@ class Store:
     def exists(self) -> bool:
         """Say whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
         return disk.is_directory(self.path) and disk.is_own(self.path)
+
+    def held_by(self, owner: Holder, record: Record) -> list[str]:
+        """Return the addresses that *owner*, whose *record* may be damaged, holds."""
+        identity = _identity(self.path_of(owner.host_veth))
+        return [name for name in self.names_of(record) if _identity(self.path_of(name)) == identity]
 
     def names_of(self, record: Record) -> Collection[str]:
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posix
 
-from . import disk, store, survey
+from . import disk, elsewhere, store, survey
 from .address import Network
 from .errors import TRY_AGAIN_LATER, CNIError
 from .owner import Owner
@@ -24,80 +24,122 @@ if TYPE_CHECKING:
     from .store import Record, Store
 
 
-def of_record(reservations: Store, network: str, record: Record) -> None:
-    """Remove the rules that only the pod with *record* needs. To be called with the lock held, before it is removed.
-
-    So the next ADD, whose record comes first, finds them gone. Whoever is killed in between is called again.
-    """
-    own = reservations.names_of(record)
+def only_of(reservations: Store, of_owner: Owner, record: Record) -> list[Network]:
+    """Return the subnets whose rules no *record* of *reservations* needs but that of *of_owner*. With the lock held."""
+    own = reservations.held_by(of_owner, record)
     try:
         subnets = _noted(record)
         if subnets is None:
             from . import masquerade
 
-            subnets = masquerade.subnets(network)
-        unused = [one for one in subnets if not _is_noted([reservations], one, own)]
-        if unused:  # most pods are not the last one, and need not load what talks to nf_tables
-            from . import masquerade
+            subnets = masquerade.subnets(of_owner.network)
+        return [one for one in subnets if not _is_noted([reservations], one, own)]
+    except OSError as exc:
+        raise _failed(of_owner.network, exc) from exc
 
-            masquerade.remove_chains(network, unused)
+
+def unneeded(reservations: Store, of_owner: Owner, record: Record, subnets: list[Network]) -> list[Network]:
+    """Return those of *subnets* whose rules no pod needs but *of_owner*. Not with the lock held."""
+    network, stores = of_owner.network, _stores(reservations)
+    own = reservations.held_by(of_owner, record)
+    try:
+        return [one for one in subnets if not _is_needed(network, stores, one, own)]
+    except OSError as exc:
+        raise _failed(of_owner.network, exc) from exc
+
+
+def of_record(reservations: Store, of_owner: Owner, record: Record, subnets: list[Network]) -> None:
+    """Remove the rules of *subnets* that still only *of_owner* needs. With the lock held, before *record* is removed.
+
+    So the next ADD, whose record comes first, finds them gone. Whoever is killed in between is called again.
+    """
+    unused = [one for one in subnets if one in only_of(reservations, of_owner, record)]
+    if not unused:
+        return
+    from . import masquerade
+
+    network, others = of_owner.network, _stores(reservations)[1:]  # ADD is not locked out of the others
+    try:
+        masquerade.remove_chains(network, unused)
+        masquerade.ensure(network, [one for one in unused if _is_noted(others, one)])
     except OSError as exc:
         raise _failed(network, exc) from exc
 
 
-def of_network(network: str, stores: Collection[Store]) -> None:
-    """Remove the rules of *network* that no pod needs by its record in *stores*, or by its address where it has none.
+def of_network(reservations: Store) -> None:
+    """Remove the rules of the network of *reservations* that no pod needs.
 
-    ADD makes them after the pod has its address: where one was made meanwhile, they are put back.
+    ADD makes them after the pod has its address: for a pod that comes meanwhile, without a record, they are put back.
     """
     from . import masquerade
 
+    network, stores = reservations.network, _stores(reservations)
     try:
-        present = [one for one in stores if one.exists()]
-        unused = [one for one in masquerade.subnets(network) if not _is_needed(network, present, one)]
-        masquerade.remove_chains(network, unused)
-        masquerade.ensure(network, [one for one in unused if _is_needed(network, present, one)])
+        unused = [one for one in masquerade.subnets(network) if not _is_needed(network, stores, one)]
+        if unused and reservations in stores:
+            with reservations.locked():
+                masquerade.remove_chains(network, [one for one in unused if not _is_noted(stores, one)])
+        else:
+            masquerade.remove_chains(network, unused)
+        masquerade.ensure(network, [one for one in unused if _is_needed(network, stores, one)])
     except OSError as exc:
         raise _failed(network, exc) from exc
 
 
 def of_released(reservations: Store) -> None:
-    """Do the same for those of *reservations* that were released as nobody's. It raises nothing."""
+    """Do the same after records of *reservations* were released as nobody's. It raises nothing."""
     try:
-        of_network(reservations.network, [reservations])
+        of_network(reservations)
     except CNIError as exc:  # the addresses are free all the same
         disk.complain(exc.message)
 
 
-def _is_needed(network: str, stores: Collection[Store], subnet: Network) -> bool:
-    return _is_noted(stores, subnet) or any(
+def _stores(reservations: Store) -> list[Store]:
+    """Return each Store that has records of the network of *reservations*, that one first."""
+    return [one for one in elsewhere.with_others(reservations) if one.exists()]
+
+
+def _is_needed(network: str, stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
+    """Say whether any pod needs the rules of *subnet*, by its record in *stores*, or by its address if it has none.
+
+    :param own: the addresses in the first of *stores* that do not count.
+    """
+    return _is_noted(stores, subnet, own) or any(
         not found or any(address in subnet for address in found) for found in _unrecorded(network, stores)
     )
 
 
-def _unrecorded(network: str, stores: Collection[Store]) -> list[list[Address] | None]:
-    """Return the addresses of each pod of *network* without a record: none if its ADD is under way, None if unknown."""
+def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]:
+    """Return the addresses of each pod without a record: none if its ADD is under way, None if they are unknown.
+
+    One whose alias somebody has changed may be of the network as well, if it has any.
+    """
     from . import living, netlink
 
+    found = []
     sock = netlink.Socket()
     try:
-        owners = [(Owner.from_alias(port.alias), port) for port in living.ports(sock)]
-        return [
-            living.addresses(sock, port)
-            for owner, port in owners
-            if owner and owner.network == network and not any(one.record(owner) for one in stores)
-        ]
+        for port in living.veths(sock):
+            owner = Owner.from_alias(port.alias)
+            if not (owner or port.namespace):  # the node's interface in a VLAN
+                continue
+            if owner and (owner.network != network or any(one.record(owner) for one in stores)):
+                continue
+            addresses = living.addresses(sock, port)
+            if owner or addresses:
+                found.append(addresses)
+        return found
     finally:
         sock.close()
 
 
-def _is_noted(stores: Collection[Store], subnet: Network, own: Collection[str] = ()) -> bool:
-    """Say whether the pod of any record needs the rules of *subnet*, beside the one with the addresses *own*."""
+def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
+    """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_is_needed`."""
     for reservations in stores:
         with posix.scandir(reservations.path) as entries:  # not all of a directory is read, as most have one soon
             for entry in entries:
                 address = survey.parse(entry.name)
-                if address and address in subnet and entry.name not in own:
+                if address and address in subnet and not (reservations is stores[0] and entry.name in own):
                     record = reservations.read(entry.name)
                     noted = () if record is None else _noted(record)
                     if noted is None or subnet in noted:

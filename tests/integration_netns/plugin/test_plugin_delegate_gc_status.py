@@ -83,6 +83,50 @@ def test_the_last_pods_del_removes_the_masquerading(
     assert chains(runtime) == set()
 
 
+@pytest.mark.parametrize("alias", [None, "mine"], ids=["", "alias changed"])
+@pytest.mark.parametrize("later", ["DEL", "DEL by our own ipam", "GC"])
+def test_a_living_pod_keeps_the_masquerading(
+    runtime: Runtime, delegate: Delegate, later: str, alias: str | None
+) -> None:
+    """Its address tells, as it has no record."""
+    own = nested(ipMasq=True)
+    with_address(delegate, 5)
+    host = runtime.add(conf(ipMasq=True), "pod5", PATH=delegate.path)["interfaces"][1]["name"]
+    before = chains(runtime)
+    if alias:
+        runtime.node.ip(f"link set {host} alias {alias}")
+
+    if later == "GC":
+        asked = conf(**{KEY: attachments("pod5")})
+        assert runtime.call("GC", asked, **NO_POD, PATH=delegate.path) == Outcome(0, "", "")
+    elif later == "DEL":
+        with_address(delegate, 6)
+        runtime.add(conf(ipMasq=True), "pod6", PATH=delegate.path)
+        runtime.delete(conf(), "pod6", PATH=delegate.path)
+    else:
+        runtime.add(own, "pod6")
+        runtime.delete(own, "pod6")
+
+    assert chains(runtime) == before
+    runtime.delete(own, "pod5")
+    assert chains(runtime) == set()
+
+
+def test_a_pod_in_the_nodes_own_namespace_keeps_the_masquerading(runtime: Runtime, delegate: Delegate) -> None:
+    with_address(delegate, 5)
+    own = {"NETNS": "/proc/self/ns/net", "NETNS_OVERRIDE": "1", "PATH": delegate.path}
+    assert runtime.call("ADD", conf(ipMasq=True), "node", through=(), **own).status == 0
+    before = chains(runtime)
+    with_address(delegate, 6)
+    runtime.add(conf(ipMasq=True), "pod6", PATH=delegate.path)
+
+    runtime.delete(conf(), "pod6", PATH=delegate.path)
+
+    assert chains(runtime) == before
+    runtime.delete(conf(), "node", **own)
+    assert chains(runtime) == set()
+
+
 def test_gc_removes_the_masquerading_that_nobody_needs(runtime: Runtime, delegate: Delegate) -> None:
     runtime.add(conf(ipMasq=True), "pod1", PATH=delegate.path)
     runtime.node.ip("-n pod1 addr flush dev eth0 scope global")

@@ -240,6 +240,19 @@ def test_s_112_damaged_records_of_pods_that_cannot_be_seen_stay(runtime: Runtime
     assert set(runtime.records()) == names
 
 
+def test_without_the_right_to_enter_namespaces_their_inodes_tell(runtime: Runtime) -> None:
+    hosts = [runtime.add(CONF, pod)["interfaces"][1]["name"] for pod in ("pod1", "pod2")]
+    for host in hosts:
+        runtime.node.ip(f"link delete {host}")
+    runtime.node.run("ip", "netns", "delete", "pod2")
+    runtime.node.run("sh", "-c", f'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' {DIRECTORY}/*[0-9a-f]')
+    without = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+
+    assert runtime.call("GC", {**CONF, KEY: None}, **NO_POD, through=without) == Outcome(0, "", "")
+
+    assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod1"}
+
+
 def test_s_112_a_configuration_that_is_wrong_is_reported_after_all_is_removed(runtime: Runtime) -> None:
     runtime.add(CONF, "pod1")
 

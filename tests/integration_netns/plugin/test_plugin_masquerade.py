@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from node import Node
-from runtime import Outcome, Runtime, nested
+from runtime import NO_POD, Outcome, Runtime, nested
 from system_calls import traced
 from test_plugin_traffic import SERVER, source_seen
 
@@ -262,6 +262,68 @@ def test_pods_of_an_older_release_keep_the_rules(runtime: Runtime) -> None:
     runtime.delete(CONF, "pod2")
 
     assert masqueraded(runtime) == BOTH
+
+
+@pytest.mark.parametrize(
+    "damage", ["echo '{' > $1", "sed 's/, .addresses.: [^]]*.//' $1 > /run/other; cat /run/other > $1"]
+)
+def test_a_damaged_record_takes_no_rules_of_others_along(runtime: Runtime, damage: str) -> None:
+    """It may be for any address, but others' records are for theirs."""
+    host = runtime.add(CONF, "pod1")["interfaces"][1]["name"]
+    runtime.add(CONF, "pod2")
+    runtime.node.run("sh", "-ec", damage, "sh", f"/run/humanz-cni/net1/{host}")
+
+    runtime.delete(CONF, "pod1")
+
+    assert masqueraded(runtime) == BOTH
+    runtime.delete(CONF, "pod2")
+    assert masqueraded(runtime) == set()
+
+
+@pytest.mark.parametrize("last", ["DEL", "ADD that fails"])
+def test_pods_with_records_elsewhere_keep_the_rules(runtime: Runtime, last: str) -> None:
+    """So it is where dataDir has changed."""
+    after = nested(ipMasq=True)
+    before = {**after, "ipam": {**after["ipam"], "dataDir": "/run/before"}}
+    runtime.add(before, "pod1")
+
+    if last == "DEL":
+        runtime.add(after, "pod2")
+        runtime.delete(after, "pod2")
+    else:
+        runtime.pod("pod2")
+        assert runtime.call("ADD", after, "pod2", through=("/bin/sh", "-c", 'exec "$0" > /dev/full')).status == 1
+
+    assert masqueraded(runtime) == {"masq-net1-10.9.0.0/24"}
+    runtime.delete(after, "pod1")
+    assert masqueraded(runtime) == set()
+
+
+def test_gc_takes_no_rules_from_a_pod_that_comes_meanwhile(runtime: Runtime) -> None:
+    """Not for a moment: chains that are made again have other handles."""
+    result = runtime.add(CONF, "pod1")
+    runtime.node.run("sh", "-c", "mv /run/humanz-cni/net1 /run/kept; mkdir /run/humanz-cni/net1")
+    runtime.node.ip(f"link delete {result['interfaces'][1]['name']}")
+    before = runtime.node.run("nft", "-a", "list", "ruleset").stdout
+    conf = {**CONF, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    lock = [*runtime.command({})[:5], "flock", "/run/humanz-cni/net1/lock", "sh", "-c", "echo held; cat"]
+
+    with subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with concurrent.futures.ThreadPoolExecutor() as executor:
+            collection = executor.submit(runtime.call, "GC", conf, **NO_POD)
+            inode = runtime.node.run("stat", "-c", ":%i ", "/run/humanz-cni/net1/lock").stdout.strip("\n")
+            while not collection.done() and not any(
+                "->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()
+            ):
+                pass
+            runtime.node.run("sh", "-c", "rm /run/kept/lock; mv /run/kept/* /run/humanz-cni/net1")
+            holder.stdin.close()
+            assert collection.result() == Outcome(0, "", "")
+
+    assert runtime.node.run("nft", "-a", "list", "ruleset").stdout == before
 
 
 def test_the_rules_of_networks_with_long_names_are_told_apart(runtime: Runtime) -> None:

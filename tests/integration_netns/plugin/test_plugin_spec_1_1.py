@@ -94,6 +94,17 @@ def test_s_137_a_default_route_of_the_main_table_is_the_pods_whatever_its_number
     assert runtime.call("CHECK", {**asked, "prevResult": result}) == Outcome(0, "", "")
 
 
+@pytest.mark.parametrize("table", [0, 100, 254, 255])
+def test_s_094_two_routes_to_one_place_are_both_found(runtime: Runtime, table: int) -> None:
+    asked = nested(cniVersion="1.1.0")
+    asked["ipam"]["routes"] = [
+        {"dst": "172.20.0.0/16", "priority": 50},
+        {"dst": "172.20.0.0/16", "priority": 60, "table": table},
+    ]
+
+    assert runtime.call("CHECK", {**asked, "prevResult": runtime.add(asked)}) == Outcome(0, "", "")
+
+
 CHANGED = {
     "table": {"table": 101},
     "priority": {"priority": 101},
