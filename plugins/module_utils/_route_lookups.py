@@ -57,7 +57,15 @@ class RouteLookups:
 
     def likely(self) -> list[str]:
         """Return the interfaces that pods' packets may pass: the plugin's bridge, and what leads elsewhere."""
-        return [name for name, link in self.links().items() if link.ours or link.addresses and link.kind != "bridge"]
+        elsewhere = self.elsewhere()
+        return [name for name, link in self.links().items() if link.ours or name in elsewhere]
+
+    def elsewhere(self) -> list[str]:
+        """Return the interfaces that have addresses, but of bridges, as containers have theirs, those with next hops."""
+        hops = [hop for family in ("-4", "-6") for route in self.ip_json(family, "route", "show") for hop in _hops(route)]
+        devices = {hop.get("dev") for hop in hops if "gateway" in hop or "via" in hop}
+        links = self.links().items()
+        return [name for name, link in links if link.addresses and (link.kind != "bridge" or name in devices)]
 
     def to(self, address: str) -> Route:
         """Return the route to *address* whatever the source; see :meth:`of_packet`."""
@@ -112,6 +120,11 @@ def shown(route: Route) -> str:
     """Return where *route* leads, as ``ip route`` writes it."""
     via = "via %s " % route["gateway"] if "gateway" in route else ""
     return "%sdev %s" % (via, route.get("dev", "?"))
+
+
+def _hops(route: dict[str, Any]) -> list[dict[str, Any]]:
+    hops: list[dict[str, Any]] = route.get("nexthops", [route])
+    return hops
 
 
 def _way(route: Route) -> tuple[Any, ...]:
