@@ -61,8 +61,9 @@ class RouteLookups:
         return [name for name, link in self.links().items() if link.ours or name in elsewhere]
 
     def elsewhere(self) -> list[str]:
-        """Return the interfaces that have addresses, but of bridges, as containers have theirs, those with next hops."""
-        hops = [hop for family in ("-4", "-6") for route in self.ip_json(family, "route", "show") for hop in _hops(route)]
+        """Return the interfaces with addresses; of bridges, as containers have theirs, those that next hops are on."""
+        routes = [route for family in ("-4", "-6") for route in self.ip_json(family, "route", "show")]
+        hops = [hop for route in routes for hop in route.get("nexthops", [route])]
         devices = {hop.get("dev") for hop in hops if "gateway" in hop or "via" in hop}
         links = self.links().items()
         return [name for name, link in links if link.addresses and (link.kind != "bridge" or name in devices)]
@@ -120,11 +121,6 @@ def shown(route: Route) -> str:
     """Return where *route* leads, as ``ip route`` writes it."""
     via = "via %s " % route["gateway"] if "gateway" in route else ""
     return "%sdev %s" % (via, route.get("dev", "?"))
-
-
-def _hops(route: dict[str, Any]) -> list[dict[str, Any]]:
-    hops: list[dict[str, Any]] = route.get("nexthops", [route])
-    return hops
 
 
 def _way(route: Route) -> tuple[Any, ...]:
