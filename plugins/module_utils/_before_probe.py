@@ -31,7 +31,9 @@ class BeforeProbe:
     """
 
     def __init__(self, run: RunCommand, conf_dir: str) -> None:
-        self._links = RouteLookups(run).links()
+        lookups = RouteLookups(run)
+        self._links = lookups.links()
+        self._elsewhere = lookups.elsewhere()
         reserved = _cni_state.reservations(_cni_state.networks(DATA_DIR, conf_dir))
         self._pods = [ipaddress.ip_address(address) for address in reserved]
         # Where one of these is off, ADD writes it, and the kernel sets that of each interface along with it.
@@ -57,9 +59,7 @@ class BeforeProbe:
 
     def _forwarding(self, family: int, bridge: str) -> Iterator[str]:
         """Yield which interfaces that packets of pods may come in by did not forward them."""
-        ways = [
-            name for name, link in self._links.items() if name == bridge or link.addresses and link.kind != "bridge"
-        ]
+        ways = [name for name in self._links if name == bridge or name in self._elsewhere]
         deaf = [name for name in ways if name in self._deaf.get(family, ())]
         if deaf:
             what = "packets" if deaf == ways else "what arrived on %s" % ", ".join(deaf)

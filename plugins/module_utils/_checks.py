@@ -16,6 +16,8 @@ from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ansible_collections.humanz.cni.plugins.module_utils._addresses import Network
 
 IPV6_MTU = 1280  # bytes that every link must carry, RFC 8200
@@ -56,7 +58,7 @@ def device(option: str, name: str) -> str:
     """Return *name* if it can be that of an interface, also in a rule. Raises ConvergeError."""
     if not re.match(r"[A-Za-z0-9_.@-]{1,15}\Z", name) or name in (".", ".."):
         raise ConvergeError("%s: %r must be an interface name of 1 to 15 letters, digits and . _ @ -" % (option, name))
-    if name.lower() in ("false", "true"):  # a boolean became text on its way
+    if name.lower() in ("false", "true", "no", "yes", "off", "on"):  # a boolean became text on its way
         raise ConvergeError("%s: %s must be the name of an interface, such as enp1s0" % (option, name))
     return name
 
@@ -75,11 +77,21 @@ def network_name(option: str, name: str) -> str:
     return name
 
 
-def absolute_path(option: str, path: str | None) -> str | None:
+def absolute_path(option: str, path: str | None, such_as: str = "/var/log/cni.log") -> str | None:
     """Return *path*, which may be None, if it is absolute and has no detour by ``..``. Raises ConvergeError."""
     if path and (not path.startswith("/") or ".." in path.split("/")):
-        raise ConvergeError("%s: %s must be an absolute path without .., such as /var/log/cni.log" % (option, path))
+        raise ConvergeError("%s: %s must be an absolute path without .., such as %s" % (option, path, such_as))
     return path
+
+
+def directories(options: dict[str, Any], prefix: str = "") -> None:
+    """Raise ConvergeError for one that a container runtime could not look in, as relative to where somebody is.
+
+    :param options: ``cni_bin_dir`` and ``conf_dir``.
+    :param prefix: what their names begin with where they are variables.
+    """
+    absolute_path(prefix + "cni_bin_dir", options["cni_bin_dir"], "/opt/cni/bin")
+    absolute_path(prefix + ("cni_" if prefix else "") + "conf_dir", options["conf_dir"], "/etc/cni/net.d")
 
 
 def quotable_path(option: str, path: str) -> str:

@@ -57,7 +57,16 @@ class RouteLookups:
 
     def likely(self) -> list[str]:
         """Return the interfaces that pods' packets may pass: the plugin's bridge, and what leads elsewhere."""
-        return [name for name, link in self.links().items() if link.ours or link.addresses and link.kind != "bridge"]
+        elsewhere = self.elsewhere()
+        return [name for name, link in self.links().items() if link.ours or name in elsewhere]
+
+    def elsewhere(self) -> list[str]:
+        """Return the interfaces with addresses; of bridges, as containers have theirs, those that next hops are on."""
+        routes = [route for family in ("-4", "-6") for route in self.ip_json(family, "route", "show")]
+        hops = [hop for route in routes for hop in route.get("nexthops", [route])]
+        devices = {hop.get("dev") for hop in hops if "gateway" in hop or "via" in hop}
+        links = self.links().items()
+        return [name for name, link in links if link.addresses and (link.kind != "bridge" or name in devices)]
 
     def to(self, address: str) -> Route:
         """Return the route to *address* whatever the source; see :meth:`of_packet`."""

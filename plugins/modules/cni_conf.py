@@ -328,6 +328,7 @@ def _resource(module: AnsibleModule) -> _cni_conf.CniConf:
     params = module.params
     if params["plan"]:
         raise ConvergeError("plan is on the controller: run the module by its action plugin, as humanz.cni.cni_conf")
+    _checks.directories(params)
     return _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
 
 

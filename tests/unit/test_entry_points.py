@@ -113,3 +113,17 @@ def test_a_run_without_the_tasks_that_find_the_nodes_says_so(
     done = run(directory, "-i", "inventory.json", f"humanz.cni.{playbook}", *options)
     assert done.returncode != 0, done.stdout
     assert "--skip-tags always or --start-at-task has left out the tasks" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("options", [("-e", "wanted=false"), ("-e", "wanted=true", "--skip-tags", "pods")])
+@pytest.mark.parametrize("playbook", ["reset", "site", "upgrade", "verify"])
+def test_who_imports_a_playbook_may_pass_over_it(directory: Path, playbook: str, options: tuple[str, ...]) -> None:
+    imported = {"import_playbook": f"humanz.cni.{playbook}", "when": "wanted | bool", "tags": ["pods"]}
+    after = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": "what comes after"}}]}
+    (directory / "mine.json").write_text(json.dumps([imported, after]))
+    (directory / "inventory.json").write_text(
+        json.dumps({"nodes": {"hosts": {"node": {"ansible_connection": "local"}}}})
+    )
+    done = run(directory, "-i", "inventory.json", "mine.json", "-e", "pod_network_reset_confirmation=no", *options)
+    assert done.returncode == 0, done.stderr
+    assert "what comes after" in done.stdout

@@ -24,12 +24,13 @@ class CallbackModule(CallbackBase):
         self._record(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._record(result)
+        self._record(result, failed=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self._record(result)
 
-    def _record(self, result: Any) -> None:
+    def _record(self, result: Any, **outcome: bool) -> None:
+        """Write a task's result down, with the *outcome*, as Ansible takes that away from what callbacks get."""
         with open(os.environ["RECORD"], "a", encoding="utf-8") as stream:
-            json.dump([result._host.name, result._result], stream, default=str)
+            json.dump([result._host.name, {**result._result, **outcome}], stream, default=str)
             stream.write("\n")

@@ -318,6 +318,8 @@ def test_other_files_are_in_nobodys_way(conf: Conf) -> None:
         ({"node_ip": ["200.0.0.10", "2001:db8::9"]}, "no interface of this node has the address 2001:db8::9"),
         ({"mtu": 10}, "mtu: 10 must be 0, or 68 to 65535"),
         ({"mtu": 1279, "pod_cidrs": ["fd00::/64"]}, "mtu: 1279 must be 1280 bytes or more for IPv6, as in fd00::/64"),
+        ({"conf_dir": "net.d"}, "conf_dir: net.d must be an absolute path without .., such as /etc/cni/net.d"),
+        ({"cni_bin_dir": "false"}, "cni_bin_dir: false must be an absolute path without .., such as /opt/cni/bin"),
         ({"name": "my network"}, "name: 'my network'"),
         ({"bridge": "humanz-cni-bridge0"}, "bridge: 'humanz-cni-bridge0'"),
         ({"plan": "/tmp/plan"}, "plan is on the controller"),

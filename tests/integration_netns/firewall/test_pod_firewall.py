@@ -233,6 +233,7 @@ def test_auto_is_the_iptables_of_the_node(firewall: Firewall, monkeypatch: pytes
         ({"bridge": 'x"y'}, "must be an interface name"),
         ({"uplink": "eth0\nCOMMIT"}, "uplink: 'eth0\\nCOMMIT' must be an interface name"),
         ({"uplink": False}, "uplink: False must be the name of an interface"),
+        ({"uplink": "no"}, "uplink: no must be the name of an interface"),
         ({"uplink": "eth+"}, "uplink: 'eth+' must be an interface name"),
         ({"vxlan_peers": ["200.0.0.20\nCOMMIT"]}, "vxlan_peers: '200.0.0.20\\nCOMMIT' is not an IP address"),
         ({"vxlan_peers": ["200.0.0.20", "fd00:200::20"]}, "200.0.0.20, fd00:200::20 must be all IPv4 or all IPv6"),

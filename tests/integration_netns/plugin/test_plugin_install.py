@@ -239,6 +239,8 @@ def test_the_command_has_a_directory_of_its_own(node: Node) -> None:
 
     assert result["failed"] is True
     assert result["msg"].startswith("sbin_dir: /opt/cni/bin/ is cni_bin_dir")
+    result = node.module("cni_plugin", {"source": pack(installed_plugin.SOURCE), "cni_bin_dir": "cni"})
+    assert result["msg"] == "cni_bin_dir: cni must be an absolute path without .., such as /opt/cni/bin"
 
 
 def test_the_command_that_is_somebody_elses_is_not_removed(node: Node) -> None:

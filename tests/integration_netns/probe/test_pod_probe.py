@@ -163,6 +163,32 @@ def test_it_tells_what_its_attachment_puts_right(dual_stack: Node, name: str) ->
     dual_stack.module("pod_probe", {"state": "stopped"})
 
 
+ON_BRIDGES = """
+for each in enp1s0 enp8s0; do
+  addresses=$(ip -br -4 addr show dev $each | tr -s ' ' | cut -d' ' -f3-)
+  routes=$(ip route show dev $each | grep via)
+  ip link add br-$each type bridge
+  ip link set br-$each up
+  ip addr flush dev $each
+  ip link set $each master br-$each
+  ip addr add $addresses dev br-$each
+  echo "$routes" | while read -r route; do ip route add $route dev br-$each; done
+done
+sysctl -qw net.ipv4.ip_forward=0
+"""
+
+
+def test_interfaces_to_other_nodes_may_be_bridges(dual_stack: Node) -> None:
+    """As they are on hosts of virtual machines, whose own networks are bridges without next hops."""
+    dual_stack.module("pod_probe", {"state": "stopped", "name": "humanz-probe-other"})
+    dual_stack.run("sh", "-ec", "ip link del humanz-cni0")
+    dual_stack.run("sh", "-ec", ON_BRIDGES)
+    dual_stack.run("sh", "-ec", "ip link add virbr0 type bridge; ip addr add 10.9.9.1/24 dev virbr0")
+    dual_stack.run("sysctl", "-qw", "net.ipv4.conf.br-enp1s0.forwarding=1")
+    found = [one["text"].partition(" before ")[0] for one in start(dual_stack)["lacked"]]
+    assert found == ["did not forward what arrived on br-enp8s0"]
+
+
 def test_it_reports_no_change_and_may_be_stopped_twice(node_1: Node) -> None:
     assert start(node_1)["changed"] is False
     for _again in range(2):

@@ -305,6 +305,10 @@ def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) 
         (None, "", {"interpreter": "/opt/none"}, "pod_network_python_interpreter: /opt/none does not exist"),
         (None, "", {"protocol": 16}, "protocol 16: is dhcp's: take a number from 19 to 185"),
         (None, "", {"log_file": "cni.log"}, "pod_network_log_file: cni.log must be an absolute path"),
+        (None, "", {"cni_bin_dir": "false"}, "pod_network_cni_bin_dir: false must be an absolute path without"),
+        (None, "", {"conf_dir": "net.d"}, "pod_network_cni_conf_dir: net.d must be an absolute path without .., such"),
+        (None, "", {"library_dir": "/opt/c ni"}, "pod_network_library_dir: '/opt/c ni' must be an absolute path of"),
+        (None, "", {"sbin_dir": "false"}, "pod_network_sbin_dir: 'false' must be an absolute path of"),
         (None, "", {"heal_interval": -1}, "pod_network_heal_interval: -1 must be a number of seconds"),
         (
             None,
