@@ -10,6 +10,7 @@ This module_util is private to the collection; its interface may change in any r
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import types
 from typing import TYPE_CHECKING, Any, cast
@@ -53,6 +54,13 @@ def problems(options: dict[str, Any], run: RunCommand, find_command: FindCommand
             return found + _without_kinds(options, run, find_command) + _refused_rules(options, find_command)
     except PermissionError:
         return found
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        return [
+            *found,
+            "this node makes no more network namespaces, and each pod needs one: raise user.max_net_namespaces",
+        ]
 
 
 def _may_try() -> bool:
