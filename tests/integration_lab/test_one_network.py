@@ -88,6 +88,7 @@ def lab(image: None) -> Iterator[LabUnderTest]:
     """A lab of three nodes with one network."""
     under_test = LabUnderTest("humanz-test-one", "one-network")
     try:
+        under_test.run("down")  # what a run that was killed has left
         under_test.run("up", "--topology", "one-network")
         yield under_test
     finally:
