@@ -48,25 +48,27 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
     """Delete the veth pair of *of_owner*; say whether there was one.
 
     :param with_checks: remove what it may send from as well. That goes first, as the kernel frees both at once then,
-        and the link is down by then, as it must not be up unchecked.
+        and the link is down by then, as it must not be up unchecked. To set it down takes time, so it is not done for
+        others.
     """
     sock = netlink.Socket()
-    unchecked = None
+    checks = None
     try:
         index = _index(sock, of_owner)
-        if index and with_checks and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
-            index = 0
         try:
-            if with_checks:
-                unchecked = spoofcheck.remove(of_owner.host_veth)
+            checks = spoofcheck.of_checked(of_owner.host_veth) if with_checks else None
+            if checks:
+                if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
+                    index = 0
+                spoofcheck.clear(checks, of_owner.host_veth)
         finally:
             deleted = index > 0 and _carry_out(sock, links.delete(index))
     except netlink.NetlinkError as exc:
         raise CNIError(TRY_AGAIN_LATER, "%s cannot be deleted: %s" % (of_owner.host_veth, exc.strerror)) from exc
     finally:
         sock.close()
-        if unchecked:
-            unchecked.close()
+        if checks:
+            checks.close()
     return deleted
 
 

@@ -114,17 +114,37 @@ def remove(port: str) -> Socket | None:
     Closing the socket that is returned waits until the kernel has freed it all. Deleting a link takes as long, so who
     does both closes the socket after that.
     """
+    sock = of_checked(port)
+    if sock:
+        clear(sock, port)
+    return sock
+
+
+def of_checked(port: str) -> Socket | None:
+    """Return a socket for :func:`clear` if *port* is checked, and None if it is not. Raises CNIError."""
     try:
         sock = Socket(_NETLINK_NETFILTER)
         sock.get((GETELEMENT, 0, body_of(PORTS, (key(port),))))
-        from . import spoofremoval
-
-        spoofremoval.run(sock, port)
     except OSError as exc:
         if exc.errno in NOTHING_THERE:
             return None
-        raise CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror)) from exc
+        raise _kept(port, exc) from exc
     return sock
+
+
+def clear(sock: Socket, port: str) -> None:
+    """Do by *sock* what :func:`remove` does. Raises CNIError."""
+    from . import spoofremoval
+
+    try:
+        spoofremoval.run(sock, port)
+    except OSError as exc:
+        if exc.errno not in NOTHING_THERE:
+            raise _kept(port, exc) from exc
+
+
+def _kept(port: str, exc: OSError) -> CNIError:
+    return CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror))
 
 
 def transaction(sock: Socket, messages: list[Message]) -> None:
