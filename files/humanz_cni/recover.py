@@ -13,7 +13,8 @@ import sys
 library = __file__.rpartition("/humanz_cni/")[0]
 sys.path.insert(0, library)
 try:
-    import humanz_cni.public  # noqa: F401  (it takes the place of what this interpreter may lack)
+    # It takes the place of what this interpreter may lack.
+    import humanz_cni.public  # noqa: F401  # pylint: disable=unused-import
     from humanz_cni.main import main
 except ImportError as exc:
     text = '{"cniVersion": "1.0.0", "code": 999, "msg": "%s is damaged: run humanz.cni.cni_plugin"}\n' % library

@@ -21,6 +21,7 @@ import sys
 _AT_WORK = sys.orig_argv[1:2] == ["-ISXutf8"]  # as the launcher's first line has it
 _LIBRARY = __file__.rpartition("/humanz_cni/")[0]
 _BUNDLE = "%s/%s" % (_LIBRARY, sys.implementation.cache_tag)
+_DESCRIPTOR = -1
 if _AT_WORK:
     try:
         _DESCRIPTOR = posix.open(_BUNDLE, posix.O_RDONLY | posix.O_CLOEXEC)

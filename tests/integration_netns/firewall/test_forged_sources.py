@@ -135,6 +135,7 @@ def test_neighbours_are_discovered_among_pods(site: Site, make_node: Callable[[]
     node.wire("veth1", other, "eth0")
     node.ip("link set veth1 master humanz-cni0")
     node.run("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=1", "net.bridge.bridge-nf-call-iptables=1")
+    pod.run("sysctl", "-qw", "net.ipv6.neigh.eth0.mcast_solicit=30")  # a busy kernel takes a new address up late
     site.args["backend"] = backend
     site.converge()
     for _setting in settings(node, backend):
@@ -142,4 +143,4 @@ def test_neighbours_are_discovered_among_pods(site: Site, make_node: Callable[[]
             device = "eth0" if each is other else "humanz-cni0"
             each.ip(f"address replace {destination}/64 dev {device} nodad")
             pod.ip("neigh flush dev eth0")
-            pod.run("ping", "-c1", "-W5", f"{destination}%eth0")
+            pod.run("ping", "-c1", "-W30", f"{destination}%eth0")

@@ -63,13 +63,13 @@ def runtimes(make_node: Callable[[], Node], executable: Path) -> list[Runtime]:
 
 def at_each_call(
     runtimes: list[Runtime], command: str, first: bool, sent: str, examine: Callable[[Runtime, Call, Outcome], None]
-) -> tuple[int, list[Outcome]]:
+) -> tuple[list[Call], list[Outcome]]:
     """Carry out *command* for pod1 as often as it has calls, with a signal at one of them, and examine each outcome.
 
     :param first: whether nothing was added on the node before.
     :param examine: checks what is left, and takes it away.
 
-    Returns the number of calls, and the outcomes of those runs that the signal did not end.
+    Returns the calls, and the outcomes of those runs that the signal did not end.
     """
 
     def prepare(runtime: Runtime) -> None:
@@ -98,7 +98,7 @@ def at_each_call(
     chosen = after_changes(calls) if sent == "SIGKILL" else calls
     with ThreadPoolExecutor(NODES) as executor:
         shares = executor.map(share, runtimes, [chosen[number::NODES] for number in range(NODES)])
-        return len(calls), [outcome for one in shares for outcome in one]
+        return calls, [outcome for one in shares for outcome in one]
 
 
 def with_a_neighbour(runtimes: list[Runtime]) -> dict[Runtime, list[str]]:
@@ -156,10 +156,11 @@ def test_s_025_killed_at_every_system_call(runtimes: list[Runtime], command: str
 
     clean = {} if first else with_a_neighbour(runtimes)
 
-    number, survived = at_each_call(runtimes, command, first, "SIGKILL", examine)
+    calls, survived = at_each_call(runtimes, command, first, "SIGKILL", examine)
 
-    assert number > 80
-    assert len(survived) <= 2  # a wait for the kernel may have taken fewer calls this time
+    assert len(calls) > 80
+    # A wait for the kernel may have taken fewer calls this time: a pause, a question and its answer for each time.
+    assert len(survived) <= 3 * sum(call.name == "clock_nanosleep" for call in calls)
 
 
 def test_s_055_add_terminated_at_every_system_call(runtimes: list[Runtime]) -> None:
@@ -179,9 +180,9 @@ def test_s_055_add_terminated_at_every_system_call(runtimes: list[Runtime]) -> N
 
     clean = with_a_neighbour(runtimes)
 
-    number, survived = at_each_call(runtimes, "ADD", False, "SIGTERM", examine)
+    calls, survived = at_each_call(runtimes, "ADD", False, "SIGTERM", examine)
 
-    assert number > 80
+    assert len(calls) > 80
     assert {outcome.status for outcome in survived} == {0, 1}
     assert sum(outcome.status for outcome in survived) > 40
 
@@ -197,9 +198,9 @@ def test_s_056_del_terminated_at_every_system_call(runtimes: list[Runtime]) -> N
 
     clean = with_a_neighbour(runtimes)
 
-    number, survived = at_each_call(runtimes, "DEL", False, "SIGTERM", examine)
+    calls, survived = at_each_call(runtimes, "DEL", False, "SIGTERM", examine)
 
-    assert number > 60
+    assert len(calls) > 60
     assert len(survived) > 20
 
 

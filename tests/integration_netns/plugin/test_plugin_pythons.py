@@ -134,7 +134,7 @@ def test_an_interpreter_that_lacks_what_python_does_not_promise_runs_it_more_slo
     interpreter.write_text(text, encoding="ascii")
     interpreter.chmod(0o755)
 
-    first, second = (present(node, interpreter=str(interpreter)) for _ in range(2))
+    first, second = (present(node, interpreter=str(interpreter)) for _time in range(2))
 
     assert (first["start"], second["start"], second["changed"]) == (start, start, False)
     for result in (first, second):

@@ -184,5 +184,5 @@ def test_a_second_pod_writes_no_parameter_that_takes_the_lock_of_all_links(runti
     port = done.document["interfaces"][1]["name"]
     assert sorted(written) == [
         "ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/accept_ra", "ipv6/conf/eth0/keep_addr_on_down",
-        f"ipv6/conf/{port}/accept_ra", f"ipv6/conf/{port}/drop_unicast_in_l2_multicast",
+        "ipv6/conf/eth0/ndisc_notify", f"ipv6/conf/{port}/accept_ra", f"ipv6/conf/{port}/drop_unicast_in_l2_multicast",
     ]  # fmt: skip

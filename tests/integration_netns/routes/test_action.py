@@ -123,14 +123,14 @@ def test_variables_that_cannot_be_templated_are_named_with_their_nodes(playbook:
 def test_hosts_that_disagree_about_the_cluster_are_named_whatever_the_limit(playbook: Playbook) -> None:
     playbook.variables["pod_network_vxlan_id"] = "{{ 218 if inventory_hostname == 'n3' else 217 }}"
     playbook.nodes["n2"].update(pod_network_non_masquerade_cidrs=["10.0.0.0/8"], verify_outside=["10.0.0.1"])
-    verify = {"humanz.cni.pod_reachability": {"stage": "targets", "results": "probes"}, "run_once": True}
+    verify = {"humanz.cni.pod_reachability": {"stage": "settings"}, "run_once": True}
     for limit in ("n1", "n2"):
-        plan, targets = playbook.run(PLAN, verify, limit=limit)[limit]
+        plan, settings = playbook.run(PLAN, verify, limit=limit)[limit]
         assert [line.partition(": must be the same on all nodes")[0] for line in plan["problems"]] == [
             "cluster: pod_network_vxlan_id is 217 on n1, n2; 218 on n3",
             "cluster: pod_network_non_masquerade_cidrs is empty on n1, n3; 10.0.0.0/8 on n2",
         ]
-        assert "verify_outside is empty on n1, n3; 10.0.0.1 on n2" in targets["msg"]
+        assert "verify_outside is empty on n1, n3; 10.0.0.1 on n2" in settings["msg"]
 
 
 def test_a_plan_with_problems_is_carried_out_by_nobody(playbook: Playbook) -> None:

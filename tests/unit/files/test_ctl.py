@@ -17,7 +17,6 @@ import pytest
 
 from humanz_cni import pool, ranges, reclaim, store
 from humanz_cni.ctl import arguments, networks, output, pools, reservations
-from humanz_cni.living import Port
 from humanz_cni.owner import Owner
 
 BOOT = "this-boot"
@@ -59,7 +58,7 @@ def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.N
 def judged(network: networks.Network, *links: str, boot: str = BOOT) -> list[reservations.Reservation]:
     """Return the network's reservations, where the host has *links*."""
     evidence = reclaim.Evidence(boot)
-    evidence._ports = [cast("Port", SimpleNamespace(name=name, kind="veth", alias="", mac=b"")) for name in links]
+    evidence._ports = [cast(Any, SimpleNamespace(name=name, kind="veth", alias="", mac=b"")) for name in links]
     host = SimpleNamespace(evidence=evidence)
     return reservations.of_network(network, cast("reservations.Host", host))
 
