@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, spoofcheck, store
 from .address import Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, CNIError
@@ -73,12 +73,12 @@ class Attachment:
             if self.conf.masquerade:
                 self._masquerade()
             if not self.conf.mac_check:
-                from . import spoofcheck
-
                 spoofcheck.remove(port.name)  # of a former pod; the kernel brings the port up meanwhile
             if not self.conf.leave_down:
                 bridge.settle(sock, port_of, self.owner.host_veth)
                 self._make_known(pod, inside, links.change(port.peer, mac=mac))
+            if self.conf.hairpin and self._is_announced():  # not before: the pod would take it for another's
+                sock.request(self._as_port(hairpin=True))
             if port_of.alias != owner.ALIAS:  # somebody else's may take its address from its ports
                 port_of = links.require(sock, port_of.name)
             interfaces = [
@@ -172,9 +172,7 @@ class Attachment:
         self._undo.append(lambda detach: detach.delete_link(self.owner))
         try:
             sock.request(links.new_veth(host, (self.request.ifname, mac), port_of.index, pod, conf.mtu))
-            # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
-            port_flags = conf.hairpin, conf.isolated, not conf.mac_check, conf.ip_check
-            port = links.require(sock, name, links.set_port(name, self.owner.alias, *port_flags))
+            port = links.require(sock, name, self._as_port(conf.hairpin and not self._is_announced()))
         except netlink.NetlinkError as exc:
             if exc.errno != _EEXIST:
                 raise bridge.not_plugged(sock, port_of, exc) from exc
@@ -183,10 +181,17 @@ class Attachment:
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
 
+    def _as_port(self, hairpin: bool) -> netlink.Message:
+        # The bridge learns even from frames that nf_tables does not see, such as LLDP's.
+        flags = hairpin, self.conf.isolated, not self.conf.mac_check, self.conf.ip_check
+        return links.set_port(self.owner.host_veth, self.owner.alias, *flags)
+
+    def _is_announced(self) -> bool:
+        # The MAC follows the first address, unless the user gives it or a delegate chooses the address afterwards.
+        return not self.conf.leave_down and bool(self.conf.mac or self._delegate or len(self.chosen) > 1)
+
     def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
         """Let the pod, which may bring its end up, send only from *mac* and, with ipspoofchk, its own addresses."""
-        from . import spoofcheck
-
         spoofcheck.forward(sock, port, mac, self.conf.vlans)
         self._undo.insert(0, lambda _detach: spoofcheck.remove(port.name))  # done last: no link is there unchecked
         addresses = [one.address for one in self.chosen] if self.conf.ip_check else None
@@ -267,12 +272,8 @@ class Attachment:
 
             dad.wait(pod, self.request.ifname)
         bridge.await_addresses(inside, of_ipv6)
-        # The MAC follows the first address, unless the user gives it or a delegate chooses the address afterwards.
-        if self.conf.mac or self._delegate or len(self.chosen) > 1:
-            try:
-                inside.request(again)
-            except netlink.NetlinkError as exc:  # the pod works all the same
-                disk.complain("announcing %s: %s" % (self.owner.alias, exc))
+        if self._is_announced():
+            bridge.announce(inside, again, self.owner.alias)
 
     def _roll_back(self) -> None:
         sigterm.ignore()

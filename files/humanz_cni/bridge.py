@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .address import Address, Network
     from .links import Link
     from .netconf import NetConf
-    from .netlink import Socket
+    from .netlink import Message, Socket
     from .pool import Assignment
     from .vlan import Vlans
 
@@ -205,6 +205,14 @@ def await_addresses(sock: Socket, addresses: Iterable[Address]) -> None:
     for address in addresses:
         if not _wait(lambda: _is_local(sock, address)):  # noqa: B023  (it is called before the next one's turn)
             disk.complain("the kernel does not take packets to %s after %d seconds" % (address, _SETTLE_SECONDS))
+
+
+def announce(inside: Socket, again: Message, whose: str) -> None:
+    """Carry out *again*, which gives an interface in *inside*'s namespace its MAC; the kernel tells its neighbours."""
+    try:
+        inside.request(again)
+    except NetlinkError as exc:  # the pod works all the same
+        disk.complain("announcing %s: %s" % (whose, exc))
 
 
 def _is_local(sock: Socket, address: Address) -> bool:

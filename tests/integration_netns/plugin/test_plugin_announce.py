@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -88,6 +89,15 @@ def test_i_19_a_hardware_address_that_the_user_gives_is_announced(bridge: Runtim
 
     mac = MAC.replace(":", "")
     assert announced(frames) >= {f"{mac} has 0a090003", f"{mac} has fd000009000000000000000000000003"}
+
+
+def test_a_pod_with_hairpin_mode_does_not_hear_its_own_announcement(bridge: Runtime) -> None:
+    """Its kernel would log that somebody else has its addresses."""
+    host = bridge.add(nested(SUBNETS, hairpinMode=True))["interfaces"][1]["name"]
+
+    counters = bridge.node.run("ip", "netns", "exec", "pod1", "cat", "/proc/net/snmp6").stdout
+    assert re.search(r"^Icmp6InNeighborAdvertisements\s+0$", counters, re.MULTILINE)
+    assert bridge.links()[host]["linkinfo"]["info_slave_data"]["hairpin"]
 
 
 def test_i_19_a_neighbour_that_knew_another_hardware_address_reaches_the_pod_at_once(bridge: Runtime) -> None:
