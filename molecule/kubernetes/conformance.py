@@ -101,7 +101,7 @@ def cnitool() -> None:
     tool("status")
     address = tool.add()
     tool("check")
-    expect("what status says of a full pool", "exhausted" in tool("status", succeeds=False), True)
+    tool("status")  # of a full pool, which is no reason to call the node not ready
     # The pod vanishes, and so does what the runtime knew of it.
     node("ip", "netns", "del", SPACE)
     node("sh", "-c", "rm /var/lib/cni/results/spare-*")

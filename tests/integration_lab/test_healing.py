@@ -185,7 +185,7 @@ def test_a_conflict_that_lasts_is_logged_when_it_begins_and_when_it_ends(node: H
 
 
 def test_an_operator_heals_by_hand(node: HealingNode, whole: list[str]) -> None:
-    node.sh("systemctl stop humanz-cni-heal.timer; ip route flush proto 217")
+    node.sh("systemctl stop humanz-cni-heal.timer humanz-cni-check; ip route flush proto 217")
     node.sh("systemctl start humanz-cni-heal.service")
     assert node.state() == whole
     assert node.log()[-1].startswith("put back 3 routes: ")

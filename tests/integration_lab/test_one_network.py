@@ -187,11 +187,11 @@ def test_the_lans_other_host_reaches_a_published_port(cluster: Cluster, pods: di
 
 
 def test_what_is_removed_comes_back(cluster: Cluster) -> None:
-    node, timer = NODES[0], "humanz-cni-heal.timer"
+    node, starters = NODES[0], "humanz-cni-heal.timer humanz-cni-heal.path"
     damage = "for family in -4 -6; do ip $family route flush proto 217; done; iptables -t nat -F; ip6tables -F"
-    cluster.lab.node(node, "sh", "-c", f"systemctl stop {timer} humanz-cni-heal.service; {damage}")
+    cluster.lab.node(node, "sh", "-c", f"systemctl stop {starters} humanz-cni-check humanz-cni-heal; {damage}")
     assert cluster.ours(node) != cluster.whole[node]
-    cluster.lab.node(node, "systemctl", "start", timer)
+    cluster.lab.node(node, "systemctl", "start", *starters.split())
     cluster.wait_whole(node)
 
 
