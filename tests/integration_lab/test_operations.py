@@ -164,8 +164,8 @@ def test_an_upgrade_keeps_open_connections(operator: Operator, stream: Stream, t
 
 def test_troubles_are_looked_for(operator: Operator, stream: Stream) -> None:
     _verify, preview = commands("operations/troubleshoot.md")
-    damage = "systemctl stop humanz-cni-heal.timer humanz-cni-check; ip route del 100.100.2.0/24; iptables -D HUMANZ-FORWARD 1"
-    operator.lab.node(NODES[0], "sh", "-c", damage)
+    damage = "ip route del 100.100.2.0/24; iptables -D HUMANZ-FORWARD 1"
+    operator.lab.node(NODES[0], "sh", "-c", "systemctl stop humanz-cni-heal.timer humanz-cni-check; " + damage)
     shown = operator.run(preview, "--limit", NODES[0]).splitlines()
     assert [line for line in shown if re.match(r"[+-][^+# -]|\+-A ", line)] == [
         "+100.100.2.0/24 via 200.0.0.30",
