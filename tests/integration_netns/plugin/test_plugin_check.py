@@ -70,7 +70,11 @@ DAMAGE = {
         "ip link set HOST alias other",
         "host interface HOST has alias 'other', ADD gave it 'humanz-cni net1 pod1 eth0'",
     ),
-    "host end's name": ("ip link set HOST down; ip link set HOST name x up", "host interface HOST is called x now"),
+    "host end's name": (
+        "ip link set HOST down; ip link set HOST name x up;"
+        'until ip link show br1 | grep "state UP" && [ -z "$(ip -6 addr show tentative)" ]; do sleep 0.05; done',
+        "host interface HOST is called x now",
+    ),
     "host end is another's": (
         "ip link del HOST; ip link add HOST type veth peer name eth0 address 0a:58:0a:09:00:02 netns pod1;"
         "ip link set HOST alias other",
