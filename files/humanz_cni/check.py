@@ -191,7 +191,7 @@ def _check_routes(
     present = [route for family in BITS for route in tables.routes(inside, family)]
     for route in listed:
         configured = [one for one in ours if (one.dst, one.gateway) == (route.dst, route.gateway)]
-        others = {_table(one) for one in (*ours, *listed) if one.dst == route.dst} - {0, links.RT_TABLE_MAIN}
+        others = {_table(one) for one in (*ours, *listed) if one.dst == route.dst} - {0, netlink.RT_TABLE_MAIN}
         for wanted in [route] if route.further else configured or [route]:
             where = {index for index, known in present if _is_as(known, wanted, others)}
             if configured and container.index not in where:

@@ -47,8 +47,7 @@ IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_TABLE = 1, 4, 5, 6, 8, 15
 RTAX_MTU, RTAX_ADVMSS = 2, 8
-RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST, RTN_LOCAL = 254, 3, 1, 2
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
+RTPROT_BOOT, RTN_UNICAST, RTN_LOCAL, RT_SCOPE_UNIVERSE = 3, 1, 2, 0
 
 AF_BRIDGE, NUD_REACHABLE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x02, 0x40, 0x04, 2
 
@@ -249,8 +248,8 @@ def addresses(sock: Socket, index: int, family: int) -> list[Network]:
 def new_route(index: int, route: Route) -> Message:
     """Return the request for *route* by the link *index*; a pod's second network may have a default route as well."""
     further = route.further
-    table = further.get("table", RT_TABLE_MAIN)
-    scope = further.get("scope", RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
+    table = further.get("table", netlink.RT_TABLE_MAIN)
+    scope = further.get("scope", RT_SCOPE_UNIVERSE if route.gateway else netlink.RT_SCOPE_LINK)
     dst = route.dst
     header = (dst.address.family, dst.prefix, 0, 0, table if table < 256 else 0, RTPROT_BOOT, scope, RTN_UNICAST, 0)
     body = ROUTE.pack(*header) + u32(RTA_OIF, index) + u32(RTA_TABLE, table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .address import Address, Network
 from .errors import invalid_config
 from .fields import address, number, parse_network
-from .links import RT_TABLE_MAIN
+from .netlink import RT_SCOPE_LINK, RT_TABLE_MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # key of specification 1.1.0 -> highest value that the kernel takes
 _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
-_SCOPE_LINK = 253  # of linux/rtnetlink.h
 
 
 class Route:
@@ -38,7 +37,7 @@ class Route:
     @property
     def is_direct(self) -> bool:
         """Say whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
-        return self.further.get("scope", 0) >= _SCOPE_LINK
+        return self.further.get("scope", 0) >= RT_SCOPE_LINK
 
     def document(self, extended: bool) -> dict[str, Any]:
         """Return the route as part of a result; *extended* for specification 1.1.0."""
