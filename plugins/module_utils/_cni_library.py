@@ -173,7 +173,7 @@ class Library:
 
     def __init__(self, files: dict[str, bytes], interpreter: Interpreter, directory: str, run: RunCommand) -> None:
         self._files = files
-        self.interpreter = interpreter
+        self._interpreter = interpreter
         self._directory = _checks.quotable_path("library_dir", directory)
         self._run = run
         self._bytecode: dict[str, dict[str, bytes]] = {}  # by the way of starting: bytes by name
@@ -186,7 +186,7 @@ class Library:
         starts = _cni_start.STARTS if interpreter.reads_pth else _cni_start.STARTS[1:]
         self.start, self.problem = starts[0], ""
         if not self.is_whole():
-            self.start, self.problem = _cni_start.fastest(self, starts, run)
+            self.start, self.problem = _cni_start.fastest(self._build, interpreter.path, starts, run)
         early = self.start == _cni_start.EARLY
         self.command = os.path.join(self.path, LINK) if early else interpreter.path
 
@@ -204,7 +204,7 @@ class Library:
         except ValueError:
             return False
         wanted = set(self._names(self.start))
-        link = self.interpreter.path if self.start == _cni_start.EARLY else None
+        link = self._interpreter.path if self.start == _cni_start.EARLY else None
         if _target(os.path.join(self.path, LINK)) != link:
             return False
         return set(expected) == wanted and all(
@@ -218,7 +218,7 @@ class Library:
         building = tempfile.mkdtemp(prefix=".%s." % self.digest, suffix=".tmp", dir=self._directory)
         try:
             with naming(self.path):
-                self.build(building, self.start)
+                self._build(building, self.start)
                 self._finish(building)
             if os.path.isdir(self.path):
                 self._repair(building)
@@ -232,15 +232,15 @@ class Library:
         """Return the paths of all files but the manifest and the link, relative to the library's own directory."""
         names = [os.path.join(PACKAGE, name) for name in self._files]
         if start != _cni_start.SOURCES:
-            names += [self.interpreter.cache_tag]
+            names += [self._interpreter.cache_tag]
         if start == _cni_start.EARLY:
             names += [LINK + "._pth", self._startup_bytecode()]
         return names
 
     def _startup_bytecode(self) -> str:
-        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self.interpreter.cache_tag)
+        return "%s/__pycache__/encodings.%s.pyc" % (STARTUP, self._interpreter.cache_tag)
 
-    def build(self, building: str, start: str) -> None:
+    def _build(self, building: str, start: str) -> None:
         """Put into the directory *building* what the plugin needs to *start* so. Raises ConvergeError."""
         package = os.path.join(building, PACKAGE)
         os.makedirs(os.path.join(building, STARTUP))
@@ -249,7 +249,7 @@ class Library:
             with open(os.path.join(package, name), "wb") as stream:
                 stream.write(data)
         if start == _cni_start.EARLY:
-            os.symlink(self.interpreter.path, os.path.join(building, LINK))
+            os.symlink(self._interpreter.path, os.path.join(building, LINK))
         if start not in self._bytecode:
             self._bytecode[start] = self._compile(building, start)
         for name, data in self._bytecode[start].items():
@@ -270,10 +270,10 @@ class Library:
         return made
 
     def _compile_package(self, building: str) -> None:
-        target = os.path.join(building, self.interpreter.cache_tag)
+        target = os.path.join(building, self._interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
         sources = [os.path.join(building, PACKAGE, name) for name in self._files if "/" not in name]
-        command = [self.interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
+        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
         status, output, error = self._run([*command, str(_cni_start.HEAD_SIZE), *sources])
         if status != 0:
             raise self._not_compiled(building, error or output)
@@ -292,7 +292,7 @@ class Library:
         source, final = (os.path.join(path, STARTUP, "encodings.py") for path in (building, self.path))
         target = os.path.join(building, self._startup_bytecode())
         os.mkdir(os.path.dirname(target))
-        command = [self.interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
+        command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
         status, output, error = self._run(command)
         if status != 0:
             raise self._not_compiled(building, error or output)
@@ -301,7 +301,7 @@ class Library:
         """Return the error about what the interpreter *said* last; what leads to it is of no use to an operator."""
         last = (said.strip().splitlines() or ["it does not say why"])[-1]
         reason = re.sub(r"^\w+Error: (\[Errno \d+\] )?", "", last)
-        text = "%s cannot compile the plugin in %s: %s" % (self.interpreter.path, os.path.dirname(building), reason)
+        text = "%s cannot compile the plugin in %s: %s" % (self._interpreter.path, os.path.dirname(building), reason)
         return ConvergeError(text) if "[Errno" in last else _cni_start.StartError(text)
 
     def _repair(self, building: str) -> None:

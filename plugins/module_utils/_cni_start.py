@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 
 if TYPE_CHECKING:
-    from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Library
+    from collections.abc import Callable
+
     from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
 
 EARLY = "early"  # in place of the end of the interpreter's own start
@@ -66,10 +67,13 @@ _ADD = {
 }
 
 
-def fastest(library: Library, starts: tuple[str, ...], run: RunCommand) -> tuple[str, str]:
+def fastest(
+    build: Callable[[str, str], None], interpreter: str, starts: tuple[str, ...], run: RunCommand
+) -> tuple[str, str]:
     """Return the first of *starts* that works, and why one before it does not, empty if it is the first.
 
-    :param library: is built in a temporary directory for each, which is gone afterwards.
+    :param build: makes a library for one of *starts* in a directory: a temporary one, which is gone afterwards.
+    :param interpreter: its path.
     :param run: as for Interpreter.
 
     Raises StartError if none works, and ConvergeError if that cannot be found out.
@@ -78,8 +82,8 @@ def fastest(library: Library, starts: tuple[str, ...], run: RunCommand) -> tuple
     for start in starts:
         with tempfile.TemporaryDirectory(prefix="humanz-cni.") as directory:
             try:
-                library.build(directory, start)
-                _try(_command(library, directory, start), run)
+                build(directory, start)
+                _try(_command(interpreter, directory, start), run)
             except StartError as exc:
                 problem = str(exc)
             else:
@@ -87,11 +91,10 @@ def fastest(library: Library, starts: tuple[str, ...], run: RunCommand) -> tuple
     raise StartError(problem)
 
 
-def _command(library: Library, directory: str, start: str) -> list[str]:
-    """Return the command that runs the *library*, built in *directory*, by *start* and not otherwise."""
+def _command(interpreter: str, directory: str, start: str) -> list[str]:
+    """Return the command that runs the library which is built in *directory* by *start*, and not otherwise."""
     if start == EARLY:
         return [os.path.join(directory, LINK), "-ISXutf8", "-c", _WENT_ON]
-    interpreter = library.interpreter.path
     if start == BYTECODE:
         text = "import marshal, posix, sys\nlibrary = %r\n%s" % (directory, RUN_BYTECODE)
         return [interpreter, "-ISXutf8", "-c", text]
