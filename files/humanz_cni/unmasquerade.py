@@ -43,7 +43,7 @@ def unneeded(reservations: Store, of_owner: Owner, record: Record, subnets: list
     network, stores = of_owner.network, _stores(reservations)
     own = reservations.held_by(of_owner, record)
     try:
-        return [one for one in subnets if not _is_needed(network, stores, one, own)]
+        return _unneeded(network, stores, subnets, own)
     except OSError as exc:
         raise _failed(of_owner.network, exc) from exc
 
@@ -75,13 +75,14 @@ def of_network(reservations: Store) -> None:
 
     network, stores = reservations.network, _stores(reservations)
     try:
-        unused = [one for one in masquerade.subnets(network) if not _is_needed(network, stores, one)]
+        unused = _unneeded(network, stores, masquerade.subnets(network))
         if unused and reservations in stores:
             with reservations.locked():
                 masquerade.remove_chains(network, [one for one in unused if not _is_noted(stores, one)])
         else:
             masquerade.remove_chains(network, unused)
-        masquerade.ensure(network, [one for one in unused if _is_needed(network, stores, one)])
+        still = _unneeded(network, stores, unused)
+        masquerade.ensure(network, [one for one in unused if one not in still])
     except OSError as exc:
         raise _failed(network, exc) from exc
 
@@ -99,14 +100,14 @@ def _stores(reservations: Store) -> list[Store]:
     return [one for one in elsewhere.with_others(reservations) if one.exists()]
 
 
-def _is_needed(network: str, stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
-    """Say whether any pod needs the rules of *subnet*, by its record in *stores*, or by its address if it has none.
+def _unneeded(network: str, stores: list[Store], subnets: list[Network], own: Collection[str] = ()) -> list[Network]:
+    """Return those of *subnets* whose rules no pod needs, by its record in *stores*, or by its address if it has none.
 
     :param own: the addresses in the first of *stores* that do not count.
     """
-    return _is_noted(stores, subnet, own) or any(
-        not found or any(address in subnet for address in found) for found in _unrecorded(network, stores)
-    )
+    left = [one for one in subnets if not _is_noted(stores, one, own)]
+    pods = _unrecorded(network, stores) if left else []
+    return [one for one in left if not any(not found or any(each in one for each in found) for found in pods)]
 
 
 def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]:
@@ -134,7 +135,7 @@ def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]
 
 
 def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
-    """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_is_needed`."""
+    """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
     for reservations in stores:
         with posix.scandir(reservations.path) as entries:  # not all of a directory is read, as most have one soon
             for entry in entries:
