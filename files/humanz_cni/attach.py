@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, spoofcheck, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
 from .address import Network
 from .arguments import pod as pod_of
-from .errors import INTERNAL, INVALID_CONFIG, CNIError
+from .errors import INTERNAL, INVALID_CONFIG, CNIError, listed
 from .routes import Route, with_defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
     from typing import Any
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _EEXIST = 17
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
-_LONGEST_LIST = 400  # of an error's details, in characters
 
 
 class Attachment:
@@ -43,6 +42,7 @@ class Attachment:
         self.chosen: list[pool.Assignment] = []
         self._wanted: Sequence[Route] = self.conf.ipam.routes if self.conf.ipam else ()
         self._undo: list[Callable[[ModuleType], object]] = []
+        self._may_be_checked = not self.conf.ipam  # where there is a record, checks go before it does
 
     def run(self, finish: Finish) -> None:
         """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
@@ -72,8 +72,10 @@ class Attachment:
             self._configure(pod, inside, port.peer, routes)
             if self.conf.masquerade:
                 self._masquerade()
-            if not self.conf.mac_check:
-                spoofcheck.remove(port.name)  # of a former pod; the kernel brings the port up meanwhile
+            if self._may_be_checked and not self.conf.mac_check:
+                from . import spoofcheck
+
+                spoofcheck.remove(port.name)  # of a former pod
             if not self.conf.leave_down:
                 bridge.settle(sock, port_of, self.owner.host_veth)
                 self._make_known(pod, inside, links.change(port.peer, mac=mac))
@@ -119,9 +121,9 @@ class Attachment:
         if not ipam:
             return
         reservations = store.Store(ipam.data_dir, self.conf.name, ipam.durable)
-        facts: dict[str, Any] = {"netns": self.request.netns, "namespace": namespace, "pod": pod_of(self.request.args)}
-        if self.conf.ip_check:
-            facts["spoofchk"] = "ip"
+        checks = "ip" if self.conf.ip_check else "mac" if self.conf.mac_check else None
+        facts: dict[str, Any] = {"netns": self.request.netns, "namespace": namespace, "spoofchk": checks}
+        facts["pod"] = pod_of(self.request.args)
         if self.conf.masquerade:
             facts["ipMasq"] = True
         try:
@@ -139,6 +141,7 @@ class Attachment:
         except pool.StateLost:
             from . import restore
 
+            self._may_be_checked = True
             restore.run(reservations, self.conf.name, self.conf.bridge, ipam.sets, boot)
         except pool.Exhausted:
             pass
@@ -192,6 +195,8 @@ class Attachment:
 
     def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
         """Let the pod, which may bring its end up, send only from *mac* and, with ipspoofchk, its own addresses."""
+        from . import spoofcheck
+
         spoofcheck.forward(sock, port, mac, self.conf.vlans)
         self._undo.insert(0, lambda _detach: spoofcheck.remove(port.name))  # done last: no link is there unchecked
         addresses = [one.address for one in self.chosen] if self.conf.ip_check else None
@@ -257,7 +262,7 @@ class Attachment:
                 INTERNAL,
                 "failed to configure %s: %s" % (ifname, exc.strerror),
                 "addresses %s, routes %s"
-                % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
+                % (listed(one.text for one in self.chosen), listed(str(one.dst) for one in routes)),
             ) from exc
 
     def _make_known(self, pod: int, inside: netlink.Socket, again: netlink.Message) -> None:
@@ -289,8 +294,3 @@ class Attachment:
 def run(request: Request, finish: Finish) -> None:
     """Carry out the ADD *request*; *finish* gets the result document."""
     Attachment(request).run(finish)
-
-
-def _join(texts: Iterable[str]) -> str:
-    text = ", ".join(texts)
-    return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from . import disk, elsewhere, links, netlink, owner, spoofcheck, store
+from . import disk, elsewhere, links, netlink, owner, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .netlink import Message
+    from .netlink import Message, Socket
     from .request import Request
 
 
@@ -21,8 +21,8 @@ def run(request: Request, _finish: object) -> list[str]:
     send from, whether or not today's configuration has such checks.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    deleted = delete_link(of_owner, with_checks=True)
     stores = elsewhere.stores(request.conf, request.network)
+    deleted = delete_link(of_owner, with_checks=_may_be_checked(stores[0], of_owner))
     released = release(stores[0], of_owner)
     for other in stores[1:]:
         if _has_record(other, of_owner):
@@ -52,15 +52,18 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
         others.
     """
     sock = netlink.Socket()
-    checks = None
+    checks: Socket | None = None
     try:
         index = _index(sock, of_owner)
         try:
-            checks = spoofcheck.of_checked(of_owner.host_veth) if with_checks else None
-            if checks:
-                if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
-                    index = 0
-                spoofcheck.clear(checks, of_owner.host_veth)
+            if with_checks:
+                from . import spoofcheck
+
+                checks = spoofcheck.of_checked(of_owner.host_veth)
+                if checks:
+                    if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
+                        index = 0
+                    spoofcheck.clear(checks, of_owner.host_veth)
         finally:
             deleted = index > 0 and _carry_out(sock, links.delete(index))
     except netlink.NetlinkError as exc:
@@ -70,6 +73,15 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
         if checks:
             checks.close()
     return deleted
+
+
+def _may_be_checked(reservations: store.Store, of_owner: owner.Owner) -> bool:
+    """Return whether the attachment of *of_owner* may have checks: not if its record says so."""
+    try:
+        record = reservations.record(of_owner) if reservations.exists() else None
+    except OSError:  # whoever releases the addresses says so
+        return True
+    return record is None or record.get("spoofchk", "unknown") is not None
 
 
 def _carry_out(sock: netlink.Socket, message: Message) -> bool:

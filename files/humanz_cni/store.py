@@ -11,8 +11,8 @@
     .veth0123456789a     a record that is being written
 
 A record is JSON: network, containerID, ifname, addresses, netns, namespace (its identity, see ``netns.identity``),
-boot, time (seconds since the epoch), pod, spoofchk (``ip``) where ipspoofchk was set, and ipMasq (subnets) where that
-was set. Records of earlier versions have neither namespace nor ipMasq.
+boot, time (seconds since the epoch), pod, spoofchk (``ip`` for ipspoofchk, ``mac`` for macspoofchk, null for neither),
+and ipMasq (subnets) where that was set. Records of earlier versions have no namespace, no ipMasq and only ``ip``.
 
 Each step of a change leaves a state that the next call can go on from, also if it is the last one before SIGKILL: a
 record first exists by its owner, then by its addresses; it loses its addresses first, then its owner. Addresses are
