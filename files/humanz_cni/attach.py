@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, store
+from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, pool, result, sigterm, spoofcheck, store
 from .address import Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, CNIError, listed
@@ -73,8 +73,6 @@ class Attachment:
             if self.conf.masquerade:
                 self._masquerade()
             if self._may_be_checked and not self.conf.mac_check:
-                from . import spoofcheck
-
                 spoofcheck.remove(port.name)  # of a former pod
             if not self.conf.leave_down:
                 bridge.settle(sock, port_of, self.owner.host_veth)
@@ -195,8 +193,6 @@ class Attachment:
 
     def _check_sources(self, sock: netlink.Socket, port: links.Link, mac: bytes) -> None:
         """Let the pod, which may bring its end up, send only from *mac* and, with ipspoofchk, its own addresses."""
-        from . import spoofcheck
-
         spoofcheck.forward(sock, port, mac, self.conf.vlans)
         self._undo.insert(0, lambda _detach: spoofcheck.remove(port.name))  # done last: no link is there unchecked
         addresses = [one.address for one in self.chosen] if self.conf.ip_check else None

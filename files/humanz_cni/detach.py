@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from . import disk, elsewhere, links, netlink, owner, store
+from . import disk, elsewhere, links, netlink, owner, spoofcheck, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .netlink import Message, Socket
+    from .netlink import Message
     from .request import Request
 
 
@@ -52,18 +52,15 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
         others.
     """
     sock = netlink.Socket()
-    checks: Socket | None = None
+    checks = None
     try:
         index = _index(sock, of_owner)
         try:
-            if with_checks:
-                from . import spoofcheck
-
-                checks = spoofcheck.of_checked(of_owner.host_veth)
-                if checks:
-                    if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
-                        index = 0
-                    spoofcheck.clear(checks, of_owner.host_veth)
+            checks = spoofcheck.of_checked(of_owner.host_veth) if with_checks else None
+            if checks:
+                if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
+                    index = 0
+                spoofcheck.clear(checks, of_owner.host_veth)
         finally:
             deleted = index > 0 and _carry_out(sock, links.delete(index))
     except netlink.NetlinkError as exc:

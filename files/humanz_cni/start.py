@@ -31,9 +31,9 @@ _KERNEL = ("address", "netlink", "links", "owner", "store")
 NEEDED = {
     b"ADD": (
         *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
-        "pool", "result", "attach", "log",
+        "pool", "result", "spoofcheck", "attach", "log",
     ),
-    b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "detach", "arguments", "log"),
+    b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "spoofcheck", "detach", "arguments", "log"),
 }  # fmt: skip
 # command -> C modules that these import
 _EXTENSIONS = {
