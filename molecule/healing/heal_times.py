@@ -20,8 +20,19 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from events import ADDRESS, INTERFACE, KEPT, LIMITS, REBOOT, STAGES, TIMER, Event, Stage
-from kernel_log import KernelLog, is_ours
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.support.lab.kernel_log import KernelLog, is_ours  # noqa: E402 - found by the line above
+from tests.support.lab.service_events import (  # noqa: E402 - found by the line above
+    ADDRESS,
+    INTERFACE,
+    KEPT,
+    LIMITS,
+    REBOOT,
+    STAGES,
+    TIMER,
+    Event,
+    Stage,
+)
 
 NODE = "ubuntu-nested-1"
 NAMES = os.environ["HUMANZ_LAB_NAME"] + ".%s"

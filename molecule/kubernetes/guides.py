@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cluster import expect, items, kubectl, run, wait_for
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-import documented_commands  # noqa: E402 - it lies in the directory that the line above names
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.support import documented_commands  # noqa: E402 - found by the line above
 
 README, KUBEADM, BY_HAND = "README.md", "docs/install-on-kubeadm.md", "docs/install-by-hand.md"
 FLANNEL = "docs/migrate-from-flannel.md"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from cluster import FOURTH, expect, kubectl, lab, nodes, run, wait_for
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-import documented_commands  # noqa: E402 - it lies in the directory that the line above names
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.support import documented_commands  # noqa: E402 - found by the line above
 
 THIS = "molecule/kubernetes/pages.py"
 OPERATIONS = "docs/operations/"

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from lab_under_test import PEER, ROOT, LabUnderTest, calls
+
+from tests.support.lab.lab_under_test import PEER, ROOT, LabUnderTest, calls
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 INVENTORY = "inventory/ubuntu-nested-dual-stack"

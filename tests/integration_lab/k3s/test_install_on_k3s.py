@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documented_pages import commands, files, prompted
-from lab_under_test import ROOT, LabUnderTest
+
+from tests.support.lab.documented_pages import commands, files, prompted
+from tests.support.lab.lab_under_test import ROOT, LabUnderTest
 
 PAGE = "install-on-k3s.md"
 NODES = {"ubuntu-nested-1": "k3s", "ubuntu-nested-2": "k3s-agent", "ubuntu-nested-3": "k3s-agent"}

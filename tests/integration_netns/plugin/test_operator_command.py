@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
-from runtime import NSENTER, Runtime, nested
+
+from tests.support import installed_plugin
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
 GUIDE = installed_plugin.ROOT / "docs" / "operator-command.md"
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0"
