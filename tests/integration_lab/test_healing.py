@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab.lab_under_test import ROOT, LabUnderTest
+from tests.support import ROOT
+from tests.support.lab.lab_under_test import LabUnderTest
 from tests.support.lab.service_events import handed_to_networkd
 
 NODE = "ubuntu-nested-4"

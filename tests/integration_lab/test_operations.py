@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import documented_commands
+from tests.support import ROOT, documented_commands
 from tests.support.lab.documented_pages import commands
-from tests.support.lab.lab_under_test import ROOT, LabUnderTest, newer_collection
+from tests.support.lab.lab_under_test import LabUnderTest, newer_collection
 from tests.support.lab.stream import LONGEST_PAUSE, Stream
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]

@@ -5,26 +5,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from lab.settings import CACHE
-from tests.support.downloads import alone_in
+from tests.support import debian_root
 
-# Ubuntu has Chromium as a snap only. Debian's, unpacked in a directory, runs on either and leaves no package behind.
-BUILD = (
-    "mmdebstrap",
-    "--quiet",
-    "--mode=root",
-    "--variant=extract",
-    "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
-    "--include=chromium-headless-shell,fonts-dejavu-core",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "bookworm",
-)
+# Ubuntu has Chromium as a snap only.
+SUITE = "bookworm"
+PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core")
 # The browser sees the temporary directory, in which its profile and the pages are, and no network at all.
 START = """#!/bin/sh
 exec unshare --mount --net -- sh -c '
@@ -42,22 +31,13 @@ def executable(directory: Path) -> Path:
 
     About 150 MB are downloaded, once: they are kept in the lab's cache.
     """
-    root = _root()
+    root = debian_root.make("browser", SUITE, PACKAGES, _find_libraries)
     start = directory / "browser"
     start.write_text(START.format(root=root, temporary=tempfile.gettempdir()))
     start.chmod(0o755)
     return start
 
 
-def _root() -> Path:
-    browsers = CACHE / "browser"
-    root = browsers / hashlib.sha256(repr(BUILD).encode()).hexdigest()[:12]
-    with alone_in(browsers):
-        if not root.exists():
-            half_made = browsers / "half-made"
-            shutil.rmtree(half_made, ignore_errors=True)
-            subprocess.run([*BUILD, str(half_made)], check=True)
-            # Nothing was configured, and so nobody has said where the libraries are.
-            subprocess.run(["ldconfig", "-r", str(half_made)], check=True)
-            half_made.rename(root)
-    return root
+def _find_libraries(made: Path, _root: Path) -> None:
+    """Note where the libraries are, which configuring their packages would have done."""
+    subprocess.run(["ldconfig", "-r", str(made)], check=True)

@@ -10,12 +10,12 @@ a node; other lines of the block are what it prints. Or it stands in a sentence,
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+
 TABLE = ROOT / "tests" / "documented_commands.yml"
 NO_TEST = "no test"  # the table's key for commands that none runs, each with its reason
 _TYPED = re.compile(r"(kubectl|kubeadm|crictl|ansible-playbook|ansible-galaxy|humanz-cni-ctl) \S+ .+", re.DOTALL)

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support import downloads
+from tests.support import ROOT, downloads
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "matrix"
+CACHE = ROOT / ".cache" / "matrix"
 SUPPORTED = range(8, 14)  # minor versions, on nodes
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location")
 

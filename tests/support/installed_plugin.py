@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 from unittest import mock
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+
 SOURCE = ROOT / "files" / "humanz_cni"
 
 

@@ -8,53 +8,32 @@ As a program: print the directory with the interpreters. About 40 MB are downloa
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from lab.settings import CACHE
-from tests.support.downloads import alone_in
+from tests.support import debian_root
 
 SUITE = "sid"
-MINORS = (14, 15)  # of Python 3
-MIRROR = os.environ.get("HUMANZ_LAB_MIRROR", "http://deb.debian.org/debian")
-BUILD = (
-    "mmdebstrap",
-    "--quiet",
-    "--mode=root",
-    "--variant=extract",
-    "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
-    "--aptopt=Acquire::Check-Valid-Until false",
-    "--include=" + ",".join(f"python3.{minor}" for minor in MINORS),
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    SUITE,
-)
+NAMES = ("python3.14", "python3.15")
 
 
 def directory() -> Path:
-    """Return the directory with ``python3.14`` and ``python3.15``."""
-    pythons = CACHE / "pythons"
-    root = pythons / hashlib.sha256(repr(BUILD).encode()).hexdigest()[:12]
-    with alone_in(pythons):
-        if not root.exists():
-            half_made = pythons / "half-made"
-            shutil.rmtree(half_made, ignore_errors=True)
-            subprocess.run([*BUILD, str(half_made), MIRROR], check=True, stdout=sys.stderr)
-            for minor in MINORS:
-                _tie(half_made, root, f"usr/bin/python3.{minor}")
-            half_made.rename(root)
-    return root / "usr" / "bin"
+    """Return the directory with the interpreters NAMES."""
+    return debian_root.make("pythons", SUITE, NAMES, _tie_all) / "usr" / "bin"
 
 
-def _tie(half_made: Path, root: Path, name: str) -> None:
+def _tie_all(made: Path, root: Path) -> None:
+    for name in NAMES:
+        _tie(made, root, f"usr/bin/{name}")
+
+
+def _tie(made: Path, root: Path, name: str) -> None:
     """Have the program *name* use the loader and the C library of *root*; this machine's are too old for it."""
-    binary = half_made / name
+    binary = made / name
     loader = subprocess.run(["patchelf", "--print-interpreter", binary], check=True, capture_output=True, text=True)
-    (libc,) = half_made.glob("usr/lib/*/libc.so.6")
-    libraries = root / libc.parent.relative_to(half_made)
+    (libc,) = made.glob("usr/lib/*/libc.so.6")
+    libraries = root / libc.parent.relative_to(made)
     tie = ["--set-interpreter", f"{root}/usr{loader.stdout.strip()}", "--force-rpath", "--set-rpath", str(libraries)]
     subprocess.run(["patchelf", *tie, binary], check=True)
 
@@ -63,5 +42,5 @@ if __name__ == "__main__":
     try:
         print(directory())
     except (OSError, subprocess.CalledProcessError) as exc:
-        packages = " and ".join(f"python3.{minor}" for minor in MINORS)
-        sys.exit(f"error: {packages} of Debian {SUITE} are not to be had from {MIRROR}: {exc}")
+        packages = " and ".join(NAMES)
+        sys.exit(f"error: {packages} of Debian {SUITE} are not to be had from {debian_root.MIRROR}: {exc}")

@@ -10,11 +10,10 @@ import subprocess
 from pathlib import Path
 
 from tests.support import downloads
+from tests.support.debian_root import KEYRING, MIRROR
 
 PACKAGE = "containernetworking-plugins"
 SOURCE = "deb [signed-by={keyring}] {mirror} sid main\n"
-MIRROR = "http://deb.debian.org/debian"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def cache_directory() -> Path:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import documented_commands
-from tests.support.documented_commands import NO_TEST, ROOT
+from tests.support import ROOT, documented_commands
+from tests.support.documented_commands import NO_TEST
 
 PAGES = documented_commands.pages()
 TABLE = documented_commands.table()

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.lab.documented_pages import commands, files, prompted
-from tests.support.lab.lab_under_test import ROOT, LabUnderTest
+from tests.support.lab.lab_under_test import LabUnderTest
 
 PAGE = "install-on-k3s.md"
 NODES = {"ubuntu-nested-1": "k3s", "ubuntu-nested-2": "k3s-agent", "ubuntu-nested-3": "k3s-agent"}

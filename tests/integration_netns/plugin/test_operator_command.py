@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import installed_plugin
+from tests.support import ROOT
 from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
-GUIDE = installed_plugin.ROOT / "docs" / "operator-command.md"
+GUIDE = ROOT / "docs" / "operator-command.md"
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0"
 # A record that is kept longer than this cannot be of an ADD that is under way.
 OLD = 'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' '

@@ -24,10 +24,10 @@ from tests.integration_netns.plugin.test_plugin_impersonation import (
     rightful,
 )
 from tests.integration_netns.plugin.test_plugin_spoofcheck import mac_of, reaches, ruleset
-from tests.support import installed_plugin
+from tests.support import ROOT
 from tests.support.plugin.runtime import Runtime, nested
 
-HEAL = installed_plugin.ROOT / "files" / "host_network" / "heal.py"
+HEAL = ROOT / "files" / "host_network" / "heal.py"
 DAMAGE = {
     "all rules flushed": "flush ruleset",
     "the table deleted": "delete table bridge humanz-cni",

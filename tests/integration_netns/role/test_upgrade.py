@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.netns.node import Node
-from tests.support.netns.playbook_cluster import ROOT
 from tests.support.netns.two_nodes import Cluster
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"

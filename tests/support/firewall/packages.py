@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import downloads
+from tests.support import ROOT, downloads
 from tests.support.netns.node import Node
 
-CACHE = Path(__file__).resolve().parents[3] / ".cache" / "firewalls"
+CACHE = ROOT / ".cache" / "firewalls"
 DOWNLOAD = [
     *("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "--reinstall", "--download-only"),
     *("-o", "Debug::NoLocking=1", "-o", f"Dir::Cache::archives={CACHE}/archives", "install", "firewalld", "ufw"),

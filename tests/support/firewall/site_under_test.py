@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
+from tests.support import ROOT
 from tests.support.firewall.lan import IPV4, IPV6, Addresses, Lan, source_seen
 
-ROOT = Path(__file__).resolve().parents[3]
 HEAL = ROOT / "files" / "host_network" / "heal.py"
 PAGE = (ROOT / "docs" / "firewalls.md").read_text(encoding="utf-8")
 ARGS = {

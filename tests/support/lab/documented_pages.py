@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from tests.support import documented_commands
-from tests.support.lab.lab_under_test import ROOT
+from tests.support import ROOT, documented_commands
 
 
 def _blocks(page: str, language: str) -> list[str]:

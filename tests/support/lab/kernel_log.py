@@ -11,13 +11,9 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-import sys
-from pathlib import Path
 
-from tests.support.lab.service_events import ADDRESS, INTERFACE
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests"))
 from tests.support.kernel_events import Monitor
+from tests.support.lab.service_events import ADDRESS, INTERFACE
 
 ROUTES = ("ip", "-N", "-o", "-4", "monitor", "address", "route", "link")
 RULES = ("nft", "-a", "monitor")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lab import podman
 from lab.topology import PEER_PORT
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 STATE = (ROOT / "molecule/default/tasks/state.sh").read_text()
 PEER = "/usr/local/lib/lab/peer.py"
 

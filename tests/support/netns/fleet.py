@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
@@ -17,9 +16,10 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _reachability_reasons,
     _reachability_table,
 )
+from tests.support import ROOT
 from tests.support.netns.node import Node
 
-FILES = Path(__file__).resolve().parents[3] / "files" / "humanz_cni"
+FILES = ROOT / "files" / "humanz_cni"
 CLUSTER_CIDR = "100.100.0.0/16"
 OUTSIDE = "192.168.122.1"
 GUARD = """\

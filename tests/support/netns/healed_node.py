@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
+from tests.support import ROOT
 from tests.support.netns.node import Node
 
-PROGRAM = Path(__file__).resolve().parents[3] / "files" / "host_network" / "heal.py"
+PROGRAM = ROOT / "files" / "host_network" / "heal.py"
 # Modules run with the tests' Python, the program with the node's own.
 PYTHON = os.environ.get("HEAL_PYTHON", "/usr/bin/python3")
 PEERS = [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}]

@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import ROOT
 from tests.support.netns.node import Node
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 class PlaybookCluster:
