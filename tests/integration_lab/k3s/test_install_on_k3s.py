@@ -100,9 +100,9 @@ def states(listed: str) -> dict[str, str]:
     return {line.split()[0]: line.split()[1] for line in listed.splitlines()[1:]}
 
 
-def ask(*checks: str) -> None:
-    """Have the checks of the scenario kubernetes ask this cluster."""
-    argv = [sys.executable, "molecule/kubernetes/cluster.py", *checks]
+def ask(*names: str) -> None:
+    """Run tests of the scenario kubernetes on this cluster."""
+    argv = [sys.executable, "-m", "pytest", *("molecule/kubernetes/test_cluster.py::test_" + name for name in names)]
     environment = {**os.environ, "HUMANZ_LAB_NAME": "k3s"}
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The installed plugin under the tools by which others try theirs: CNI's cnitool, and critest of cri-tools.
 
-Usage: python3 conformance.py TOOL ...    from the project's directory, with the lab up; the tools are functions below
-
 critest runs its specs of the network only. Its web servers are busybox under the names that it asks for, see
 lab/node/usr/local/lib/lab/pod_image.py; so none of them is left out. Of the others, those of images need a registry,
 those of AppArmor and SELinux a kernel with these, and the rest says nothing of a pod network.
@@ -16,10 +14,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from xml.etree import ElementTree
 
-from cluster import expect, lab, run
+from tests.support.lab.cluster import lab
 
 NODE, OTHER = "ubuntu-nested-3", "ubuntu-nested-2"
 PROGRAMS = "/opt/kubernetes/"
@@ -71,8 +68,7 @@ class CniTool:
             ("python3", "lab", "exec", NODE, "--", *argv),
             check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        expect("cnitool %s %s succeeds" % (command, self.network), done.returncode == 0, succeeds)
-        print(done.stdout, flush=True)
+        assert (done.returncode == 0) == succeeds, "cnitool %s %s: %s" % (command, self.network, done.stdout)
         return done.stdout
 
     def add(self) -> str:
@@ -80,21 +76,21 @@ class CniTool:
         before = reserved(self.network)
         node("ip", "netns", "add", SPACE)
         address = str(json.loads(self("add"))["ips"][0]["address"]).partition("/")[0]
-        expect("what is reserved now", sorted(reserved(self.network)), sorted([*before, address]))
+        assert sorted(reserved(self.network)) == sorted([*before, address]), "what is reserved now"
         return address
 
 
-def cnitool() -> None:
+def test_cnitool() -> None:
     """The node's own network is given, checked and taken back; a spare one is used up and cleaned up too."""
     tool, before = CniTool("humanz-cni"), reserved("humanz-cni")
     address = tool.add()
     lab("exec", OTHER, "--", "ping", "-c", "1", "-W", "3", address)
     tool("check")
     node("ip", "-n", SPACE, "address", "flush", "dev", "eth0")
-    expect("what check says names the address", address in tool("check", succeeds=False), True)
+    assert address in tool("check", succeeds=False), "what check says names the address"
     tool("del")
-    expect("eth0 is left", "eth0" in node("ip", "-n", SPACE, "link"), False)
-    expect("what is reserved now", reserved("humanz-cni"), before)
+    assert "eth0" not in node("ip", "-n", SPACE, "link")
+    assert reserved("humanz-cni") == before, "what is reserved now"
     node("ip", "netns", "del", SPACE)
 
     tool = CniTool(*SPARE)
@@ -105,16 +101,16 @@ def cnitool() -> None:
     # The pod vanishes, and so does what the runtime knew of it.
     node("ip", "netns", "del", SPACE)
     node("sh", "-c", "rm /var/lib/cni/results/spare-*")
-    expect("what gc says without a list", "nothing was removed" in tool("gc", succeeds=False), True)
-    expect("what is reserved now", reserved("spare"), [address])
+    assert "nothing was removed" in tool("gc", succeeds=False), "what gc says without a list"
+    assert reserved("spare") == [address], "what is reserved now"
     node("sed", "-i", 's,"type": "humanz-cni",&\\, "cni.dev/valid-attachments": [],', SPARE_CONF)
     tool("gc")
-    expect("what is reserved now", reserved("spare"), [])
+    assert reserved("spare") == [], "what is reserved now"
     tool("status")
     node("ip", "link", "del", "spare0")
 
 
-def critest() -> None:
+def test_critest() -> None:
     """The specs pass. Only containerd calls the plugin meanwhile, as a kubelet would end pods that it does not know."""
     report, before = "/tmp/critest.xml", reserved("humanz-cni")
     argv = ("--ginkgo.focus=" + FOCUS, "--ginkgo.no-color", "--ginkgo.succinct", "--ginkgo.junit-report=" + report)
@@ -128,10 +124,6 @@ def critest() -> None:
     for case in ElementTree.fromstring(node("cat", report)).iter("testcase"):
         if case.get("status") != "skipped" and case.get("name", "").startswith("[It]"):
             ran[case.get("name", "").partition("[k8s.io] ")[2]] = case.get("status")
-    expect("specs of critest that ran", sorted(ran), SPECS)
-    expect("specs of critest that did not pass", [spec for spec, status in ran.items() if status != "passed"], [])
-    expect("what is reserved now", reserved("humanz-cni"), before)
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], globals()))
+    assert sorted(ran) == SPECS, "specs of critest that ran"
+    assert [spec for spec, status in ran.items() if status != "passed"] == [], "specs of critest that did not pass"
+    assert reserved("humanz-cni") == before, "what is reserved now"

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lets real services loose on a node's network, and measures how long its routes and rules are away each time.
 
-Usage: python3 heal_times.py INTERVAL [SERVICE ...]    from the project's directory, with the lab up and converged
+    HUMANZ_LAB_NAME=healing pytest --capture=no molecule/healing [-k SERVICE]
 
-INTERVAL is pod_network_heal_interval, in seconds. What counts is the longest time for which the interface to the other
-nodes had its address, but routes or rules were missing. Says "late" where that is more than is promised, as a busy
-machine may be, and "by the timer" where one has missed an event, which the timer is there for. Exits with 1 if it does
+wants the lab up and converged. What counts is the longest time for which the interface to the other nodes had its
+address, but routes or rules were missing. The table says "late" where that is more than is promised, as a busy machine
+may be, and "by the timer" where one has missed an event, which the timer is there for. A test fails if the node does
 not heal at all, if what is lost is not what is said, or if all events of a service were missed.
 """
 
@@ -15,27 +15,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.support.lab.kernel_log import KernelLog, is_ours  # noqa: E402 - found by the line above
-from tests.support.lab.service_events import (  # noqa: E402 - found by the line above
-    ADDRESS,
-    INTERFACE,
-    KEPT,
-    LIMITS,
-    REBOOT,
-    STAGES,
-    TIMER,
-    Event,
-    Stage,
-)
+import pytest
 
+from lab.settings import DEFAULT_NAME
+from tests.support.lab.kernel_log import KernelLog, is_ours
+from tests.support.lab.service_events import ADDRESS, INTERFACE, KEPT, LIMITS, REBOOT, STAGES, TIMER, Event, Stage
+
+INTERVAL = 4.0  # seconds, pod_network_heal_interval as molecule.yml has it
 NODE = "ubuntu-nested-1"
-NAMES = os.environ["HUMANZ_LAB_NAME"] + ".%s"
+NAMES = os.environ.get("HUMANZ_LAB_NAME", DEFAULT_NAME) + ".%s"
 NAMESPACE = "/run/netns/" + NAMES % NODE
 POLL = 0.05  # seconds
 QUIET = 0.8  # seconds after which an event is over, as nothing is missing any more
@@ -124,7 +116,7 @@ def reboot(whole: Sample) -> Course:
     return Course({"routes", "rules"} if Path(NAMESPACE).stat().st_ino != before else set(), longest, healed)
 
 
-def befall(event: Event, whole: Sample, seconds: float, interval: float) -> Course:
+def befall(event: Event, whole: Sample, seconds: float) -> Course:
     """Have the event take place, with the timer only if that is to heal, or if nothing else did for so many seconds."""
     timer = "systemctl %s humanz-cni-heal.timer\n" % ("start" if event.healer == TIMER else "stop")
     if event.command == REBOOT:
@@ -143,14 +135,14 @@ def befall(event: Event, whole: Sample, seconds: float, interval: float) -> Cour
         if restored(whole, seconds):
             return Course(log.lost(), log.longest())
         on_node("systemctl start humanz-cni-heal.timer")
-        healed = restored(whole, interval + PATIENCE)
+        healed = restored(whole, INTERVAL + PATIENCE)
         return Course(log.lost(), log.longest(), healed, by_timer=True)
 
 
-def measure(stage: Stage, event: Event, whole: Sample, interval: float) -> Course:
+def measure(stage: Stage, event: Event, whole: Sample) -> Course:
     """Have the event take place and print its line of the table."""
-    promised = LIMITS[event.healer] + event.busy + (interval if event.healer == TIMER else 0)
-    course = befall(event, whole, promised + MISSED, interval)
+    promised = LIMITS[event.healer] + event.busy + (INTERVAL if event.healer == TIMER else 0)
+    course = befall(event, whole, promised + MISSED)
     course = course._replace(healed=course.healed and bool(course.lost) == (event.healer != KEPT))
     name = event.command or "carrier lost for %g s" % event.carrier
     lost, seconds = ", ".join(sorted(course.lost)) or "-", course.seconds
@@ -160,29 +152,30 @@ def measure(stage: Stage, event: Event, whole: Sample, interval: float) -> Cours
     return course
 
 
-def settle(whole: Sample, seconds: float) -> None:
-    """Wait until nothing is missing between two services."""
-    if not restored(whole, seconds):
-        raise SystemExit("not healed: there is %s, and was %s" % (sample(), whole))
+def settle(whole: Sample) -> None:
+    """Wait until nothing is missing between two services; what comes after would be measured in vain."""
+    if not restored(whole, INTERVAL + PATIENCE):
+        pytest.exit("not healed: there is %s, and was %s" % (sample(), whole), returncode=1)
 
 
-def main(interval: float, services: list[str]) -> int:
-    """Go through all services, or those that are named, and return the exit code."""
-    whole, good = sample(), True
-    if not (whole.address and whole.routes and whole.rules):
-        raise SystemExit("%s has no routes or rules: %s" % (NODE, whole))
-    print(COLUMNS % ("SERVICE", "EVENT", "HEALED BY", "LOST", "TIME", "LIMIT"))
-    for stage in STAGES:
-        if services and stage.service not in services:
-            continue
-        on_node("systemctl start humanz-cni-heal.timer\n" + stage.prepare)
-        settle(whole, interval + PATIENCE)
-        courses = [measure(stage, event, whole, interval) for event in stage.events]
-        good &= all(course.healed for course in courses) and not all(course.by_timer for course in courses)
-        on_node("systemctl start humanz-cni-heal.timer\n" + stage.finish)
-        settle(whole, interval + PATIENCE)
-    return 0 if good else 1
+@pytest.fixture(scope="module")
+def whole() -> Sample:
+    """All that the node has of ours, as site.yml made it."""
+    seen = sample()
+    assert seen.address
+    assert seen.routes
+    assert seen.rules
+    print("\n" + COLUMNS % ("SERVICE", "EVENT", "HEALED BY", "LOST", "TIME", "LIMIT"))
+    return seen
 
 
-if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]), sys.argv[2:]))
+@pytest.mark.parametrize("stage", STAGES, ids=[stage.service for stage in STAGES])
+def test_whatever_a_service_removes_comes_back(stage: Stage, whole: Sample) -> None:
+    print()
+    on_node("systemctl start humanz-cni-heal.timer\n" + stage.prepare)
+    settle(whole)
+    courses = [measure(stage, event, whole) for event in stage.events]
+    on_node("systemctl start humanz-cni-heal.timer\n" + stage.finish)
+    settle(whole)
+    assert all(course.healed for course in courses)
+    assert not all(course.by_timer for course in courses)

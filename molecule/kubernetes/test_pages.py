@@ -5,7 +5,6 @@
 
 The pages: operations/remove-a-node.md, operations/change-addresses.md, inventory-from-the-cluster.md.
 
-Usage: python3 pages.py CHECK ...    from the project's directory, with the lab up; the checks are the functions below
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from cluster import FOURTH, expect, kubectl, lab, nodes, run, wait_for
+from tests.support import documented_commands
+from tests.support.lab.cluster import FOURTH, kubectl, lab, nodes, wait_for
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.support import documented_commands  # noqa: E402 - found by the line above
-
-THIS = "molecule/kubernetes/pages.py"
+THIS = "molecule/kubernetes/test_pages.py"
 OPERATIONS = "docs/operations/"
 PROGRAM = r"(?:kubectl|crictl|systemctl|humanz-cni-ctl|ansible-playbook) "
 
@@ -67,10 +63,10 @@ def playbook(command: str, node: str) -> None:
     words = re.sub("--limit .*", "--limit " + node, command).replace("inventory.yml", " -i ".join(inventories)).split()
     done = subprocess.run([*words, "-e", "pod_network_reset_confirmation=yes"], check=False, stdout=subprocess.PIPE)
     print(done.stdout.decode())
-    expect(command, done.returncode, 0)
+    assert done.returncode == 0, command
 
 
-def ask() -> None:
+def test_ask() -> None:
     """What these pages have a reader ask the cluster says which pod CIDR each node has."""
     known = nodes()
     name = sorted(known)[0]
@@ -79,8 +75,8 @@ def ask() -> None:
     for command in questions:
         wanted = {name} if "NODE " in command else set(known)
         said = on_controller(re.sub(r"\bNODE ", name + " ", command))
-        expect(command, [node for node in wanted if known[node]["cidr"] not in said], [])
-    expect("questions", len(questions) > 1, True)
+        assert [node for node in wanted if known[node]["cidr"] not in said] == [], command
+    assert len(questions) > 1, "questions"
 
 
 def _take_off(node: str) -> None:
@@ -89,13 +85,13 @@ def _take_off(node: str) -> None:
     on_controller(drain.replace("NODE", node))
     on_node(node, stop)
     pods = [line.split()[1:3] for line in on_node(node, show).splitlines()[1:]]
-    expect("what is left by drain", [pod.partition("-")[0] for pod, _container in pods], ["default/published"])
+    assert [pod.partition("-")[0] for pod, _container in pods] == ["default/published"], "what is left by drain"
     on_node(node, "%s %s" % (remove, " ".join(container for _pod, container in pods)))
     playbook(reset, node)
     on_controller(delete.replace("NODE", node))
 
 
-def give_fourth_another_pod_cidr() -> None:
+def test_give_fourth_another_pod_cidr() -> None:
     """A node registers anew, and gets another pod CIDR; site has still to be run."""
     before = nodes()[FOURTH]["cidr"]
     _take_off(FOURTH)
@@ -103,14 +99,10 @@ def give_fourth_another_pod_cidr() -> None:
     (ask_for,) = commands(OPERATIONS + "change-addresses.md", "kubectl get ")
     ask_for = ask_for.replace("NODE", FOURTH) + " --ignore-not-found"
     wait_for("another pod CIDR", lambda: "/24" in on_controller(ask_for))
-    expect("it is another one", before in on_controller(ask_for), False)
+    assert before not in on_controller(ask_for)
 
 
-def remove_fourth() -> None:
+def test_remove_fourth() -> None:
     """A node leaves the cluster."""
     _take_off(FOURTH)
     kubectl("rollout", "status", "deployment/peer", "--timeout=300s")
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], globals()))

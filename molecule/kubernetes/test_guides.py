@@ -1,22 +1,15 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kubectl commands of the guides, typed as they stand there; tests/documented_commands.yml says which.
-
-Usage: python3 guides.py CHECK ...    from the project's directory, with the lab up; the checks are the functions below
-"""
+"""The kubectl commands of the guides, typed as they stand there; tests/documented_commands.yml says which."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import sys
-from pathlib import Path
 
-from cluster import expect, items, kubectl, run, wait_for
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.support import documented_commands  # noqa: E402 - found by the line above
+from tests.support import documented_commands
+from tests.support.lab.cluster import items, kubectl, wait_for
 
 README, KUBEADM, BY_HAND = "README.md", "docs/install-on-kubeadm.md", "docs/install-by-hand.md"
 FLANNEL = "docs/migrate-from-flannel.md"
@@ -43,13 +36,13 @@ spec:
 
 
 def commands(page: str) -> list[str]:
-    return documented_commands.run_by("molecule/kubernetes/guides.py", page)
+    return documented_commands.run_by("molecule/kubernetes/test_guides.py", page)
 
 
 def typed(command: str) -> list[str]:
     """Run a page's kubectl command and return the lines that it prints."""
     program, *argv = shlex.split(command)
-    expect("the program of %s" % command, program, "kubectl")
+    assert program == "kubectl", "the program of %s" % command
     return kubectl(*argv).splitlines()
 
 
@@ -63,26 +56,27 @@ def output(page: str, text: str) -> list[str]:
     return next(command.output for command in documented_commands.read(page) if command.text == text)
 
 
-def waiting() -> None:
+def test_waiting() -> None:
     """Before site.yml has run: nodes wait for a pod network, and have their pod CIDRs."""
     nodes, cidrs, *_later = commands(KUBEADM)
-    expect(nodes, shape(typed(nodes)), shape(output(KUBEADM, nodes)))
+    assert shape(typed(nodes)) == shape(output(KUBEADM, nodes)), nodes
     cidr = re.compile(r"\b100\.100\.\d\.0/24$")
-    expect(
-        cidrs, *([cidr.sub("CIDR", line) for line in sorted(lines)] for lines in (typed(cidrs), output(KUBEADM, cidrs)))
+    seen, wanted = (
+        [cidr.sub("CIDR", line) for line in sorted(lines)] for lines in (typed(cidrs), output(KUBEADM, cidrs))
     )
+    assert seen == wanted, cidrs
 
 
-def ready() -> None:
+def test_ready() -> None:
     """When it has run."""
     _nodes, _cidrs, wait, pods, describe = commands(KUBEADM)
-    expect(wait, sorted(typed(wait)), sorted(output(KUBEADM, wait)))
+    assert sorted(typed(wait)) == sorted(output(KUBEADM, wait)), wait
     (nodes,) = commands(README)
-    expect(nodes, shape(typed(nodes)), shape(output(README, nodes)))
-    expect(pods, any("coredns" in line for line in typed(pods)), True)
-    expect(describe, any("PodCIDR:" in line for line in typed(describe)), True)
+    assert shape(typed(nodes)) == shape(output(README, nodes)), nodes
+    assert any("coredns" in line for line in typed(pods)), pods
+    assert any("PodCIDR:" in line for line in typed(describe)), describe
     (addresses,) = commands(BY_HAND)
-    expect(addresses, any(re.search(r"200\.0\.0\.10 +100\.100\.", line) for line in typed(addresses)), True)
+    assert any(re.search(r"200\.0\.0\.10 +100\.100\.", line) for line in typed(addresses)), addresses
 
 
 def daemons() -> list[str]:
@@ -91,7 +85,7 @@ def daemons() -> list[str]:
     return sorted(pod["spec"]["nodeName"] for pod in found if "deletionTimestamp" not in pod["metadata"])
 
 
-def migrate() -> None:
+def test_migrate() -> None:
     """The steps of a migration that are Kubernetes': flannel's DaemonSet leaves a node, and comes back."""
     kubectl("create", "namespace", "kube-flannel")
     kubectl("apply", "--filename=-", stdin=FLANNELS_DAEMONSET)
@@ -112,7 +106,3 @@ def migrate() -> None:
     typed(namespace)
     kubectl("label", "nodes", "--all", "pod-network-")
     kubectl("rollout", "status", "daemonset/published", "--timeout=300s")
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], globals()))
