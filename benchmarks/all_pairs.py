@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fifty nodes in real namespaces, one run of site.yml, and a ping from every pod to every other one.
 
-    python benchmarks/all_pairs.py [--nodes 50] [--forks 4]
+    python -m benchmarks.all_pairs [--nodes 50] [--forks 4]
 
 Needs root. Everything happens on throw-away nodes. Exits with 1 if a pod does not answer.
 """
@@ -17,10 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration_netns"
-sys.path[:0] = [str(TESTS), str(TESTS / "many_nodes")]
-
-from many_nodes import ManyNodes  # noqa: E402  (the directories must be on the path first)
+from tests.support.netns.many_nodes import ManyNodes
 
 
 def main() -> None:

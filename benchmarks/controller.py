@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The controller's work for a cluster of 1,000 nodes beside that of a task that does nothing, interleaved.
 
-    python benchmarks/controller.py [--hosts 1000] [--count 3] [--forks 10] [--role]
+    python -m benchmarks.controller [--hosts 1000] [--count 3] [--forks 10] [--role]
 
 Nothing is connected to: each module is answered at once. Planning the cluster and giving each node its routes, of which
 there are as many as nodes, is compared with one ``ansible.builtin.ping`` over the same hosts; with a quarter of the

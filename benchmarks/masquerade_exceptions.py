@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What it costs that each node's own address is excepted from MASQUERADE, with addresses that share no prefix.
 
-    python benchmarks/masquerade_exceptions.py [--nodes 1000] [--count 5]
+    python -m benchmarks.masquerade_exceptions [--nodes 1000] [--count 5]
 
 Needs root. Everything happens on throw-away nodes. In each round, every backend has rules for three nodes and for many.
 A new connection is a pod's first UDP packet to a port outside the cluster: what it takes is the median time that the
@@ -17,13 +17,9 @@ import os
 import statistics
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "integration_netns"), str(ROOT / "tests" / "integration_netns" / "firewall")]
-
-from lan import Lan  # noqa: E402  (the directories must be on the path first)
-from node import Node  # noqa: E402  (likewise)
+from tests.support.firewall.lan import Lan
+from tests.support.netns.node import Node
 
 FEW = 3
 BACKENDS = {

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One node_routes task beside a loop of ``ip route replace`` tasks: the same routes, inventory and node, interleaved.
 
-    python benchmarks/node_routes.py [--routes 200] [--count 20]
+    python -m benchmarks.node_routes [--routes 200] [--count 20]
 
 Needs root. Everything happens on a throw-away node. Figures are medians over whole runs of ansible-playbook, in
 seconds; machines differ, so only the ratio means anything. The full run takes about ten minutes.
@@ -20,11 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration_netns"
-sys.path[:0] = [str(TESTS), str(TESTS / "routes")]
-
-from node import Node  # noqa: E402  (the directories must be on the path first)
-from playbook import Playbook  # noqa: E402  (likewise)
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
 
 TARGET = 25
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long ADD and DEL take: this plugin beside containernetworking's bridge with host-local, in one interleaved run.
 
-    python benchmarks/plugin_add_del.py [--count 40] [--plugin /opt/cni/bin/humanz-cni]
+    python -m benchmarks.plugin_add_del [--count 40] [--plugin /opt/cni/bin/humanz-cni]
 
 Needs root. Everything happens in network and mount namespaces that end with the run. Figures are medians over whole
 processes, wall and CPU time in milliseconds; machines differ, so only the ratios to the reference mean anything.
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import surroundings
+from benchmarks import surroundings
 
 RUNTIME_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=benchmark"
 WARM_UP = 2

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long many pods at once wait, and what a pool that is nearly full costs, in one interleaved run.
 
-    python benchmarks/plugin_bursts.py [--count 20] [--plugin /opt/cni/bin/humanz-cni]
+    python -m benchmarks.plugin_bursts [--count 20] [--plugin /opt/cni/bin/humanz-cni]
 
 Bursts of 10 and 30 ADDs at once are timed to the last pod, beside containernetworking's bridge with host-local. Then
 single ADDs with 60,000 addresses of a /16 taken are timed beside ADDs from an empty /16, both of this plugin. Needs
@@ -21,9 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import surroundings
-from plugin_add_del import Candidate
-
+from benchmarks import surroundings
+from benchmarks.plugin_add_del import Candidate
 from humanz_cni import owner, store
 
 BURSTS = (10, 30)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What ``ipspoofchk`` costs packets: TCP and small packets between two pods of one node, with it and without.
 
-    python benchmarks/pod_throughput.py [--count 20] [--plugin /opt/cni/bin/humanz-cni]
+    python -m benchmarks.pod_throughput [--count 20] [--plugin /opt/cni/bin/humanz-cni]
 
 Needs root. Everything happens in network and mount namespaces that end with the run. Each round measures a pair of pods
 with the key, and two without, in an order of its own; the figure is the median of the rounds' ratios. What counts
@@ -18,8 +18,7 @@ import subprocess
 import sys
 from typing import Any
 
-import plugin_add_del
-import surroundings
+from benchmarks import plugin_add_del, surroundings
 
 SECONDS = "0.3"
 SERVER = """

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long node_routes takes to apply a table of 1,000 and of 5,000 routes, beside ``ip -batch`` alone, interleaved.
 
-    python benchmarks/route_table.py [--count 10]
+    python -m benchmarks.route_table [--count 10]
 
 Needs root. Everything happens on a throw-away node. What is measured is the step that changes the kernel and the state
 file, within a module that has started; the whole module, with reading, checking and proving, and a run that finds
@@ -17,12 +17,9 @@ import json
 import os
 import statistics
 import sys
-from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration_netns"
-sys.path[:0] = [str(TESTS), str(TESTS / "routes")]
-
-from node import PYTHON, Node  # noqa: E402  (the directories must be on the path first)
+from tests.support import IN_CHECKOUT
+from tests.support.netns.node import PYTHON, Node
 
 TARGET = 2.0
 SIZES = (1000, 5000)
@@ -52,13 +49,14 @@ def measure(node: Node, size: int, count: int) -> dict[str, float]:
     routes = table(size)
     figures: dict[str, list[float]] = {}
     lines = "\n".join(f"route add {route['dst']} via {route['via']} proto 217" for route in routes)
-    driver = str(TESTS / "routes" / "apply_driver.py")
     for _round in range(count):
         flush(node)
         figures.setdefault("ip -batch", []).append(float(node.run(PYTHON, "-c", BATCH, input=lines).stdout))
         flush(node)
         # The second time, there is nothing to do.
-        done = node.run(PYTHON, driver, input=json.dumps([routes, routes])).stdout.splitlines()
+        done = node.run(
+            *IN_CHECKOUT, PYTHON, "-m", "tests.support.netns.apply_driver", input=json.dumps([routes, routes])
+        ).stdout.splitlines()
         first, second = map(json.loads, done)
         if (first["added"], second["apply"]) != (size, 0):
             raise RuntimeError("the routes were not applied once: %s" % done)

@@ -15,11 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "files")]
-
-import installed_plugin  # noqa: E402  (its directory must be on the path first)
-import reference_plugins  # noqa: E402  (likewise)
+from tests.support import installed_plugin, reference_plugins
 
 _IN_NAMESPACES = "HUMANZ_CNI_BENCHMARK"
 
@@ -68,4 +64,4 @@ def _enter_namespaces() -> None:
             subprocess.run(command.split(), check=True)
         return
     os.environ[_IN_NAMESPACES] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.orig_argv[1:]])

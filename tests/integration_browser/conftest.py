@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browser import executable
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.browser import executable
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from pictured_cluster import PicturedCluster
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture
+from tests.support.pictured_cluster import PicturedCluster
 
 PHONE, DESK = 360, 1280
 LONG = "worker_with_a_rather_long_name_that_has_no_place_to_break_%d"

@@ -9,7 +9,8 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
-from lab_under_test import LabUnderTest, circumstances
+
+from tests.support.lab.lab_under_test import LabUnderTest, circumstances
 
 
 @pytest.hookimpl(wrapper=True)

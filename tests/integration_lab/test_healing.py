@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
-from lab_under_test import ROOT, LabUnderTest
 
-sys.path.insert(0, str(ROOT / "molecule" / "healing"))
-from events import handed_to_networkd  # noqa: E402 - found by the line above
+from tests.support import ROOT
+from tests.support.lab.lab_under_test import LabUnderTest
+from tests.support.lab.service_events import handed_to_networkd
 
 NODE = "ubuntu-nested-4"
 INTERVAL = 4  # seconds between two repairs by the timer

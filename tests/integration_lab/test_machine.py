@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab_under_test import ROOT, LabUnderTest
+
+from tests.support import ROOT
+from tests.support.lab.lab_under_test import LabUnderTest
 
 pytestmark = pytest.mark.alone  # other labs would alter it
 KERNEL_SETTINGS = "net.bridge|net.ipv4.ip_forward|kernel.pid_max|fs.protected"

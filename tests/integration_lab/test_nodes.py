@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 import pytest
-from lab_under_test import LabUnderTest
+
+from tests.support.lab.lab_under_test import LabUnderTest
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 

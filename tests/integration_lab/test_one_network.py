@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_under_test import PEER, ROOT, LabUnderTest, calls, newer_collection
-from stream import Stream
 
 from lab.topology import ONE_NETWORK, OUTSIDE, Node
+from tests.support import ROOT
+from tests.support.lab.lab_under_test import PEER, LabUnderTest, calls, newer_collection
+from tests.support.lab.stream import Stream
 
 MEMBERS = {node.name: node for node in (Node(ONE_NETWORK, index) for index in (1, 2, 3))}
 NODES = list(MEMBERS)

@@ -12,11 +12,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import documented_commands
 import pytest
-from documented_pages import commands
-from lab_under_test import ROOT, LabUnderTest, newer_collection
-from stream import LONGEST_PAUSE, Stream
+
+from tests.support import ROOT, documented_commands
+from tests.support.lab.documented_pages import commands
+from tests.support.lab.lab_under_test import LabUnderTest, newer_collection
+from tests.support.lab.stream import LONGEST_PAUSE, Stream
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 FOURTH = "ubuntu-nested-4"

@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from lab_under_test import PEER, ROOT, LabUnderTest, calls
+
+from tests.support import ROOT
+from tests.support.lab.lab_under_test import PEER, LabUnderTest, calls
 
 NODES = ["ubuntu-nested-1", "ubuntu-nested-2", "ubuntu-nested-3"]
 INVENTORY = "inventory/ubuntu-nested-dual-stack"

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from lab_under_test import LabUnderTest
+
+from tests.support.lab.lab_under_test import LabUnderTest
 
 NODE = "ubuntu-nested-1"
 CONF = "/etc/cni/net.d/10-reference.conflist"

@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-import pythons
-from node import Node, wire_up
+
+from tests.support import pythons
+from tests.support.netns.node import Node, wire_up
 
 
 def pytest_report_header() -> list[str]:

@@ -10,11 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
-from node import Node
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
+from tests.support import installed_plugin
+from tests.support.netns.node import Node
 
 UNDONE = ": everything is as it was before this task"
 PLACES = "/etc/humanz-cni /etc/sysctl.d /etc/modules-load.d /etc/cni /opt/cni /usr/local/sbin /usr/local/lib/humanz-cni"

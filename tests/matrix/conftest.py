@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from environments import PYTHONS, SUPPORTED
+from tests.support.environments import PYTHONS, SUPPORTED
 
 
 def pytest_report_header() -> list[str]:

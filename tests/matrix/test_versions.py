@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from environments import PYTHONS, environment, first_of, library
+
+from tests.support.environments import PYTHONS, environment, first_of, library
 
 ROOT = Path(__file__).resolve().parents[2]
 NETNS = "tests/integration_netns"

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import documented_commands
 import pytest
-from documented_commands import NO_TEST, ROOT
+
+from tests.support import ROOT, documented_commands
+from tests.support.documented_commands import NO_TEST
 
 PAGES = documented_commands.pages()
 TABLE = documented_commands.table()

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
-from kubernetes_api_server import Certificates, node, serving
+
+from tests.support.kubernetes_api_server import Certificates, node, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "pod_network"

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documented_pages import commands, files, prompted
-from lab_under_test import ROOT, LabUnderTest
+
+from tests.support import ROOT
+from tests.support.lab.documented_pages import commands, files, prompted
+from tests.support.lab.lab_under_test import LabUnderTest
 
 PAGE = "install-on-k3s.md"
 NODES = {"ubuntu-nested-1": "k3s", "ubuntu-nested-2": "k3s-agent", "ubuntu-nested-3": "k3s-agent"}
@@ -98,9 +100,9 @@ def states(listed: str) -> dict[str, str]:
     return {line.split()[0]: line.split()[1] for line in listed.splitlines()[1:]}
 
 
-def ask(*checks: str) -> None:
-    """Have the checks of the scenario kubernetes ask this cluster."""
-    argv = [sys.executable, "molecule/kubernetes/cluster.py", *checks]
+def ask(*names: str) -> None:
+    """Run tests of the scenario kubernetes on this cluster."""
+    argv = [sys.executable, "-m", "pytest", *("molecule/kubernetes/test_cluster.py::test_" + name for name in names)]
     environment = {**os.environ, "HUMANZ_LAB_NAME": "k3s"}
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

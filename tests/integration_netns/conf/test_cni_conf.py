@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from watcher import Watcher
+
+from tests.support.netns.node import Node
+from tests.support.netns.watcher import Watcher
 
 LIST_NAME = "10-humanz-cni-plugin.conflist"
 CONF_NAME = "10-humanz-cni-plugin.conf"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from two_nodes import OUTSIDE, Cluster, changes
+
+from tests.support.netns.two_nodes import OUTSIDE, Cluster, changes
 
 LISTENER = """
 import socket

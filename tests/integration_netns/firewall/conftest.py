@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from firewall_rules import Firewall
-from lan import Lan
-from node import Node
-from site_under_test import Site
+
+from tests.support.firewall.firewall_rules import Firewall
+from tests.support.firewall.lan import Lan
+from tests.support.firewall.site_under_test import Site
+from tests.support.netns.node import Node
 
 EMPTY = """\
 *filter

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lan import IPV4, IPV6, Addresses, Lan, source_seen, sources_arrived
-from site_under_test import through
+
+from tests.support.firewall.lan import IPV4, IPV6, Addresses, Lan, source_seen, sources_arrived
+from tests.support.firewall.site_under_test import through
 
 if TYPE_CHECKING:
-    from site_under_test import Site
+    from tests.support.firewall.site_under_test import Site
 
 CLUSTER = ["100.100.0.0/16", "200.0.0.20/32", "fd00:100::/48", "fd00:200::20/128"]
 OUTSIDE = ["192.168.122.0/24", "2001:db8::/64"]

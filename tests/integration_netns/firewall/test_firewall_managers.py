@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from lan import IPV4, IPV6, sources_arrived
-from packages import firewalld, install
-from site_under_test import Site, page_blocks, through
+from tests.support.firewall.lan import IPV4, IPV6, sources_arrived
+from tests.support.firewall.packages import firewalld, install
+from tests.support.firewall.site_under_test import Site, page_blocks, through
 
 POLICY_FILE = "/etc/firewalld/policies/humanz-cni.xml"
 

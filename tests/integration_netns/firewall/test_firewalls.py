@@ -8,8 +8,10 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from lan import IPV4, IPV6, source_seen
-from site_under_test import HEAL, PAGE, ROOT, Site, page_blocks, through
+
+from tests.support import ROOT
+from tests.support.firewall.lan import IPV4, IPV6, source_seen
+from tests.support.firewall.site_under_test import HEAL, PAGE, Site, page_blocks, through
 
 # As in Debian's examples for /etc/nftables.conf, with a policy, or a last rule, that drops.
 POLICY = """\

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from lan import IPV4, IPV6, Addresses, Lan, source_seen, sources_arrived
+
+from tests.support.firewall.lan import IPV4, IPV6, Addresses, Lan, source_seen, sources_arrived
 
 if TYPE_CHECKING:
-    from node import Node
-    from site_under_test import Site
+    from tests.support.firewall.site_under_test import Site
+    from tests.support.netns.node import Node
 
 BACKENDS = ["nft", "legacy", "nftables"]
 FAMILIES = pytest.mark.parametrize("address", [IPV4, IPV6], ids=["IPv4", "IPv6"])

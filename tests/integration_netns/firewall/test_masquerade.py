@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from lan import IPV4, IPV6, enter, source_seen
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
+from tests.support.firewall.lan import IPV4, IPV6, enter, source_seen
 
 if TYPE_CHECKING:
-    from node import Node
-    from site_under_test import Site
+    from tests.support.firewall.site_under_test import Site
+    from tests.support.netns.node import Node
 
 # Every packet is a new connection, from a new port, one by IPv4 and one by IPv6.
 FLOOD = """

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from firewall_rules import Firewall
-    from node import Node
+    from tests.support.firewall.firewall_rules import Firewall
+    from tests.support.netns.node import Node
 
 STATE_FILE = "/etc/humanz-cni/rules.v4"
 JUMP = '-A FORWARD -m comment --comment "humanz-cni pod network" -j HUMANZ-FORWARD'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from firewall_rules import Firewall
+    from tests.support.firewall.firewall_rules import Firewall
 
 IPV4 = {"pod_cidrs": ["100.100.0.0/24"], "non_masquerade_cidrs": ["100.100.0.0/16", "200.0.0.0/24"]}
 IPV6 = {"pod_cidrs": ["fd00:100::/64"], "non_masquerade_cidrs": ["fd00:100::/48", "fd00:200::/64"]}

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lan import IPV4, IPV6, Addresses, Lan, source_seen
+
+from tests.support.firewall.lan import IPV4, IPV6, Addresses, Lan, source_seen
 
 if TYPE_CHECKING:
-    from firewall_rules import Firewall
-    from node import Node
+    from tests.support.firewall.firewall_rules import Firewall
+    from tests.support.netns.node import Node
 
 BOTH: dict[str, Any] = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lan import IPV4, IPV6, PORT, VNI, VXLAN_MAC, Addresses, sources_arrived
+
+from tests.support.firewall.lan import IPV4, IPV6, PORT, VNI, VXLAN_MAC, Addresses, sources_arrived
 
 if TYPE_CHECKING:
-    from site_under_test import Site
+    from tests.support.firewall.site_under_test import Site
 
 NODE = {IPV4: "200.0.0.10", IPV6: "fd00:200::10"}
 # The node, all hosts, and of IPv6 the anycast address of all routers of a network.

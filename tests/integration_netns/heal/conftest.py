@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from healed_node import HealedNode
-from node import Node, wire_up
+
+from tests.support.netns.healed_node import HealedNode
+from tests.support.netns.node import Node, wire_up
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from healed_node import PROGRAM, PYTHON
-from node import LOCK
+
+from tests.support.netns.healed_node import PROGRAM, PYTHON
+from tests.support.netns.node import LOCK
 
 if TYPE_CHECKING:
-    from healed_node import HealedNode
+    from tests.support.netns.healed_node import HealedNode
 
 CHECK = PROGRAM.with_name("check.py")
 CONFLICT = "route 100.100.1.0/24 is held by somebody else: blackhole 100.100.1.0/24"

@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from healed_node import PEERS, PROGRAM, PYTHON
-from kernel_events import Monitor
-from node import LOCK, NOBODY
+
+from tests.support.kernel_events import Monitor
+from tests.support.netns.healed_node import PEERS, PROGRAM, PYTHON
+from tests.support.netns.node import LOCK, NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from healed_node import HealedNode
-    from node import Node
+    from tests.support.netns.healed_node import HealedNode
+    from tests.support.netns.node import Node
 
 MONITORS = [["ip", "monitor", "route", "rule", "link", "address"], ["nft", "monitor"]]
 

@@ -9,9 +9,10 @@ import json
 import time
 
 import pytest
-from healed_node import HealedNode
-from kernel_events import Monitor
-from node import Node
+
+from tests.support.kernel_events import Monitor
+from tests.support.netns.healed_node import HealedNode
+from tests.support.netns.node import Node
 
 MAC = "02:d9:c8:00:01:0a"
 VXLAN = {

@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "molecule" / "healing"))
-from kernel_log import KernelLog  # noqa: E402 - found by the line above
+from tests.support.lab.kernel_log import KernelLog
 
 if TYPE_CHECKING:
-    from healed_node import HealedNode
+    from tests.support.netns.healed_node import HealedNode
 
 ROUTE = "ip route add 100.100.1.0/24 via 200.0.0.20 proto 217"
 ROUTES = f"{ROUTE}; ip route add 100.100.2.0/24 via 200.0.0.30 proto 217"

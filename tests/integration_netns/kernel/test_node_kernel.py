@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from node import LOCK, NOBODY, Node, wire_up
+
+from tests.support.netns.node import LOCK, NOBODY, Node, wire_up
 
 SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
 MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from node import Node
+
+from tests.support.netns.node import Node
 
 SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
 DUAL = {"pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"]}

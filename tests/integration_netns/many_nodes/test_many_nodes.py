@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from many_nodes import ManyNodes
+
+from tests.support.netns.many_nodes import ManyNodes
 
 NODES = 20
 

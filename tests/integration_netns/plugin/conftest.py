@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import installed_plugin
 import pytest
-from node import Node
-from runtime import Runtime
+
+from tests.support import installed_plugin
+from tests.support.netns.node import Node
+from tests.support.plugin.runtime import Runtime
 
 
 @pytest.fixture(scope="session")

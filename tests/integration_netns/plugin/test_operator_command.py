@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
-from runtime import NSENTER, Runtime, nested
 
-GUIDE = installed_plugin.ROOT / "docs" / "operator-command.md"
+from tests.support import ROOT
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
+
+GUIDE = ROOT / "docs" / "operator-command.md"
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0"
 # A record that is kept longer than this cannot be of an ADD that is under way.
 OLD = 'sed -i -E \'s/"time": [0-9]+/"time": 1000/\' '

@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 import pytest
-import result_shape
-from runtime import BLOG, Runtime, nested
+
+from tests.support import result_shape
+from tests.support.plugin.runtime import BLOG, Runtime, nested
 
 VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 

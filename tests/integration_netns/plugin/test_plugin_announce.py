@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from runtime import NSENTER, Runtime, nested
-from test_plugin_spoofcheck import reaches
+
+from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
 MAC = "0a:00:00:00:00:77"
 SUBNETS = ("10.9.0.0/24", "fd00:9::/64")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from runtime import BLOG, Runtime, nested
-from system_calls import traced
+
+from tests.support.plugin.runtime import BLOG, Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 
 def test_a_missing_address_is_put_back(runtime: Runtime) -> None:

@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 import pytest
-import reference_plugins
-from runtime import Runtime, nested
+
+from tests.support import reference_plugins
+from tests.support.plugin.runtime import Runtime, nested
 
 KUBERNETES = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0;K8S_POD_INFRA_CONTAINER_ID=pod1;K8S_POD_UID=u"
 MAC = "0a:00:00:00:00:77"

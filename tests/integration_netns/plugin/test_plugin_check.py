@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 NOTES = "/run/humanz-cni/.elsewhere"
 DIRECTORIES = [None, "/var/lib/a", "/var/lib/b/"]

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from runtime import BLOG, Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import BLOG, Outcome, Runtime, nested
 
 
 def test_s_070_s_077_link_and_address_are_gone_and_nothing_is_printed(runtime: Runtime) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network_list import NetworkList
-from runtime import Outcome, Runtime, nested
-from test_plugin_traffic import serve, source_seen
+
+from tests.integration_netns.plugin.test_plugin_traffic import serve, source_seen
+from tests.support.plugin.network_list import NetworkList
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 # Keeps what it was called with, and says what its files say.
 DELEGATE = """#!/bin/sh

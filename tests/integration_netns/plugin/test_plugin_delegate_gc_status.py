@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import NO_POD, Outcome, Runtime, nested
-from test_plugin_delegate import ERROR, Delegate
-from test_plugin_gc import KEY, attachments, chains, ports
+
+from tests.integration_netns.plugin.test_plugin_delegate import ERROR, Delegate
+from tests.integration_netns.plugin.test_plugin_gc import KEY, attachments, chains, ports
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 
 
 @pytest.fixture

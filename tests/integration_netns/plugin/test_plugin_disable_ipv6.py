@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from node import Node
-from runtime import BLOG, NSENTER, Runtime, nested
-from test_plugin_delegate import Delegate, delegate
 
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf
+from tests.integration_netns.plugin.test_plugin_delegate import Delegate, delegate
+from tests.support.netns.node import Node
+from tests.support.plugin.runtime import BLOG, NSENTER, Runtime, nested
 
 __all__ = ["delegate"]  # a fixture
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 DIRECTORY = "/run/data"
 

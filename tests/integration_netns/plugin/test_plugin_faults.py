@@ -13,7 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from runtime import Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
 PODS = [f"pod{number}" for number in range(1, 13)]

@@ -14,15 +14,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import fuzz
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
-from node import Node
-from runtime import NSENTER, Runtime, nested
 
-DRIVER = Path(__file__).with_name("fuzz_driver.py")
+from tests.support import IN_CHECKOUT
+from tests.support.netns.node import Node
+from tests.support.plugin import fuzz
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
+
+DRIVER = "tests.support.plugin.fuzz_driver"
 REQUESTS = int(os.environ.get("HUMANZ_CNI_FUZZ_REQUESTS", "2000"))
 PROCESSES = 2
 EXECUTIONS = 100
@@ -53,7 +54,7 @@ _REFUSED = re.compile(
 
 def test_s_030_s_031_s_033_s_034_malformed_requests(runtime: Runtime) -> None:
     enter = [NSENTER, f"--target={runtime.node.pid}", "--mount", "--net", "--", "unshare", "--mount", "sh", "-c"]
-    command = [*enter, OWN_STATE, "sh", sys.executable, "-B", str(DRIVER), str(REQUESTS // PROCESSES)]
+    command = [*enter, OWN_STATE, "sh", *IN_CHECKOUT, sys.executable, "-B", "-m", DRIVER, str(REQUESTS // PROCESSES)]
     running = [
         subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for number in range(PROCESSES)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import NO_POD, Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 KEY = "cni.dev/valid-attachments"

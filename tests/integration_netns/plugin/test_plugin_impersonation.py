@@ -10,10 +10,11 @@ import json
 import subprocess
 import sys
 
-import attacker
 import pytest
-from runtime import NSENTER, Runtime, nested
-from test_plugin_spoofcheck import mac_of, reaches
+
+from tests.integration_netns.plugin.test_plugin_spoofcheck import mac_of, reaches
+from tests.support.plugin import attacker
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, hairpinMode=True)
 ALL = "ff:ff:ff:ff:ff:ff"

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
-from installation import COMMAND, EXECUTABLE, LIBRARY, absent, present, tree
-from module_server import DRIVER
-from node import Node
-from runtime import BLOG, NSENTER, Runtime
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
+from tests.support import IN_CHECKOUT, installed_plugin
+from tests.support.netns.module_server import DRIVER
+from tests.support.netns.node import Node
+from tests.support.plugin.installation import COMMAND, EXECUTABLE, LIBRARY, absent, present, tree
+from tests.support.plugin.runtime import BLOG, NSENTER, Runtime
 
 
 def test_s_001_it_is_installed_once_and_answers(node: Node) -> None:
@@ -219,7 +219,7 @@ def test_s_026_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: 
     enter = [NSENTER, f"--target={node.pid}", "--mount", "--net", "--", "strace", "-f", "-o", "/dev/null"]
     inject = ["-e", f"inject={call}:signal=SIGKILL:when={count}"]
     done = subprocess.run(
-        [*enter, *inject, sys.executable, str(DRIVER), "cni_plugin"],
+        [*enter, *IN_CHECKOUT, *inject, sys.executable, *DRIVER, "cni_plugin"],
         input=json.dumps(source).encode(), capture_output=True, check=False,
     )  # fmt: skip
 

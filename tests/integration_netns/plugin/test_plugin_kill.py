@@ -19,9 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from node import Node
-from runtime import CARRIER, NSENTER, Outcome, Runtime, nested
-from system_calls import Call, after_changes, calls_of, interrupted
+
+from tests.support.netns.node import Node
+from tests.support.plugin.runtime import CARRIER, NSENTER, Outcome, Runtime, nested
+from tests.support.plugin.system_calls import Call, after_changes, calls_of, interrupted
 
 NODES = 4
 PODS = ("pod0", "pod1", "pod2")

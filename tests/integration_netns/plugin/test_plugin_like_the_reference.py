@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network_list import NetworkList
-from node import Node
-from runtime import Runtime, nested
+
+from tests.support.netns.node import Node
+from tests.support.plugin.network_list import NetworkList
+from tests.support.plugin.runtime import Runtime, nested
 
 DUAL = ("10.9.0.0/24", "fd00:9::/64")
 ROUTES = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import NO_POD, Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 
 ROUTES = 10_000
 LIMIT = 16 << 20  # bytes that the plugin reads of anything

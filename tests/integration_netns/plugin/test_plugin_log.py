@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 import pytest
-from journal import SOCKET, Journal
-from runtime import NO_POD, Outcome, Runtime, nested
+
+from tests.support.plugin.journal import SOCKET, Journal
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 KUBERNETES = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-0"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from runtime import NO_POD, Outcome, Runtime, nested
-from system_calls import traced
-from test_plugin_traffic import SERVER, source_seen
+
+from tests.integration_netns.plugin.test_plugin_traffic import SERVER, source_seen
+from tests.support.netns.node import Node
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "replace-the-bridge-plugin.md"
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import result_shape
-from network_list import NetworkList
-from runtime import Outcome, Runtime, nested
-from test_plugin_traffic import serve, source_seen
+
+from tests.integration_netns.plugin.test_plugin_traffic import serve, source_seen
+from tests.support import result_shape
+from tests.support.plugin.network_list import NetworkList
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 # What Multus hands on of the kubelet's call, the same for every interface of the pod.
 KUBERNETES = (

@@ -10,10 +10,20 @@ import sys
 import time
 
 import pytest
-from attacker import ADVERTISED, ALL_NODES, BROADCAST, PORT_ONLY, datagram, redirect, router_advertisement, send
-from runtime import NSENTER, Runtime, nested
-from test_plugin_spoofcheck import reaches
-from test_plugin_vlan import refuses
+
+from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
+from tests.integration_netns.plugin.test_plugin_vlan import refuses
+from tests.support.plugin.attacker import (
+    ADVERTISED,
+    ALL_NODES,
+    BROADCAST,
+    PORT_ONLY,
+    datagram,
+    redirect,
+    router_advertisement,
+    send,
+)
+from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
 IPV4, DUAL = ("10.9.0.0/24",), ("10.9.0.0/24", "fd00:9::/64")
 SECONDS = 60

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runtime import Runtime, nested
+
+from tests.support.plugin.runtime import Runtime, nested
 
 MISSING: dict[str, str | None] = {"CONTAINERID": None, "NETNS": None, "IFNAME": None, "PATH": None}
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import Runtime, nested
+
+from tests.support.plugin.runtime import Runtime, nested
 
 
 def small(prefix: int = 30, **further: Any) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 import pytest
-from network_list import NetworkList
-from runtime import Runtime
-from test_plugin_traffic import serve, source_seen
+
+from tests.integration_netns.plugin.test_plugin_traffic import serve, source_seen
+from tests.support.plugin.network_list import NetworkList
+from tests.support.plugin.runtime import Runtime
 
 TYPE = "humanz-cni"
 DEFAULT = {"dst": "0.0.0.0/0"}

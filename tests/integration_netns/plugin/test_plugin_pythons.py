@@ -14,18 +14,17 @@ import shutil
 import types
 from pathlib import Path
 
-import installed_plugin
 import pytest
-import result_shape
-from installation import COMMAND, EXECUTABLE, LIBRARY, present
-from node import Node
-from pythons import identify, interpreters
-from runtime import Outcome, Runtime, nested
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
 from humanz_cni import start
+from tests.support import installed_plugin, result_shape
+from tests.support.netns.node import Node
+from tests.support.plugin.installation import COMMAND, EXECUTABLE, LIBRARY, present
+from tests.support.plugin.runtime import Outcome, Runtime, nested
+from tests.support.pythons import identify, interpreters
 
 
 @pytest.mark.parametrize("interpreter", interpreters())

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation import EXECUTABLE, absent, present, tree
-from node import Node
-from runtime import BLOG, Runtime, nested
+
+from tests.support.netns.node import Node
+from tests.support.plugin.installation import EXECUTABLE, absent, present, tree
+from tests.support.plugin.runtime import BLOG, Runtime, nested
 
 
 def test_absent_refuses_while_pods_are_attached_and_names_them(node: Node) -> None:

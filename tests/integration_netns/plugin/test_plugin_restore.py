@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from runtime import Runtime, nested
+
+from tests.support.plugin.runtime import Runtime, nested
 
 DUAL = nested(("10.9.0.0/24", "fd00:9::/64"))
 SMALL = nested(("10.9.0.0/29",))  # five addresses for pods

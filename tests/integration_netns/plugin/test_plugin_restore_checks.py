@@ -9,13 +9,25 @@ import ipaddress
 import subprocess
 from typing import Any
 
-import installed_plugin
 import pytest
-from runtime import Runtime, nested
-from test_plugin_impersonation import CONF, OTHER, OTHER6, OWN, arriving, attacks, broadcast, ipv4, link_local, rightful
-from test_plugin_spoofcheck import mac_of, reaches, ruleset
 
-HEAL = installed_plugin.ROOT / "files" / "host_network" / "heal.py"
+from tests.integration_netns.plugin.test_plugin_impersonation import (
+    CONF,
+    OTHER,
+    OTHER6,
+    OWN,
+    arriving,
+    attacks,
+    broadcast,
+    ipv4,
+    link_local,
+    rightful,
+)
+from tests.integration_netns.plugin.test_plugin_spoofcheck import mac_of, reaches, ruleset
+from tests.support import ROOT
+from tests.support.plugin.runtime import Runtime, nested
+
+HEAL = ROOT / "files" / "host_network" / "heal.py"
 DAMAGE = {
     "all rules flushed": "flush ruleset",
     "the table deleted": "delete table bridge humanz-cni",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from runtime import BLOG, Runtime, nested
+from tests.support.plugin.runtime import BLOG, Runtime, nested
 
 
 def test_s_051_s_055_an_interface_of_that_name_in_the_pod_is_not_touched(runtime: Runtime) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from node import NOBODY
-from runtime import Runtime, nested
-from system_calls import traced
+
+from tests.support.netns.node import NOBODY
+from tests.support.plugin.runtime import Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 DIRECTORY = "/run/data"
 _CHILD = re.compile(r"(fork|vfork|clone|clone3)\(")

@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 import pytest
-import result_shape
-from runtime import Outcome, Runtime, nested
+
+from tests.support import result_shape
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 FURTHER = {"dst": "172.20.0.0/16", "gw": "10.9.0.77", "mtu": 1400, "advmss": 1360, "priority": 100, "table": 100}
 DIRECT = {"dst": "172.21.0.0/16", "scope": 253}

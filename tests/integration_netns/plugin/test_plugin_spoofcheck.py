@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
+
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 PLAIN = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 CONF = {**PLAIN, "macspoofchk": True}

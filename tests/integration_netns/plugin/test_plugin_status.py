@@ -10,10 +10,11 @@ import threading
 from typing import Any
 
 import pytest
-from journal import Journal
-from runtime import NO_POD, Outcome, Runtime, nested
-from system_calls import traced
-from test_plugin_vlan import is_able
+
+from tests.integration_netns.plugin.test_plugin_vlan import is_able
+from tests.support.plugin.journal import Journal
+from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0")
 SMALL = nested(("10.9.0.0/30",), cniVersion="1.1.0")  # one address for pods

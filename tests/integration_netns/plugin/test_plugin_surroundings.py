@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from runtime import BLOG, Runtime, nested
-from system_calls import traced
+
+from tests.support.plugin.runtime import BLOG, Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 DUAL = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True)
 

@@ -13,7 +13,8 @@ import os
 from typing import Any
 
 import pytest
-from runtime import Runtime, nested
+
+from tests.support.plugin.runtime import Runtime, nested
 
 ROUNDS = int(os.environ.get("HUMANZ_CNI_TORTURE_ROUNDS", "3"))
 PODS = 100

@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from runtime import BLOG, NSENTER, Runtime, nested
+
+from tests.support.plugin.runtime import BLOG, NSENTER, Runtime, nested
 
 SERVER = """
 import socket, sys

@@ -12,8 +12,9 @@ import json
 from typing import Any
 
 import pytest
-from runtime import Outcome, Runtime, nested
-from test_plugin_spoofcheck import reaches
+
+from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
+from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 REFUSAL = "is not supported: this kernel has no VLAN filtering for bridges"
 

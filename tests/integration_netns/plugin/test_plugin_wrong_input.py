@@ -10,7 +10,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from runtime import BLOG, Runtime, nested
+
+from tests.support.plugin.runtime import BLOG, Runtime, nested
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from runtime import BLOG, Outcome, Runtime, nested
-from system_calls import traced
+
+from tests.support.plugin.runtime import BLOG, Outcome, Runtime, nested
+from tests.support.plugin.system_calls import traced
 
 PACKAGES = Path(__file__).resolve().parents[3] / "files"
 CRASH = """

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fleet import Fleet, by_iptables
+
+from tests.support.netns.fleet import Fleet, by_iptables
 
 
 @pytest.fixture(scope="module")

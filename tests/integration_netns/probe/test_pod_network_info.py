@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fleet import Fleet
-from node import Node
+from tests.support.netns.fleet import Fleet
+from tests.support.netns.node import Node
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 

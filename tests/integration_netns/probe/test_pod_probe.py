@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fleet import OUTSIDE, Fleet
-from module_server import DRIVER
-from node import NOBODY, Node
+
+from tests.support import IN_CHECKOUT
+from tests.support.netns.fleet import OUTSIDE, Fleet
+from tests.support.netns.module_server import DRIVER
+from tests.support.netns.node import NOBODY, Node
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 
@@ -291,7 +293,17 @@ def test_a_run_that_is_killed_while_the_pod_is_made_leaves_nothing(node_1: Node)
     node_1.run("chmod", "+x", "/opt/cni/bin/slow")
     good = node_1.run("cat", CONF).stdout
     node_1.run("tee", CONF, input=json.dumps(dict(conf(), plugins=[*conf()["plugins"], {"type": "slow"}])))
-    enter = ["nsenter", f"--target={node_1.pid}", "--mount", "--net", "--", sys.executable, str(DRIVER), "pod_probe"]
+    enter = [
+        "nsenter",
+        f"--target={node_1.pid}",
+        "--mount",
+        "--net",
+        "--",
+        *IN_CHECKOUT,
+        sys.executable,
+        *DRIVER,
+        "pod_probe",
+    ]
     with subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as module:
         assert module.stdin is not None
         module.stdin.write("{}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from fleet import Fleet, checks, reasons
+
+from tests.support.netns.fleet import Fleet, checks, reasons
 
 ANSWERED = "for node in 200.0.0.10 200.0.0.30; do until ping -qc 1 -W 1 $node; do sleep 0.1; done; done"
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fleet import Fleet, by_nft, checks, reasons
+
+from tests.support.netns.fleet import Fleet, by_nft, checks, reasons
 
 OURS = '"humanz-cni: ACCEPT %s pods network"'
 POSTROUTING = "inet humanz-cni postrouting"

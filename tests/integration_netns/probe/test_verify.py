@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import Fleet
+
+from tests.support.netns.fleet import Fleet
 
 ROOT = Path(__file__).resolve().parents[3]
 Verify = Callable[..., "Run"]

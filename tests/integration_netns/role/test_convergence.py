@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from two_nodes import Cluster, changes
+from tests.support.netns.two_nodes import Cluster, changes
 
 DIRECTORIES = ("find", "/etc", "/opt", "/usr/local/lib", "/usr/local/sbin", "-type", "d")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node, wire_up
-from playbook import Playbook
+
+from tests.support.netns.node import Node, wire_up
+from tests.support.netns.playbook import Playbook
 
 ROLE = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node import Node
-from playbook import Playbook
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
 
 ROLE = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 STATE = """

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import documented_commands
 import pytest
-from node import Node
-from two_nodes import Cluster, changes
+
+from tests.support import documented_commands
+from tests.support.netns.node import Node
+from tests.support.netns.two_nodes import Cluster, changes
 
 PAGE = "docs/migrate-from-flannel.md"
 COMMANDS = documented_commands.run_by("tests/integration_netns/role/test_migration.py", PAGE)

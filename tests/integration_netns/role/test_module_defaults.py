@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node import Node
-from playbook import Playbook
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
 
 PLAN = {
     "humanz.cni.cluster_plan": {"cluster_cidr": "100.100.0.0/16", "node_cidrs": "200.0.0.0/24"},

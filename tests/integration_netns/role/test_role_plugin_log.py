@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from playbook import Playbook
+
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
 
 ROLE = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 CHECKS = ("ipspoofchk", "portIsolation")

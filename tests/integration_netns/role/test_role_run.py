@@ -10,8 +10,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from node import Node
-from playbook import Playbook
+
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
 
 ROLE = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 NAMES = "/etc/iproute2/rt_protos.d"

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from playbook_cluster import ROOT
-from two_nodes import Cluster
+
+from tests.support import ROOT
+from tests.support.netns.node import Node
+from tests.support.netns.two_nodes import Cluster
 
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"
 LIBRARIES = "ls /usr/local/lib/humanz-cni | grep -E '^[0-9a-f]{16}$'"

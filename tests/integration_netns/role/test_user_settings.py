@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from playbook import Playbook
-from two_nodes import Cluster
+
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook
+from tests.support.netns.two_nodes import Cluster
 
 ROLE: dict[str, Any] = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 RESCUED: dict[str, Any] = {"block": [ROLE], "rescue": [{"ansible.builtin.debug": {"msg": "rescued"}}]}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import Node
-from playbook import Playbook, without_pyroute2
+
+from tests.support.netns.node import Node
+from tests.support.netns.playbook import Playbook, without_pyroute2
 
 ARCHIVE = "/usr/local/lib/humanz-cni/pyroute2.zip"
 PLAN = {

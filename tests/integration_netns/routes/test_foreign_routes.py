@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from node import Node
-from route_monitor import route_events
+
+from tests.support.netns.node import Node
+from tests.support.netns.route_monitor import route_events
 
 PEERS = [{"dst": "100.100.1.0/24", "via": "200.0.0.20"}, {"dst": "100.100.2.0/24", "via": "200.0.0.30"}]
 

@@ -11,8 +11,10 @@ import sys
 from typing import Any
 
 import pytest
-from module_server import DRIVER
-from node import Node
+
+from tests.support import IN_CHECKOUT
+from tests.support.netns.module_server import DRIVER
+from tests.support.netns.node import Node
 
 PEER = "203.0.113.9"
 NEXT = {"dst": "203.0.113.0/24", "via": "200.0.0.20"}
@@ -30,7 +32,7 @@ def connected_from(peer: str) -> dict[str, str]:
 
 def module(node: Node, name: str, arguments: dict[str, Any], peer: str = PEER, *, become: bool = False) -> Any:
     """Run a module over an SSH connection from *peer*, as another user's login shell with *become*."""
-    command = [sys.executable, str(DRIVER), name]
+    command = [*IN_CHECKOUT, sys.executable, *DRIVER, name]
     if become:  # a login shell of su has nothing of the caller's environment, as sudo's commands have not
         command = ["su", "-", "root", "-c", " ".join(command)]
     done = node.run(*command, check=False, input=json.dumps(arguments), env=connected_from(peer))

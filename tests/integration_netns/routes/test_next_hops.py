@@ -9,12 +9,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from node import PYTHON, Node
 
-HERE = Path(__file__).parent
+from tests.support import IN_CHECKOUT
+from tests.support.netns import flood
+from tests.support.netns.node import PYTHON, Node
+
 PORT = "9000"
 PREFIXES = [f"100.100.{number}.0/24" for number in range(1, 21)]
 PODS = [prefix.replace(".0/24", ".2") for prefix in PREFIXES]
@@ -57,7 +58,7 @@ class Cluster:
 
 
 def _start(node: Node, role: str, *addresses: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(HERE / "flood.py"), role, PORT, *addresses]
+    command = [sys.executable, flood.__file__, role, PORT, *addresses]
     enter = ["nsenter", f"--target={node.pid}", "--net", "--"]
     process = subprocess.Popen([*enter, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -87,7 +88,9 @@ def test_no_packet_is_lost_while_next_hops_change_2000_times(cluster: Cluster) -
     wanted = [routes(HOPS[(number + 1) % 2]) for number in range(ROUNDS)]
 
     def change() -> None:
-        done = cluster.node.run(PYTHON, str(HERE / "apply_driver.py"), input=json.dumps(wanted))
+        done = cluster.node.run(
+            *IN_CHECKOUT, PYTHON, "-m", "tests.support.netns.apply_driver", input=json.dumps(wanted)
+        )
         replaced = [json.loads(line)["replaced"] for line in done.stdout.splitlines()]
         assert replaced == [len(PREFIXES)] * ROUNDS
 

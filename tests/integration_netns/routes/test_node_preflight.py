@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from node import Node
-from preflight import PART, problems
+
+from tests.support.netns.node import Node
+from tests.support.netns.preflight import PART, problems
 
 
 def test_a_node_that_fits_its_part_passes(nested: Node) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from node import Node
-from preflight import PART, problems
+from tests.support.netns.node import Node
+from tests.support.netns.preflight import PART, problems
 
 DUAL: dict[str, Any] = {
     "pod_cidrs": ["100.100.0.0/24", "fd00:100::/64"],

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import reference_plugins
-from node import Node
-from preflight import problems
+
+from tests.support import reference_plugins
+from tests.support.netns.node import Node
+from tests.support.netns.preflight import problems
 
 
 def put_command(node: Node, name: str) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from node import Node
-from preflight import problems
+from tests.support.netns.node import Node
+from tests.support.netns.preflight import problems
 
 READ_ONLY = ": {0} is on a read-only file system: mend that"
 NET_D = "pod_network_cni_conf_dir /etc/cni/net.d: "

@@ -9,8 +9,9 @@ import shutil
 from typing import Any
 
 import pytest
-from node import Node
-from route_monitor import route_events
+
+from tests.support.netns.node import Node
+from tests.support.netns.route_monitor import route_events
 
 STATE_FILE = "/etc/humanz-cni/routes"
 NAMES_FILE = "/etc/iproute2/rt_protos.d/humanz-cni.conf"

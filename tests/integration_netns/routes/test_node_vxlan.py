@@ -11,8 +11,9 @@ import time
 from typing import Any
 
 import pytest
-from node import Node
-from route_monitor import route_events
+
+from tests.support.netns.node import Node
+from tests.support.netns.route_monitor import route_events
 
 FILES = ("/etc/humanz-cni/vxlan", "/etc/humanz-cni/vxlan-fdb")
 PEERS = [

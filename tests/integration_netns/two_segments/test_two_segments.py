@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node import Node
-from segments import NODE_IPS, OUTSIDE, Segments
+
+from tests.support.netns.node import Node
+from tests.support.netns.segments import NODE_IPS, OUTSIDE, Segments
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "two-segments.md"
 CONF = "/etc/cni/net.d/10-humanz-cni-plugin.conflist"

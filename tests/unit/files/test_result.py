@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import result_shape
 
 from humanz_cni import netconf, pool, ranges, request, result, routes, spec
+from tests.support import result_shape
 
 INTERFACES = (
     ("br1", b"\x0a\0\0\0\0\1", ""),

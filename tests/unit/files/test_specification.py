@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import specification
+
+from tests.support import specification
 
 TESTS = Path(__file__).resolve().parents[2]
 _NUMBER = re.compile(r"(?:\bS-|(?<![a-z])s_)(\d{3})(?!\d)")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pictured_cluster import PicturedCluster
+from tests.support.pictured_cluster import PicturedCluster
 
 ROOT = Path(__file__).resolve().parents[4]
 LONG_AGO = 1_000_000_000

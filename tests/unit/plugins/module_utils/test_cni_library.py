@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
-from installed_plugin import SOURCE
 
 from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
 from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from tests.support import installed_plugin
+from tests.support.installed_plugin import SOURCE
 
 TRACE = """Traceback (most recent call last):
   File "<string>", line 50, in <module>

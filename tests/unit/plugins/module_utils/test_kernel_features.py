@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-TESTS = str(Path(__file__).resolve().parents[3])
+from tests.support import ROOT
+
 # The limit is that of the user namespace, and so no other process gets to feel it.
 PROGRAM = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import conftest
+import tests.support
 from ansible_collections.humanz.cni.plugins.module_utils import _kernel_features
 with open("/proc/sys/user/max_net_namespaces", "w") as stream:
     stream.write("0")
@@ -23,7 +21,7 @@ print(_kernel_features.problems({}, lambda command: (0, "", ""), lambda name: No
 
 
 def test_a_node_that_makes_no_more_network_namespaces_is_named() -> None:
-    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", PROGRAM, TESTS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert "raise user.max_net_namespaces" in done.stdout, done.stderr

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from ansible import constants
 from ansible.errors import AnsibleParserError
-from kubernetes_api_server import TOKEN, ApiServer, Certificates, node, serving
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_api
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
+from tests.support.kubernetes_api_server import TOKEN, ApiServer, Certificates, node, serving
 
 
 @pytest.fixture(scope="module")

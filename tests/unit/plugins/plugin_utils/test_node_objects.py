@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleParserError
-from kubernetes_api_server import node
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_nodes import (
     Node,
@@ -21,6 +20,7 @@ from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_nodes impor
     read_file,
     variables,
 )
+from tests.support.kubernetes_api_server import node
 
 
 def read_node(item: dict[str, Any]) -> Node:

@@ -14,9 +14,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from pictured_cluster import PicturedCluster
 
 from ansible_collections.humanz.cni.plugins.plugin_utils import _picture, _picture_matrix, _picture_nodes
+from tests.support.pictured_cluster import PicturedCluster
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "picture.md"
 LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "cite", "ping", "style"}

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installs the plugin of this checkout as the module cni_plugin does, without Ansible. For tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from unittest import mock
+
+from tests.support import ROOT
+
+SOURCE = ROOT / "files" / "humanz_cni"
+
+
+def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
+    """Install it below *directory* for *interpreter* and return the executable's path."""
+    from ansible_collections.humanz.cni.plugins.module_utils import (
+        _cni_install,
+        _cni_library,
+        _directories,
+        _library_dirs,
+    )
+
+    files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
+    python = _cni_library.Interpreter(interpreter, run)
+    library = _cni_library.Library(files, python, str(directory / "lib"), run)
+    plugin = _cni_install.Plugin(library, python, str(directory / "bin"), str(directory / "sbin"), run)
+    # What this machine's own /etc/humanz-cni and /usr/local/lib/humanz-cni have is another installation's.
+    records = mock.patch.object(_directories, "OWN_DIRECTORY", str(directory / "etc"))
+    default = mock.patch.object(_library_dirs, "DEFAULT", str(directory / "lib"))
+    with records, default:
+        actual = plugin.read()
+        desired = plugin.desired(actual)
+        if actual != desired:
+            plugin.apply(actual, desired)
+    return Path(plugin.path)
+
+
+def run(
+    command: list[str], data: str | None = None, environ_update: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run *command* as AnsibleModule.run_command does: return status, output and error output."""
+    environment = {**os.environ, **(environ_update or {})}
+    done = subprocess.run(command, input=data or "", env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
