@@ -75,7 +75,7 @@ def by_nft(families: list[str], run: Run) -> list[str]:
 def drops(table: list[str], name: str, run: Run) -> bool:
     """Say whether the chain *name* of *table*, family and name, drops whatever no rule accepts, and has none of ours.
 
-    The role, in plugins/module_utils/_nft.py, decides by the same rules.
+    The role, in plugins/module_utils/_firewall/nft.py, decides by the same rules.
     """
     listed = rules(table, name, run)
     if OURS.search(listed) or not (POLICY.search(listed) or rules_drop(table, listed, run, {name})):

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lock that the collection's modules hold while they are at work: what one removes is not to be put back meanwhile.
 
-It is a file that only root can open, gone when nobody holds it, and says who does. See plugins/module_utils/_lock.py.
+It is a file that only root can open, gone when nobody holds it, and says who does. See
+plugins/module_utils/_shared/lock.py.
 """
 
 from __future__ import annotations

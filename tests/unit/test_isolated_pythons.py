@@ -18,8 +18,8 @@ from types import SimpleNamespace
 import pyroute2
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils import _kernel
-from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
+from ansible_collections.humanz.cni.plugins.module_utils._node.pyroute2_archive import Archive
+from ansible_collections.humanz.cni.plugins.module_utils._shared import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "files" / "host_network").glob("*.service"))
@@ -55,12 +55,12 @@ def test_a_units_is(path: Path) -> None:
 def test_what_programs_and_modules_start_is() -> None:
     found = {(path.name, option) for path in SOURCES for option in options_in(ast.parse(path.read_text("utf-8")))}
     assert {name for name, _option in found} == {
-        "_cni_command.py",
-        "_cni_install.py",
-        "_cni_library.py",
-        "_cni_remove.py",
-        "_cni_start.py",
-        "_python.py",
+        "operator_command.py",
+        "install.py",
+        "library.py",
+        "remove.py",
+        "startup.py",
+        "pyroute2_archive.py",
     }
     assert [(name, option) for name, option in found if not ISOLATED.match(option)] == []
 
@@ -106,7 +106,7 @@ def test_the_proof_of_pyroute2_is_not_what_lies_around(
         done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
-    monkeypatch.setattr(_kernel, "ARCHIVE", str(tmp_path))
+    monkeypatch.setattr(kernel, "ARCHIVE", str(tmp_path))
     archive = os.path.dirname(os.path.dirname(pyroute2.__file__))
     assert Archive(SimpleNamespace(params={}, run_command=run), None)._failure(archive) is None
     assert not (tmp_path / "executed").exists()

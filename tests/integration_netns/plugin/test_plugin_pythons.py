@@ -23,8 +23,8 @@ from pythons import identify, interpreters
 from runtime import Outcome, Runtime, nested
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._cni import install
+from ansible_collections.humanz.cni.plugins.module_utils._shared.converge import ConvergeError
 from humanz_cni import start
 
 
@@ -196,7 +196,7 @@ def test_a_launcher_that_is_broken_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
 ) -> None:
     """From Python 3.11 on the plugin answers before its launcher is read."""
-    monkeypatch.setattr(_cni_install, "_LAUNCHER", _cni_install._LAUNCHER.replace("import marshal", "import !"))
+    monkeypatch.setattr(install, "_LAUNCHER", install._LAUNCHER.replace("import marshal", "import !"))
 
     with pytest.raises(ConvergeError, match="does not answer VERSION: .*SyntaxError"):
         installed_plugin.install(tmp_path, interpreter)

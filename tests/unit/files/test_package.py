@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import humanz_cni
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_library
+from ansible_collections.humanz.cni.plugins.module_utils._cni import library
 from humanz_cni import errors, spec
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,7 +37,7 @@ def test_its_version_is_the_collections() -> None:
 def compiled() -> Callable[[str], ast.Module]:
     """The function by which the installer reads a file that it compiles."""
     names: dict[str, Any] = {}
-    exec(_cni_library._SOURCE, names)  # noqa: S102  (the node's interpreter is given it as a text, too)
+    exec(library._SOURCE, names)  # noqa: S102  (the node's interpreter is given it as a text, too)
     source: Callable[[str], ast.Module] = names["source"]
     return source
 
