@@ -115,6 +115,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._cni import operator_command
 from ..module_utils._node import boot_order, persistence
 from ..module_utils._shared import option_checks
 from ..module_utils._shared.converge import ConvergeError, converge
@@ -158,7 +159,8 @@ def _persistence_of(module: AnsibleModule) -> persistence.Persistence:
             raise ConvergeError("\n".join(cycles))
     files = _files(module)
     sbin_dir = option_checks.quotable_path("sbin_dir", module.params["sbin_dir"])
-    programs = persistence.wanted_programs(module.params["files"], sbin_dir) if files else {}
+    command = os.path.join(sbin_dir, operator_command.NAME)
+    programs = persistence.wanted_programs(module.params["files"], command) if files else {}
     return persistence.Persistence(module.run_command, systemctl, programs, files, module.params["library_dir"])
 
 

@@ -15,7 +15,6 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._cni import operator_command
 from .._shared import library_dirs, marked_files
 from .._shared.converge import LOCK, ConvergeError, Resource
 from .._shared.files import sync_directory, write_text
@@ -61,6 +60,7 @@ NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 NETWORKMANAGER_CONF = "/etc/NetworkManager/conf.d/50-humanz-cni.conf"
 NETWORKMANAGER = "NetworkManager.service"
+_COMMAND = re.compile(r'^COMMAND = ".*"$', re.MULTILINE)  # in a program: the operator's command
 
 
 class Unit(NamedTuple):
@@ -89,16 +89,16 @@ def require_interval(option: str, seconds: int) -> None:
         raise ConvergeError("%s: %d must be a number of seconds such as 30, or 0 for no repair" % (option, seconds))
 
 
-def wanted_programs(files: dict[str, str], sbin_dir: str = operator_command.SBIN_DIR) -> dict[str, str]:
+def wanted_programs(files: dict[str, str], command: str | None = None) -> dict[str, str]:
     """Return the programs among *files*, name to text as in files/host_network, as ``programs`` installs them.
 
-    :param sbin_dir: the directory of the operator's command, which they call.
+    :param command: the path of the operator's command, which they call, unless it is where they look for it anyway.
     """
-    command, own = (
-        '"%s/%s"' % (directory, operator_command.NAME) for directory in (operator_command.SBIN_DIR, sbin_dir)
-    )
-    texts = {name: _composed(text.replace(command, own)) for name, text in files.items() if name.endswith(".py")}
-    return _programs.wanted(texts, LINKS)
+    texts = {name: text for name, text in files.items() if name.endswith(".py")}
+    if command:
+        assigned = 'COMMAND = "%s"' % command
+        texts = {name: _COMMAND.sub(lambda _found: assigned, text) for name, text in texts.items()}
+    return _programs.wanted({name: _composed(text) for name, text in texts.items()}, LINKS)
 
 
 def wanted_files(

@@ -22,11 +22,20 @@ from .._shared.texts import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Union
+    from typing import Protocol
 
-    from .full_size import FullSize
+    class Try(Protocol):
+        """What :func:`run` makes: an Attempt, or another one that begins, goes on after events, and ends."""
 
-    Try = Union["Attempt", FullSize]
+        netns: str | None
+
+        @property
+        def waits_for(self) -> int: ...
+        def start(self) -> socket.socket | None: ...
+        def proceed(self, __events: int) -> bool: ...
+        def tick(self, timeout: float) -> bool: ...
+        def close(self) -> None: ...
+
 
 RESERVED_DESCRIPTORS = 64
 ECHO_INTERVAL = 1.0  # seconds between two echo requests

@@ -215,7 +215,9 @@ def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
 
 def test_programs_call_the_command_where_it_is() -> None:
     source = (Path(__file__).parents[5] / "files" / "host_network" / "heal_checks.py").read_text()
-    programs = persistence.wanted_programs({"heal.py": "", "check.py": "", "heal_checks.py": source}, "/opt/sbin")
+    programs = persistence.wanted_programs(
+        {"heal.py": "", "check.py": "", "heal_checks.py": source}, "/opt/sbin/humanz-cni-ctl"
+    )
     assert any('COMMAND = "/opt/sbin/humanz-cni-ctl"' in text for text in programs.values())
 
 
