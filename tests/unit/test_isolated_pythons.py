@@ -22,7 +22,7 @@ from ansible_collections.humanz.cni.plugins.module_utils._node.pyroute2_archive 
 from ansible_collections.humanz.cni.plugins.module_utils._shared import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITS = sorted((ROOT / "files" / "host_network").glob("*.service"))
+UNITS = sorted((ROOT / "files" / "host_network" / "units").glob("*.service"))
 SOURCES = sorted(path for part in ("files", "plugins") for path in (ROOT / part).rglob("*.py"))
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 ISOLATED = re.compile(r"-[A-Z]*I")
@@ -76,7 +76,7 @@ EVIL = 'open(%r, "w").close(); raise SystemExit(7)\n'
 MODULES = (
     "argparse",
     "glob",
-    "heal_lock",
+    "healing",
     "pyroute2",
     "shlex",
     "sitecustomize",
@@ -116,7 +116,7 @@ def test_the_proof_of_pyroute2_is_not_what_lies_around(
 def test_a_units_program_is_not_what_lies_around(evil: tuple[Path, dict[str, str]], tmp_path: Path, path: Path) -> None:
     directory, environment = evil
     line = path.read_text(encoding="utf-8").partition("\nExecStart=")[2].partition("\n")[0]
-    line = line.replace("@interpreter@", sys.executable).replace("@directory@", str(path.parent)).replace("%n", "x")
+    line = line.replace("@interpreter@", sys.executable).replace("@directory@", str(path.parents[1])).replace("%n", "x")
     program = next(word for word in line.split() if word.endswith(".py"))
     # All of its imports, but no repair of this machine.
     imports = f"import runpy; runpy.run_path({program!r}, run_name='imported')"

@@ -69,7 +69,7 @@ class Nft:
     def drops(self, chain: BaseChain) -> bool:
         """Return whether the BaseChain drops, or rejects, whatever no rule of it accepts.
 
-        files/host_network/heal_drops.py decides by the same rules.
+        files/host_network/healing/drops.py decides by the same rules.
         """
         drops = chain.policy == "drop" or self._drops(chain, set())
         return bool(drops) and not self.is_dormant(chain.family, chain.table)

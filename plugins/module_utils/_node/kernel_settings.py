@@ -32,7 +32,7 @@ _BEFORE = (
     "it holds the values of sysctls from before the first change: correct it, or remove it if they need not be put back"
 )
 # In the file of what healing keeps: a key that is written only after one which the kernel sets it along with, the
-# modules, and the bridge's addresses. See files/host_network/heal_sysctls.py and heal_addresses.py.
+# modules, and the bridge's addresses. See sysctls.py and addresses.py in files/host_network/healing.
 KEPT = "# kept: "
 MODULES = "# modules: "
 ADDRESS = "# address: "

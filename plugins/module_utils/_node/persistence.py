@@ -90,7 +90,7 @@ def require_interval(option: str, seconds: int) -> None:
 
 
 def wanted_programs(files: dict[str, str], command: str | None = None) -> dict[str, str]:
-    """Return the programs among *files*, name to text as in files/host_network, as ``programs`` installs them.
+    """Return the programs among *files*, path to text as in files/host_network, as ``programs`` installs them.
 
     :param command: the path of the operator's command, which they call, unless it is where they look for it anyway.
     """
@@ -106,7 +106,7 @@ def wanted_files(
 ) -> dict[str, str]:
     """Return ``{path: text}`` of the units.
 
-    :param files: name to text, as in files/host_network.
+    :param files: path to text, as in files/host_network.
     :param interpreter: the path of the Python that runs the programs.
     :param heal_interval: seconds between two repairs; 0 for none at all.
     :param directory: the directory of the programs.
@@ -115,7 +115,7 @@ def wanted_files(
     names = wanted_units(heal_interval) + ((CHECK_SERVICE,) if heal_interval else ())
     texts = {}
     for name in names:
-        text = files[name]
+        text = files["units/" + name]
         for word, value in values.items():
             text = text.replace(word, value)
         texts[unit_path(name)] = _composed(text)

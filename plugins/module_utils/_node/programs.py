@@ -5,11 +5,12 @@
 
 ::
 
-    <directory>/healing-<digest>/*.py    a version, built beside its place and renamed into it, whole
-    <directory>/heal.py                  a link to the program of the version in use, replaced by rename
+    <directory>/healing-<digest>/*.py           a version, built beside its place and renamed into it, whole
+    <directory>/healing-<digest>/healing/*.py   what its programs import
+    <directory>/heal.py                         a link to the program of the version in use, replaced by rename
 
-A program imports the files beside the one that it is run by, so that whatever an interrupted run has left is one
-version or the other. The standard library only.
+A program imports the files below the directory of the one that it is run by, so that whatever an interrupted run has
+left is one version or the other. The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -34,7 +35,7 @@ _FILE = re.compile(r"(heal\w*|check)\.py\Z")  # in the directory itself
 
 
 def wanted(texts: Mapping[str, str], links: tuple[str, ...]) -> dict[str, str]:
-    """Return ``{relative path: text}`` of the version that *texts*, by file name, are, and of the *links* to it."""
+    """Return ``{relative path: text}`` of the version that *texts*, by path in it, are, and of the *links* to it."""
     hashed = hashlib.sha256()
     for name in sorted(texts):
         hashed.update(("%s\0%s\0" % (name, texts[name])).encode("utf-8"))
@@ -52,7 +53,7 @@ def read(directory: str) -> dict[str, str]:
         if os.path.islink(path) and os.readlink(path).startswith(VERSION):
             found[name] = LINK + os.readlink(path)
         elif name.startswith(VERSION) and os.path.isdir(path):
-            found.update(("%s/%s" % (name, one), _text(os.path.join(path, one))) for one in sorted(os.listdir(path)))
+            found.update(("%s/%s" % (name, one), _text(os.path.join(path, one))) for one in _files_below(path))
         elif _FILE.match(name):
             text = marked_files.read(path)
             found.update({} if text is None else {name: text})
@@ -63,7 +64,7 @@ def put(directory: str, actual: Mapping[str, str], desired: Mapping[str, str]) -
     """Put the version of *desired* into its place, and then the links to it."""
     directories.make_for(os.path.join(directory, VERSION))
     for version in sorted({path.split("/")[0] for path in desired if "/" in path}):
-        texts = {path.split("/")[1]: desired[path] for path in desired if path.startswith(version + "/")}
+        texts = {path.partition("/")[2]: desired[path] for path in desired if path.startswith(version + "/")}
         if any(actual.get("%s/%s" % (version, name)) != text for name, text in texts.items()):
             _install(directory, version, texts)
     for name, text in desired.items():
@@ -88,6 +89,12 @@ def clear(directory: str, actual: Mapping[str, str], desired: Mapping[str, str])
         directories.remove_for(os.path.join(directory, VERSION))
 
 
+def _files_below(directory: str) -> list[str]:
+    """Return the paths, in *directory*, of all that is below it and is no directory."""
+    found = [os.path.join(parent, name) for parent, _names, files in os.walk(directory) for name in files]
+    return sorted(os.path.relpath(path, directory) for path in found)
+
+
 def _text(path: str) -> str:
     """Return the text of a file of a version; what cannot be read is none of any version."""
     try:
@@ -102,18 +109,26 @@ def _install(directory: str, version: str, texts: Mapping[str, str]) -> None:
     try:
         with naming(path):
             for name, text in texts.items():
+                os.makedirs(os.path.dirname(os.path.join(building, name)), exist_ok=True)
                 _write(os.path.join(building, name), text)
-            os.chmod(building, 0o755)
-            sync_directory(building)
+            _finish_directories(building)
         if os.path.isdir(path):  # damaged
             for name in texts:
+                os.makedirs(os.path.dirname(os.path.join(path, name)), exist_ok=True)
                 os.replace(os.path.join(building, name), os.path.join(path, name))
-            sync_directory(path)
+            _finish_directories(path)
         else:
             os.rename(building, path)
         sync_directory(directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _finish_directories(path: str) -> None:
+    """Give the directory *path*, and those below it, their permissions, and write them to the disk."""
+    for parent, _names, _files in os.walk(path, topdown=False):
+        os.chmod(parent, 0o755)
+        sync_directory(parent)
 
 
 def _write(path: str, text: str) -> None:

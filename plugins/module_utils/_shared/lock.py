@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locks between runs on a node: files that only root can open, and that are gone when nobody holds them.
 
-Whoever may open a file may lock it: to read is enough. files/host_network/heal_lock.py takes the lock ``node``, too.
+Whoever may open a file may lock it: to read is enough. files/host_network/healing/lock.py takes the lock ``node``, too.
 The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.

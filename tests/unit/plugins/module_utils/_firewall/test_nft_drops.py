@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.humanz.cni.plugins.module_utils._firewall import by_nft, nft
 
-HEAL_DROPS = Path(__file__).resolve().parents[5] / "files" / "host_network" / "heal_drops.py"
+HEAL_DROPS = Path(__file__).resolve().parents[5] / "files" / "host_network" / "healing" / "drops.py"
 FORWARD = nft.BaseChain("inet", "filter", "forward", "accept")
 
 

@@ -46,7 +46,7 @@ def problems(after: dict[str, str], before: dict[str, str] | None = None, gone: 
 @pytest.mark.parametrize("unit", [boot_order.BOOT, boot_order.CHECK, boot_order.HEAL])
 def test_the_order_is_that_of_the_units(unit: str) -> None:
     words: dict[str, list[str]] = {"After": [], "Before": []}
-    for line in FILES[unit].splitlines():
+    for line in FILES["units/" + unit].splitlines():
         key, _equals, value = line.partition("=")
         words.get(key, []).extend(value.split())
     assert sorted(words["After"]) == sorted(boot_order.AFTER[unit])

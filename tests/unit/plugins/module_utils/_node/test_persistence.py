@@ -44,7 +44,8 @@ def test_every_file_is_ours_and_whole() -> None:
 
 def test_no_file_stays_behind_on_the_controller() -> None:
     """One that another file imports would be missing on the nodes only."""
-    assert {os.path.basename(path) for path in [*wanted(7), *PROGRAMS]} == set(FILES)
+    programs = {path.partition("/")[2] for path in PROGRAMS if "/" in path}
+    assert programs | {"units/" + os.path.basename(path) for path in wanted(7)} == set(FILES)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_no_file_stays_behind_on_the_controller() -> None:
     ["containerd", "crio", "docker", "kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent"],
 )
 def test_boot_comes_before_whatever_starts_pods(runtime: str) -> None:
-    boot = FILES["humanz-cni.service"].splitlines()
+    boot = FILES["units/humanz-cni.service"].splitlines()
     before = [word for line in boot if line.startswith("Before=") for word in line[len("Before=") :].split()]
     assert f"{runtime}.service" in before
 
@@ -74,14 +75,16 @@ def test_no_interval_is_boot_only() -> None:
 
 
 def test_boot_waits_for_the_routes_addresses_and_not_for_the_machines_idea_of_online() -> None:
-    words = [word for line in FILES["humanz-cni.service"].splitlines() if line[:1].isalpha() for word in line.split()]
+    words = [
+        word for line in FILES["units/humanz-cni.service"].splitlines() if line[:1].isalpha() for word in line.split()
+    ]
     assert [word for word in words if "network-online" in word] == []
 
 
 def test_the_path_unit_watches_what_the_check_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(node_persistence.SOURCE))
     check = importlib.import_module("check")
-    lines = FILES["humanz-cni-heal.path"].splitlines()
+    lines = FILES["units/humanz-cni-heal.path"].splitlines()
     watched = {line.partition("=")[2] for line in lines if line.startswith("PathChanged=")}
     assert watched == {*check.EVENTS, *(f"{check.STATE}/{manager}" for manager in check.MANAGERS)}
     assert check.STATE == persistence.STATE_DIR
@@ -194,7 +197,7 @@ def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
     systemd = Systemd()
     converge(systemd, wanted())
     new = str(disk / "new")
-    sources = {name: "unit" if name.endswith(".service") else "@directory@" for name in persistence.UNITS}
+    sources = {"units/" + name: "unit" if name.endswith(".service") else "@directory@" for name in persistence.UNITS}
     moved = persistence.wanted_files(sources, "/usr/bin/python3", 30, new)
     assert new in moved[persistence.unit_path("humanz-cni-heal.path")]
     library_dirs.remember(persistence.LIBRARY_DIR)
@@ -214,9 +217,9 @@ def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
 
 
 def test_programs_call_the_command_where_it_is() -> None:
-    source = (Path(__file__).parents[5] / "files" / "host_network" / "heal_checks.py").read_text()
+    source = (Path(__file__).parents[5] / "files" / "host_network" / "healing" / "pod_checks.py").read_text()
     programs = persistence.wanted_programs(
-        {"heal.py": "", "check.py": "", "heal_checks.py": source}, "/opt/sbin/humanz-cni-ctl"
+        {"heal.py": "", "check.py": "", "healing/pod_checks.py": source}, "/opt/sbin/humanz-cni-ctl"
     )
     assert any('COMMAND = "/opt/sbin/humanz-cni-ctl"' in text for text in programs.values())
 
@@ -298,7 +301,7 @@ def test_the_programs_are_replaced_as_one(disk: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(os, "replace", rename)
         for name in persistence.LINKS:
             beside = Path(os.path.realpath(disk / "lib" / name)).parent
-            texts = {path.name: path.read_text() for path in beside.iterdir()}
+            texts = {path: path.read_text() for path in beside.rglob("*.py")}
             assert len(texts) == len([name for name in FILES if name.endswith(".py")])
             assert len({text.endswith("# newer\n") for text in texts.values()}) == 1
         if left[0]:
@@ -308,17 +311,32 @@ def test_the_programs_are_replaced_as_one(disk: Path, monkeypatch: pytest.Monkey
     assert len(list((disk / "lib").iterdir())) == 1 + len(persistence.LINKS)
 
 
+def test_a_version_that_is_one_flat_directory_leaves_nothing_behind(disk: Path) -> None:
+    """As it was installed before the programs had a package: the links lead to one version or the other."""
+    systemd = Systemd()
+    kinds = ("addresses", "checks", "drops", "iptables", "lock", "nft", "sysctls", "vxlan", "wait")
+    flat = dict.fromkeys(["heal.py", "check.py", *(f"heal_{kind}.py" for kind in kinds)], "import sys\n")
+    converge(systemd, wanted(), persistence.wanted_programs(flat))
+    former = Path(os.path.realpath(disk / "lib" / "heal.py")).parent
+    assert len(list(former.iterdir())) == len(flat)
+    assert converge(systemd, wanted()) == []
+    present = Path(os.path.realpath(disk / "lib" / "heal.py")).parent
+    assert (present / "healing" / "lock.py").exists()
+    assert sorted(path.name for path in (disk / "lib").iterdir()) == ["check.py", "heal.py", present.name]
+    assert {oct(path.stat().st_mode & 0o777) for path in present.rglob("*") if path.is_dir()} == {"0o755"}
+
+
 def test_a_damaged_program_is_written_anew_and_one_of_somebody_else_is_not(disk: Path) -> None:
     systemd = Systemd()
     converge(systemd, wanted())
-    program = disk / "lib" / "heal_lock.py"
-    damaged = Path(os.path.realpath(disk / "lib" / "heal.py")).parent / "heal_lock.py"
+    program = disk / "lib" / "heal_wait.py"
+    damaged = Path(os.path.realpath(disk / "lib" / "heal.py")).parent / "healing" / "lock.py"
     whole = damaged.read_text()
     damaged.write_text("")
     converge(systemd, wanted())
     assert damaged.read_text() == whole
     program.write_text("# mine\n")
-    with pytest.raises(ConvergeError, match="heal_lock.py was not written by this collection"):
+    with pytest.raises(ConvergeError, match="heal_wait.py was not written by this collection"):
         converge(systemd, wanted())
 
 

@@ -29,7 +29,7 @@ TIMES = 100
 def heal_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The repair's side; both keep their lock below *tmp_path*."""
     monkeypatch.syspath_prepend(str(node_persistence.SOURCE))
-    module = importlib.import_module("heal_lock")
+    module = importlib.import_module("healing.lock")
     assert _lock.DIRECTORY == module.DIRECTORY
     monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path / "lock"))
     monkeypatch.setattr(module, "DIRECTORY", str(tmp_path / "lock"))

@@ -14,15 +14,13 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Run = Callable[[list[str]], tuple[int, str, str]]  # a command's status, output and error output
+    from .commands import Run
 
 ADDRESS = "# address: "
 
 
 def put_back(lines: list[str], run: Run) -> tuple[list[str], list[str]]:
-    """Add the addresses that *lines* name to a bridge that has none of their family; return what heal_sysctls does."""
+    """Add the addresses that *lines* name to a bridge that has none of their family; return what sysctls does."""
     done: list[str] = []
     wrong: list[str] = []
     shown: dict[str, list[str] | None] = {}

@@ -1,19 +1,20 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds what is missing of the interface to nodes behind a router, for heal.py.
+"""Finds what is missing of the interface to nodes behind a router, for heal.py, and puts it back.
 
 Its two files, which humanz.cni.node_vxlan writes, are for ``ip -batch`` and for ``bridge -batch``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
+
+from . import commands
 
 if TYPE_CHECKING:
-    from heal import Result
-
-    Run = Callable[[list[str]], Result]
+    from .commands import Run
+    from .outcome import Outcome
 
 # What the entries that are listed on an interface are made by; the words of a line are numbered.
 LISTED = (
@@ -22,6 +23,16 @@ LISTED = (
     (["ip", "neigh", "show", "nud", "permanent"], "neigh replace {0} lladdr {2} dev {device} nud permanent"),
     (["bridge", "fdb", "show"], "fdb replace {0} dev {device} dst {2} self permanent"),
 )
+
+
+def put_back(lines: list[str], outcome: Outcome) -> None:
+    """Make the interface again, or what is missing of it."""
+    command, device, lacking = missing(lines, commands.run)
+    if lacking:
+        refused = commands.refusals(commands.run([command, "-force", "-batch", "-"], "\n".join(lacking) + "\n"))
+        if len(refused) < len(lacking):
+            outcome.done.append("put back %d settings of %s" % (len(lacking) - len(refused), device))
+        outcome.later += ["cannot put back %s (%s)" % (device, reason) for reason in sorted(set(refused.values()))]
 
 
 def missing(lines: list[str], run: Run) -> tuple[str, str, list[str]]:

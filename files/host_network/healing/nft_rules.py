@@ -10,16 +10,26 @@ nothing and needs no rule.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
+
+from . import commands
 
 if TYPE_CHECKING:
-    from heal import Result
+    from .commands import Run
+    from .outcome import Outcome
 
 INSERT = "# insert: "
 OURS = 'comment "humanz-cni: '
 
 
-def put_back(lines: list[str], run: Callable[..., Result]) -> list[str]:
+def put_back(lines: list[str], outcome: Outcome) -> None:
+    """Put back what is missing of *lines*; ValueError if nft refuses it."""
+    names = restore(lines, commands.run)
+    if names:
+        outcome.done.append("put back by nft: %s" % ", ".join(names))
+
+
+def restore(lines: list[str], run: Run) -> list[str]:
     """Put back what is missing of *lines* and return names of that; ValueError if nft refuses it.
 
     *run* is called with a command and its input, and returns its status, output and error output.

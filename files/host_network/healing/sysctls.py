@@ -13,9 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Run = Callable[[list[str]], tuple[int, str, str]]  # a command's status, output and error output
+    from .commands import Run
 
 PROC_SYS = "/proc/sys/"
 KEPT = "# kept: "

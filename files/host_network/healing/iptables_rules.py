@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the files of iptables' rules say, and where a jump to our chains belongs, for heal.py.
+"""Puts back our chains in iptables' tables, and the jumps to them.
 
 A file, which humanz.cni.pod_firewall writes, is for ``iptables-restore``. What else is to be known stands in comments:
 the command, and the jumps, each with its place.
@@ -10,7 +10,14 @@ the command, and the jumps, each with its place.
 from __future__ import annotations
 
 import shlex
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+from . import commands
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
+
+WAIT = ["-w", "5"]  # seconds for the lock of legacy iptables
 
 
 class Jump(NamedTuple):
@@ -31,6 +38,64 @@ class Table(NamedTuple):
     name: str
     chains: dict[str, list[str]]
     jumps: list[Jump]
+
+
+def put_back(lines: list[str], outcome: Outcome) -> None:
+    """Fill our chains again and place the jumps to them, each table in one transaction."""
+    command, tables = parse_rules(lines)
+    for table in tables:
+        try:
+            broken, placing = damage(command, table)
+            if broken:
+                restore(command, table, placing)
+                outcome.done.append("put back in table %s of %s: %s" % (table.name, command, ", ".join(broken)))
+        except commands.Refused as exc:
+            outcome.wrong.append("table %s of %s: %s" % (table.name, command, exc))
+
+
+def damage(command: str, table: Table) -> tuple[list[str], list[str]]:
+    """Return names of what is missing of *table*, and the lines for iptables-restore that place its jumps."""
+    names, placing = [], []
+    for chain, rules in table.chains.items():
+        if not holds(command, table.name, chain, rules):
+            names.append("chain %s" % chain)
+    for jump in table.jumps:
+        base = chain_of(jump.rule)
+        changes = place(jump, rules_of(command, table.name, base))
+        if changes:
+            names.append("the jump in %s" % base)
+            placing += changes
+    return names, placing
+
+
+def restore(command: str, table: Table, placing: list[str]) -> None:
+    """Fill our chains of *table*; to declare a chain empties it, so that there is no moment without its rules."""
+    declared = [":%s - [0:0]" % chain for chain in table.chains]
+    rules = [rule for chain in table.chains.values() for rule in chain]
+    text = "\n".join(["*" + table.name, *declared, *placing, *rules, "COMMIT"]) + "\n"
+    status, _output, error = commands.run([command + "-restore", "--noflush", *WAIT], text)
+    if status:
+        raise commands.Refused("%s-restore: %s" % (command, error.strip()))
+
+
+def rules_of(command: str, table: str, chain: str) -> list[str]:
+    """Return the rules of a built-in chain; Refused if iptables does not work."""
+    return listed(commands.output_of([command, *WAIT, "-t", table, "-S", chain]))
+
+
+def listed(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("-A ")]
+
+
+def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
+    """Say whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
+    status, output, _error = commands.run([command, *WAIT, "-t", table, "-S", chain])
+    rules = listed(output)
+    if status or len(rules) != len(wanted):
+        return False
+    if sorted(rules) == sorted(wanted):
+        return rules == wanted
+    return all(commands.run([command, *WAIT, "-t", table, "-C", *shlex.split(rule)[1:]])[0] == 0 for rule in wanted)
 
 
 def parse_rules(lines: list[str]) -> tuple[str, list[Table]]:

@@ -16,9 +16,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Run = Callable[..., tuple[int, str, str]]  # a command's status, output and error output
+    from .commands import Run
 
 PORTS = "/sys/class/net/*/brport/learning"
 COMMAND = "/usr/local/sbin/humanz-cni-ctl"

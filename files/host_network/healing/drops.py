@@ -12,12 +12,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from heal import Result
-
-    Run = Callable[[list[str]], Result]
+    from .commands import Run
 
 # Chains as nft lists and iptables -S prints them: what is ours in them, and rules that drop every packet.
 OURS = re.compile(r'comment "humanz-cni: |(jump|-j) HUMANZ-FORWARD\b')
