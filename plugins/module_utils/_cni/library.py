@@ -29,15 +29,16 @@ import os
 import re
 import shutil
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._shared import option_checks
 from .._shared.converge import ConvergeError
 from .._shared.files import make_directories, naming, read_text, sync_directory
-from . import startup
+from . import compile_plugin, probe_interpreter, startup
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from types import ModuleType
 
     from .._shared.converge import RunCommand
 
@@ -50,83 +51,7 @@ STARTUP = PACKAGE + "/startup"
 MANIFEST = "manifest.json"
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
-
-# What the plugin needs at least, however it starts, and what names the interpreter's bytecode.
-_PROBE = """
-import sys
-print("%d.%d.%d" % sys.version_info[:3], sys.implementation.cache_tag)
-import fcntl, hashlib, importlib.util, json, marshal, posix, select, socket, struct
-hasattr(posix, "setns") or __import__("_ctypes")
-print(importlib.util.MAGIC_NUMBER.hex())
-"""
-
-# Reads source without what is for type checkers only: annotations, ``if TYPE_CHECKING``, and the __future__ import
-# that leaves annotations unevaluated. All of that would be read, and some of it run, at each call.
-_SOURCE = """
-import ast
-class Plain(ast.NodeTransformer):
-    def visit_FunctionDef(self, node):
-        node.returns = None
-        return self.generic_visit(node)
-    def visit_arg(self, node):
-        node.annotation = None
-        return node
-    def visit_AnnAssign(self, node):
-        return node.value and ast.copy_location(ast.Assign([node.target], node.value), node)
-    def visit_Assign(self, node):
-        return None if getattr(node.targets[0], "id", "") == "TYPE_CHECKING" else node
-    def visit_If(self, node):
-        return None if getattr(node.test, "id", "") == "TYPE_CHECKING" else self.generic_visit(node)
-    def visit_ImportFrom(self, node):
-        return None if node.module == "__future__" else node
-def source(path):
-    with open(path, "rb") as stream:
-        return Plain().visit(ast.parse(stream.read(), path))
-"""
-
-# Makes the file of bytecode: a head of fixed size, with the code that starts the plugin and the index of the rest, and
-# the modules one by one, so that a call reads what it needs. Docstrings and column numbers are not needed at run time,
-# and would be read at each call. Where the interpreter has its library and its extension modules is.
-_COMPILE = (
-    _SOURCE
-    + """
-import marshal, posix, sys
-target, final, package, head = sys.argv[1:5]
-parts = {}
-rest = b""
-for path in sys.argv[5:]:
-    name = path.rpartition("/")[2]
-    code = compile(source(path), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
-    stem = name[:-3]
-    if stem == "start":
-        start = code
-        continue
-    data = marshal.dumps(code)
-    parts[package if stem == "__init__" else "%s.%s" % (package, stem)] = int(head) + len(rest), len(data)
-    rest += data
-names = ["_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))]
-extensions = {name: __import__(name).__spec__.origin for name in names}
-index = {"size": int(head) + len(rest), "parts": parts, "extensions": extensions, "path": sys.path}
-data = marshal.dumps((start, index))
-if len(data) > int(head):
-    sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
-with open(target, "wb") as stream:
-    stream.write(data.ljust(int(head), b"\\0") + rest)
-"""
-)
-
-# Makes the bytecode of what the interpreter starts with. Its flag is of PEP 552: valid whatever the source is.
-_COMPILE_STARTUP = (
-    _SOURCE
-    + """
-import marshal, sys
-from importlib.util import MAGIC_NUMBER
-path, target, final = sys.argv[1:]
-code = compile(source(path), final, "exec", dont_inherit=True, optimize=2)
-with open(target, "wb") as stream:
-    stream.write(MAGIC_NUMBER + b"\\1\\0\\0\\0" + bytes(8) + marshal.dumps(code))
-"""
-)
+_SOURCES_ONLY = ("ctl/", "startup/")  # not in the file of bytecode: the operator's command, and Python's own start
 
 
 class Interpreter:
@@ -147,7 +72,7 @@ class Interpreter:
             raise ConvergeError("%s: %s is too long for the first line of a script" % (option, path))
         if not os.access(path, os.X_OK):
             raise ConvergeError("%s: %s does not exist or is not executable on this node" % (option, path))
-        status, output, error = run([path, "-IS", "-c", _PROBE])
+        status, output, error = run([path, "-IS", "-c", _text(probe_interpreter)])
         words = output.split()
         if words and _version(words[0]) < OLDEST_PYTHON:
             raise ConvergeError("%s: %s is Python %s, but 3.8 or newer is needed" % (option, path, words[0]))
@@ -268,9 +193,11 @@ class Library:
     def _compile_package(self, building: str) -> None:
         target = os.path.join(building, self._interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
-        sources = [os.path.join(building, PACKAGE, name) for name in self._files if "/" not in name]
-        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
-        status, output, error = self._run([*command, str(startup.HEAD_SIZE), *sources])
+        directory = os.path.join(building, PACKAGE)
+        names = [name for name in self._files if not name.startswith(_SOURCES_ONLY)]
+        # Column numbers are not needed at run time, and would be read at each call.
+        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _text(compile_plugin), "package", target]
+        status, output, error = self._run([*command, directory, final, PACKAGE, str(startup.HEAD_SIZE), *names])
         if status != 0:
             raise self._not_compiled(building, error or output)
 
@@ -288,7 +215,7 @@ class Library:
         source, final = (os.path.join(path, STARTUP, "encodings.py") for path in (building, self.path))
         target = os.path.join(building, self._startup_bytecode())
         os.mkdir(os.path.dirname(target))
-        command = [self._interpreter.path, "-IS", "-c", _COMPILE_STARTUP, source, target, final]
+        command = [self._interpreter.path, "-IS", "-c", _text(compile_plugin), "startup", source, target, final]
         status, output, error = self._run(command)
         if status != 0:
             raise self._not_compiled(building, error or output)
@@ -364,6 +291,12 @@ def _remove_leftovers(directory: str, prefix: str = "") -> None:
             shutil.rmtree(path)
         else:
             os.unlink(path)
+
+
+def _text(program: ModuleType) -> str:
+    """Return the source of *program*, which Ansible's archive may hold."""
+    loader: Any = program.__loader__
+    return str(loader.get_source(program.__name__))
 
 
 def _version(text: str) -> tuple[int, ...]:
