@@ -10,7 +10,7 @@ starts that unit again where systemd could not watch.
 systemd watches again once the program has ended. As changes come in numbers, what changes just before is put back by
 humanz-cni-heal.service, which systemd starts after that: whenever anything has changed since the last check.
 
-Runs on Python 3.8 or later, with the standard library, beside heal.py.
+Runs on Python 3.8 or later, with the standard library, beside the folder healing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import time
 # An isolated interpreter does not look beside the program's file, and what it compiled would stay behind.
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-import heal  # noqa: E402 - found by the line above
-import heal_lock  # noqa: E402 - likewise
+from healing import lock  # noqa: E402 - found by the line above
+from healing.commands import output_of, run  # noqa: E402 - likewise
+from healing.repair import ROUTES, heal  # noqa: E402 - likewise
+from healing.routes import parse_route  # noqa: E402 - likewise
 
 STATE = "/run/humanz-cni-heal"
 # What was reported last: a problem in each line.
@@ -56,8 +58,8 @@ def settle() -> tuple[list[str], bool]:
     problems, failed, repaired, deadline = None, [], False, time.monotonic() + SECONDS
     while problems is None or time.monotonic() < deadline:
         before = stamps()
-        with heal_lock.held(SECONDS):
-            outcome = heal.heal()
+        with lock.held(SECONDS):
+            outcome = heal()
             failed = start_again() if problems is None else failed
         for line in outcome.done:
             print(line, flush=True)
@@ -79,10 +81,10 @@ def start_again() -> list[str]:
 
     systemd does not watch before this program has ended: whether it can then, the next check sees.
     """
-    states = heal.run(["systemctl", "is-failed", *STARTERS])[1].split()
+    states = run(["systemctl", "is-failed", *STARTERS])[1].split()
     failed = [unit for unit, state in zip(STARTERS, states) if state == "failed"]
     for unit in failed:
-        heal.run(["systemctl", "restart", unit])
+        run(["systemctl", "restart", unit])
     return ["%s had failed and is started again: see `systemctl status %s`" % (unit, unit) for unit in failed]
 
 
@@ -125,10 +127,10 @@ def watch(whole: bool) -> None:
 def interfaces() -> list[str]:
     """Return the names of the interfaces that our routes lead through, sorted."""
     found = set()
-    with contextlib.suppress(FileNotFoundError), open(heal.ROUTES, encoding="utf-8") as stream:
-        routes = [heal.parse_route(line) for line in stream.read().splitlines() if line and not line.startswith("#")]
+    with contextlib.suppress(FileNotFoundError), open(ROUTES, encoding="utf-8") as stream:
+        routes = [parse_route(line) for line in stream.read().splitlines() if line and not line.startswith("#")]
         for family, table, protocol in {(route.family, route.table, route.protocol) for route in routes}:
-            words = heal.output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).split()
+            words = output_of(["ip", family, "route", "show", "table", table, "proto", protocol]).split()
             found |= {after for word, after in zip(words, words[1:]) if word == "dev" and after != "lo"}  # unreachable
     return sorted(found)
 
@@ -175,8 +177,8 @@ def main() -> None:
     os.umask(0o022)
     try:
         problems, repaired = settle()
-    except heal_lock.NoLockError as exc:
-        if isinstance(exc, heal_lock.LockedError) and heal_lock.age() < TOO_LONG:
+    except lock.NoLockError as exc:
+        if isinstance(exc, lock.LockedError) and lock.age() < TOO_LONG:
             print(exc, flush=True)
             return
         report([str(exc)])

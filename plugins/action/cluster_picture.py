@@ -11,7 +11,6 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _controller_files,
     _host_results,
@@ -19,6 +18,8 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _reachability_files,
 )
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import read_plan
+
+from ..module_utils._shared.files import read_text
 
 OPTIONS = {
     "path": {"type": "path", "required": True},

@@ -14,9 +14,10 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.module_utils import _texts
-from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
 from ansible_collections.humanz.cni.plugins.plugin_utils import _agreement, _inventory_values, _plan
+
+from ..module_utils._shared import texts
+from ..module_utils._shared.files import write_text
 
 ARGUMENTS = {
     "group": {"type": "str", "default": "k8s_cluster"},
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
         lines = [str(problem) for problem in problems]
         result.update(changed=False, nodes=len(plan["nodes"]), problems=lines)
         if lines and not arguments["defer_problems"]:
-            result.update(failed=True, msg="the cluster cannot be planned, as it has %s" % _texts.counted(lines))
+            result.update(failed=True, msg="the cluster cannot be planned, as it has %s" % texts.counted(lines))
             return result
         plan["problems"] = [problem._asdict() for problem in problems]
         result["plan"] = self._write(plan)

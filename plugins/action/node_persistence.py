@@ -23,5 +23,6 @@ class ActionModule(FilesAction):
 
 
 def read(directory: Path) -> dict[str, str]:
-    """Return the program and the units in *directory* as the module's option ``files`` takes them."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.iterdir()) if path.is_file()}
+    """Return the programs and the units in *directory* as the module's option ``files`` takes them: texts by path."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(directory)): path.read_text(encoding="utf-8") for path in paths}

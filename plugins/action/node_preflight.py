@@ -9,8 +9,9 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.humanz.cni.plugins.module_utils import _texts
 from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
+
+from ..module_utils._shared import texts
 
 SHOWN = 20  # problems of nodes that take no part in the run
 
@@ -48,7 +49,7 @@ class ActionModule(NodeAction):
             # Nobody else reports them.
             unreachable = "%s: cannot be reached: %s" % (task_vars["inventory_hostname"], str(exc).splitlines()[0])
             problems = [*args["problems"], unreachable]
-            return {"failed": True, "problems": problems, "msg": "the plan has %s" % _texts.counted(problems)}
+            return {"failed": True, "problems": problems, "msg": "the plan has %s" % texts.counted(problems)}
 
 
 def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _agreement,
     _controller_files,
@@ -23,6 +22,8 @@ from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _reachability_reasons,
     _reachability_table,
 )
+
+from ..module_utils._shared import ip_addresses
 
 OPTIONS = {
     "stage": {"type": "str", "choices": ["settings", "targets", "failures", "table"], "required": True},
@@ -113,9 +114,9 @@ def node(result: dict[str, Any]) -> dict[str, Any]:
     if not pod:
         return {"error": _host_results.why_not(result)}
     addresses = {"pod": pod["addresses"], "own": result["node_addresses"], "gateways": result["gateways"]}
-    wrong = [one for several in addresses.values() for one in several if not _addresses.is_address(one)]
+    wrong = [one for several in addresses.values() for one in several if not ip_addresses.is_address(one)]
     if wrong:
-        return {"error": "it says that %s is an address" % _addresses.shown(wrong[0])}
+        return {"error": "it says that %s is an address" % ip_addresses.shown(wrong[0])}
     return {**addresses, "port": pod["port"], "lacked": result["lacked"]}
 
 

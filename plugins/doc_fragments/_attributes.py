@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Attributes of modules that use module_utils/_converge.py."""
+    """Attributes of modules that use module_utils/_shared/converge.py."""
 
     DOCUMENTATION = r"""
 options: {}

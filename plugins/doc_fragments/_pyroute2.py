@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The requirement of modules that import module_utils/_kernel.py."""
+    """The requirement of modules that import module_utils/_shared/kernel.py."""
 
     DOCUMENTATION = r"""
 options:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The option of the argument specification ROUTES in module_utils/_routes.py."""
+    """The option of the argument specification ROUTES in module_utils/_routing/static_routes.py."""
 
     DOCUMENTATION = r"""
 options:

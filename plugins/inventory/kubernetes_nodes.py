@@ -128,7 +128,7 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
 from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_nodes
 from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
 

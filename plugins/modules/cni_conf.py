@@ -246,18 +246,20 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _cni_conf, _kernel
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ..module_utils._cni import network_conf
+from ..module_utils._shared import kernel as _kernel
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError, converge
 
 VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
 
-class _Present(_cni_conf.CniConf):
+class _Present(network_conf.CniConf):
     """A file that is wanted, and what is to be said of it."""
 
     def __init__(self, params: dict[str, Any], text: str, facts: dict[str, Any]) -> None:
         super().__init__(params["conf_dir"], params["format"], text, params["foreign"] == "keep")
-        self._facts = dict(facts, file=os.path.join(params["conf_dir"], _cni_conf.NAMES[params["format"]]))
+        self._facts = dict(facts, file=os.path.join(params["conf_dir"], network_conf.NAMES[params["format"]]))
 
     def result(self, actual: dict[str, str], desired: dict[str, str]) -> dict[str, Any]:
         """Return the return values."""
@@ -266,9 +268,9 @@ class _Present(_cni_conf.CniConf):
 
 def _present(module: AnsibleModule) -> _Present:
     params = module.params
-    _checks.network_name("name", params["name"])
-    bridge = _checks.device("bridge", params["bridge"])
-    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
+    option_checks.network_name("name", params["name"])
+    bridge = option_checks.device("bridge", params["bridge"])
+    pod_cidrs = option_checks.networks("pod_cidrs", params["pod_cidrs"] or [])
     if not pod_cidrs:
         raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
     if params["format"] == "conf":
@@ -277,11 +279,11 @@ def _present(module: AnsibleModule) -> _Present:
 
 
 def _conf(params: dict[str, Any], bridge: str, pod_cidrs: list[str]) -> _Present:
-    _cni_conf.require_one("pod_cidrs", pod_cidrs)
+    network_conf.require_one("pod_cidrs", pod_cidrs)
     if not params["cluster_cidr"]:
         raise ConvergeError("cluster_cidr: the network of all nodes' pods is needed with format=conf")
-    cluster_cidr = _checks.networks("cluster_cidr", [params["cluster_cidr"]])[0]
-    text = _cni_conf.conf_text(params["name"], bridge, cluster_cidr, pod_cidrs[0], params["ipv6_link_local"])
+    cluster_cidr = option_checks.networks("cluster_cidr", [params["cluster_cidr"]])[0]
+    text = network_conf.conf_text(params["name"], bridge, cluster_cidr, pod_cidrs[0], params["ipv6_link_local"])
     return _Present(params, text, {"mtu": 0, "chained": [], "not_chained": {}})
 
 
@@ -289,22 +291,22 @@ def _conflist(module: AnsibleModule, bridge: str, pod_cidrs: list[str]) -> _Pres
     params = module.params
     mtu = _mtu(module, pod_cidrs)
     versions = [params["cni_version"]] + params["cni_versions"]
-    chained, not_chained = _cni_conf.choose_chained(
+    chained, not_chained = network_conf.choose_chained(
         module.run_command, params["cni_bin_dir"], params["chain"], versions
     )
-    further: dict[str, Any] = {key: _checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
+    further: dict[str, Any] = {key: option_checks.absolute_path(key, params[key]) for key in ("data_dir", "log_file")}
     further.update((key, params[key]) for key in ("log_level", "spoof_check", "port_isolation", "ipv6_link_local"))
-    plugin = _cni_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
-    text = _cni_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
+    plugin = network_conf.plugin_conf(bridge, pod_cidrs, params["hairpin"], mtu, **further)
+    text = network_conf.conflist_text(params["name"], params["cni_version"], params["cni_versions"], plugin, chained)
     return _Present(params, text, {"mtu": mtu, "chained": chained, "not_chained": not_chained})
 
 
 def _mtu(module: AnsibleModule, pod_cidrs: list[str]) -> int:
     """Return the MTU for the file, 0 if the plugin is to decide. Raises ConvergeError."""
-    mtu, node_ips = _checks.mtu("mtu", module.params["mtu"], pod_cidrs), module.params["node_ip"]
+    mtu, node_ips = option_checks.mtu("mtu", module.params["mtu"], pod_cidrs), module.params["node_ip"]
     if mtu or not node_ips:
         return mtu
-    wanted = [ipaddress.ip_address(text) for text in _checks.addresses("node_ip", node_ips)]
+    wanted = [ipaddress.ip_address(text) for text in option_checks.addresses("node_ip", node_ips)]
     _kernel.require_pyroute2(module)
     with _kernel.Kernel() as kernel:
         mtus = {link.name: link.mtu for link in kernel.links()}
@@ -323,13 +325,13 @@ def _mtu(module: AnsibleModule, pod_cidrs: list[str]) -> int:
     return min(held[address] for address in wanted) - overhead
 
 
-def _resource(module: AnsibleModule) -> _cni_conf.CniConf:
+def _resource(module: AnsibleModule) -> network_conf.CniConf:
     """Return the Resource that the options describe. Raises ConvergeError."""
     params = module.params
     if params["plan"]:
         raise ConvergeError("plan is on the controller: run the module by its action plugin, as humanz.cni.cni_conf")
-    _checks.directories(params)
-    return _present(module) if params["state"] == "present" else _cni_conf.CniConf(params["conf_dir"])
+    option_checks.directories(params)
+    return _present(module) if params["state"] == "present" else network_conf.CniConf(params["conf_dir"])
 
 
 def main() -> None:

@@ -155,18 +155,18 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
-from ansible_collections.humanz.cni.plugins.module_utils._cni_install import Plugin
-from ansible_collections.humanz.cni.plugins.module_utils._cni_library import Interpreter, Library
-from ansible_collections.humanz.cni.plugins.module_utils._cni_remove import NoPlugin
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ..module_utils._cni.install import Plugin
+from ..module_utils._cni.library import Interpreter, Library
+from ..module_utils._cni.remove import NoPlugin
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError, converge
 
 
 def _present(module: AnsibleModule) -> Plugin:
     params = module.params
     if not params["source"]:
         raise ConvergeError("source is missing: run the module by its action plugin, as humanz.cni.cni_plugin")
-    _checks.directories(params)
+    option_checks.directories(params)
     packed = json.loads(zlib.decompress(base64.b64decode(params["source"])))
     if os.path.realpath(params["sbin_dir"]) == os.path.realpath(params["cni_bin_dir"]):
         raise ConvergeError(

@@ -184,15 +184,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import (
-    _checks,
-    _forwarding,
-    _kernel_modules,
-    _owned,
-    _sysctl,
-)
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
-from ansible_collections.humanz.cni.plugins.module_utils._kernel_settings import KernelSettings
+from ..module_utils._node import forwarding, kernel_modules, sysctl
+from ..module_utils._node.kernel_settings import KernelSettings
+from ..module_utils._shared import marked_files, option_checks
+from ..module_utils._shared.converge import ConvergeError, converge
 
 
 def _sysctls(module: AnsibleModule) -> dict[str, str]:
@@ -200,36 +195,36 @@ def _sysctls(module: AnsibleModule) -> dict[str, str]:
     params = module.params
     values = params["sysctls"]
     if values is None:
-        pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
-        families = _forwarding.families_of(pod_cidrs)
-        ours = _owned.read(params["sysctl_file"])
+        pod_cidrs = option_checks.networks("pod_cidrs", params["pod_cidrs"])
+        families = forwarding.families_of(pod_cidrs)
+        ours = marked_files.read(params["sysctl_file"])
         found = dict(
-            _forwarding.sysctls(families, ours),
-            **_forwarding.neighbour_tables(pod_cidrs, params["neighbours"], ours),
+            forwarding.sysctls(families, ours),
+            **forwarding.neighbour_tables(pod_cidrs, params["neighbours"], ours),
         )
-        next_hops = _checks.addresses("next_hops", params["next_hops"])
+        next_hops = option_checks.addresses("next_hops", params["next_hops"])
         if params["uplink"]:
-            _checks.device("uplink", params["uplink"])
+            option_checks.device("uplink", params["uplink"])
         if 4 in families:
             ip = module.get_bin_path("ip")
-            found.update(_forwarding.ways(module.run_command, ip, next_hops, params["masquerade"], params["uplink"]))
+            found.update(forwarding.ways(module.run_command, ip, next_hops, params["masquerade"], params["uplink"]))
         return found
     for key, value in values.items():
-        if not _sysctl.KEY.match(key):
+        if not sysctl.KEY.match(key):
             raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
-        if isinstance(value, bool) or not isinstance(value, (int, str)) or not _sysctl.normal(value):
+        if isinstance(value, bool) or not isinstance(value, (int, str)) or not sysctl.normal(value):
             raise ConvergeError("sysctls: %s is %r, it must be a number or a text such as 1" % (key, value))
-    return {key: _sysctl.normal(value) for key, value in values.items()}
+    return {key: sysctl.normal(value) for key, value in values.items()}
 
 
 def _bridge_sysctls(params: dict[str, Any]) -> dict[str, str]:
     """Return the parameters of the pods' bridge, and of our other interfaces. Raises ConvergeError."""
-    bridge = _checks.device("bridge", params["bridge"])
-    devices = [_checks.device("devices", name) for name in params["devices"]]
-    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"])
-    families = _forwarding.families_of(pod_cidrs)
+    bridge = option_checks.device("bridge", params["bridge"])
+    devices = [option_checks.device("devices", name) for name in params["devices"]]
+    pod_cidrs = option_checks.networks("pod_cidrs", params["pod_cidrs"])
+    families = forwarding.families_of(pod_cidrs)
     without_ipv6 = bool(pod_cidrs) and 6 not in families and not params["ipv6_link_local"]
-    return _forwarding.healed_sysctls(bridge, devices, families, without_ipv6)
+    return forwarding.healed_sysctls(bridge, devices, families, without_ipv6)
 
 
 def _settings(module: AnsibleModule) -> KernelSettings:
@@ -239,11 +234,11 @@ def _settings(module: AnsibleModule) -> KernelSettings:
             raise ConvergeError("modules: %r is no name of a kernel module such as br_netfilter" % name)
     wanted = params["state"] == "present"
     return KernelSettings(
-        modules=_kernel_modules.Modules(module.run_command, module.get_bin_path),
+        modules=kernel_modules.Modules(module.run_command, module.get_bin_path),
         sysctls=_sysctls(module) if wanted else {},
         names=params["modules"] if wanted else [],
         bridge_sysctls=_bridge_sysctls(params) if wanted else {},
-        bridge_addresses=_forwarding.bridge_addresses(params["bridge"], params["pod_cidrs"]) if wanted else [],
+        bridge_addresses=forwarding.bridge_addresses(params["bridge"], params["pod_cidrs"]) if wanted else [],
         paths={name: params[name + "_file"] for name in ("sysctl", "modules", "bridge", "before")},
         warn=params["warn"],
     )

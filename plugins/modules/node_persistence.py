@@ -115,8 +115,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _boot_order, _checks, _persistence
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
+from ..module_utils._cni import operator_command
+from ..module_utils._node import boot_order, persistence
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError, converge
 
 
 def _files(module: AnsibleModule) -> dict[str, str]:
@@ -126,39 +128,40 @@ def _files(module: AnsibleModule) -> dict[str, str]:
         return {}
     if not params["files"]:
         raise ConvergeError("files is missing: run the module by its action plugin, as humanz.cni.node_persistence")
-    _persistence.require_interval("heal_interval", params["heal_interval"])
-    interpreter = _checks.quotable_path("interpreter", params["interpreter"])
+    persistence.require_interval("heal_interval", params["heal_interval"])
+    interpreter = option_checks.quotable_path("interpreter", params["interpreter"])
     if not os.path.isfile(interpreter) or not os.access(interpreter, os.X_OK):
         raise ConvergeError("interpreter: %s does not exist or is not executable on this node" % interpreter)
-    files = _persistence.wanted_files(
+    files = persistence.wanted_files(
         params["files"],
         interpreter,
         params["heal_interval"],
-        _checks.quotable_path("library_dir", params["library_dir"]),
+        option_checks.quotable_path("library_dir", params["library_dir"]),
     )
-    bridge = _checks.device("bridge", params["bridge"])
-    if any(os.path.exists(path) for path in _persistence.NETWORKD):
-        files[_persistence.NETWORKD_CONF] = _persistence.networkd_text()
+    bridge = option_checks.device("bridge", params["bridge"])
+    if any(os.path.exists(path) for path in persistence.NETWORKD):
+        files[persistence.NETWORKD_CONF] = persistence.networkd_text()
     if module.get_bin_path("NetworkManager"):
-        files[_persistence.NETWORKMANAGER_CONF] = _persistence.networkmanager_text(bridge)
+        files[persistence.NETWORKMANAGER_CONF] = persistence.networkmanager_text(bridge)
     return files
 
 
-def _persistence_of(module: AnsibleModule) -> _persistence.Persistence:
-    systemctl = module.get_bin_path("systemctl") if os.path.isdir(_persistence.SYSTEMD) else None
+def _persistence_of(module: AnsibleModule) -> persistence.Persistence:
+    systemctl = module.get_bin_path("systemctl") if os.path.isdir(persistence.SYSTEMD) else None
     if systemctl is None and module.params["state"] == "present":
         raise ConvergeError(
             "state: systemd does not run on this node, and would put routes and rules back: set it to absent "
             "(pod_network_persistence: false), and run humanz.cni.site for this node after each boot"
         )
     if systemctl and module.params["state"] == "present":
-        cycles = _boot_order.problems(module.run_command, systemctl)
+        cycles = boot_order.problems(module.run_command, systemctl)
         if cycles:
             raise ConvergeError("\n".join(cycles))
     files = _files(module)
-    sbin_dir = _checks.quotable_path("sbin_dir", module.params["sbin_dir"])
-    programs = _persistence.wanted_programs(module.params["files"], sbin_dir) if files else {}
-    return _persistence.Persistence(module.run_command, systemctl, programs, files, module.params["library_dir"])
+    sbin_dir = option_checks.quotable_path("sbin_dir", module.params["sbin_dir"])
+    command = os.path.join(sbin_dir, operator_command.NAME)
+    programs = persistence.wanted_programs(module.params["files"], command) if files else {}
+    return persistence.Persistence(module.run_command, systemctl, programs, files, module.params["library_dir"])
 
 
 def main() -> None:

@@ -243,17 +243,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _mtus, _texts
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
-from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._preflight import (
-    Part,
-    findings,
-    of_runtime,
-    other_sysctls,
-    refused,
-)
-from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES
+from ..module_utils._inspect import mtus as _mtus
+from ..module_utils._inspect.preflight import Part, findings, of_runtime, other_sysctls, refused
+from ..module_utils._routing.static_routes import ROUTES
+from ..module_utils._shared import option_checks
+from ..module_utils._shared import texts as _texts
+from ..module_utils._shared.converge import ConvergeError
+from ..module_utils._shared.kernel import require_pyroute2
 
 NO_RUNTIME = (
     "neither containerd, CRI-O nor cri-dockerd runs on some nodes: nobody could say whether a runtime there will look "
@@ -275,9 +271,9 @@ def _once(found: list[str]) -> list[str]:
 def _check_notation(params: dict[str, Any]) -> None:
     """Raise ConvergeError for an option that a plan cannot have."""
     for option in ("pod_cidrs", "pod_ranges", "unreachable", "cluster_cidrs", "service_cidrs"):
-        _checks.networks(option, params[option])
+        option_checks.networks(option, params[option])
     for option in ("node_ips", "vxlan_peers"):
-        _checks.addresses(option, params[option])
+        option_checks.addresses(option, params[option])
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ own:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
-from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
+from ..module_utils._node.pyroute2_archive import Archive
+from ..module_utils._shared.converge import converge
 
 
 def main() -> None:

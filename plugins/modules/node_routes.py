@@ -136,9 +136,9 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
-from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._routes import ROUTES, Routes
+from ..module_utils._routing.static_routes import ROUTES, Routes
+from ..module_utils._shared.converge import converge
+from ..module_utils._shared.kernel import require_pyroute2
 
 
 def main() -> None:

@@ -123,8 +123,8 @@ peers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
-from ansible_collections.humanz.cni.plugins.module_utils._vxlan import Vxlan
+from ..module_utils._routing.vxlan import Vxlan
+from ..module_utils._shared.converge import converge
 
 
 def main() -> None:

@@ -87,21 +87,21 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError, converge
-from ansible_collections.humanz.cni.plugins.module_utils._kernel import require_pyroute2
-from ansible_collections.humanz.cni.plugins.module_utils._pod_bridge import OldNetwork
+from ..module_utils._cni.old_bridge import OldNetwork
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError, converge
+from ..module_utils._shared.kernel import require_pyroute2
 
 
 def _old_network(module: AnsibleModule) -> OldNetwork:
     params = module.params
-    pod_cidrs = _checks.networks("pod_cidrs", params["pod_cidrs"] or [])
+    pod_cidrs = option_checks.networks("pod_cidrs", params["pod_cidrs"] or [])
     if not pod_cidrs:
         raise ConvergeError("pod_cidrs: at least one network of this node's pods is needed, such as 100.100.0.0/24")
-    bridge = _checks.device("bridge", params["bridge"])
-    name = _checks.network_name("name", params["name"])
-    cluster_cidrs = _checks.networks("cluster_cidrs", params["cluster_cidrs"])
-    pod_ranges = _checks.networks("pod_ranges", params["pod_ranges"])
+    bridge = option_checks.device("bridge", params["bridge"])
+    name = option_checks.network_name("name", params["name"])
+    cluster_cidrs = option_checks.networks("cluster_cidrs", params["cluster_cidrs"])
+    pod_ranges = option_checks.networks("pod_ranges", params["pod_ranges"])
     return OldNetwork(module.run_command, bridge, pod_cidrs, cluster_cidrs, name, params["conf_dir"], pod_ranges)
 
 

@@ -219,8 +219,8 @@ rules:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _firewall_parts
-from ansible_collections.humanz.cni.plugins.module_utils._converge import converge
+from ..module_utils._firewall import backends
+from ..module_utils._shared.converge import converge
 
 
 def main() -> None:
@@ -244,7 +244,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    converge(module, _firewall_parts.firewall)
+    converge(module, backends.firewall)
 
 
 if __name__ == "__main__":

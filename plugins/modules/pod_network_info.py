@@ -252,11 +252,14 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import _checks, _paths, _pod_network, _probe
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ..module_utils._inspect import pod_network
+from ..module_utils._probe import probe_pod
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError
+from ..module_utils._trace import packet_path
 
 if TYPE_CHECKING:
-    from ansible_collections.humanz.cni.plugins.module_utils._converge import RunCommand
+    from ..module_utils._shared.converge import RunCommand
 
 PATH = {
     "source": {"type": "str", "required": True},
@@ -285,32 +288,33 @@ OPTIONS = {
 def paths(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return what the node's tables say about each path."""
     for end in ("source", "destination"):
-        _checks.addresses("paths: %s" % end, [path[end] for path in params["paths"]])
-    tables = _paths.Tables(run)
+        option_checks.addresses("paths: %s" % end, [path[end] for path in params["paths"]])
+    tables = packet_path.Tables(run)
     return {"paths": [tables.examine(**path) for path in params["paths"]]}
 
 
 def everything(params: dict[str, Any], run: RunCommand) -> dict[str, Any]:
     """Return all that the node has of the pod network."""
-    cluster_cidrs = _checks.networks("cluster_cidrs", params["cluster_cidrs"])
-    conf, network = _pod_network.configuration(params["conf_dir"])
-    routes = _pod_network.routes(run, params["protocol"])
+    cluster_cidrs = option_checks.networks("cluster_cidrs", params["cluster_cidrs"])
+    conf, network = pod_network.configuration(params["conf_dir"])
+    routes = pod_network.routes(run, params["protocol"])
     found: dict[str, Any] = {
-        "plugin": _pod_network.plugin(params["plugin"], params["cni_path"]),
+        "plugin": pod_network.plugin(params["plugin"], params["cni_path"]),
         "conf": conf,
-        "routes": [_pod_network.shown(route) for route in routes],
-        "foreign_routes": _pod_network.foreign_routes(run, cluster_cidrs, routes, params["bridge"]),
-        "vxlan": _pod_network.vxlan(run, params["vxlan_device"]),
-        "bridge": _pod_network.bridge(run, params["bridge"]),
-        "pool": _pod_network.pool(network),
-        "sysctls": _pod_network.sysctls(),
+        "routes": [pod_network.shown(route) for route in routes],
+        "foreign_routes": pod_network.foreign_routes(run, cluster_cidrs, routes, params["bridge"]),
+        "vxlan": pod_network.vxlan(run, params["vxlan_device"]),
+        "bridge": pod_network.bridge(run, params["bridge"]),
+        "pool": pod_network.pool(network),
+        "sysctls": pod_network.sysctls(),
         "probes": [
-            {"name": name, "running": _probe.is_running(record)} for name, record in sorted(_probe.records().items())
+            {"name": name, "running": probe_pod.is_running(record)}
+            for name, record in sorted(probe_pod.records().items())
         ],
     }
     if params["tables"]:
-        found["route_lines"] = _pod_network.route_lines(run, params["protocol"])
-        found["rules"] = _pod_network.rules(run, params["chains"])
+        found["route_lines"] = pod_network.route_lines(run, params["protocol"])
+        found["rules"] = pod_network.rules(run, params["chains"])
     return found
 
 
@@ -319,7 +323,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=OPTIONS, mutually_exclusive=[("paths", "paths_file")], supports_check_mode=True
     )
-    run = _pod_network.runner(module)
+    run = pod_network.runner(module)
     try:
         result = everything(module.params, run) if module.params["paths"] is None else paths(module.params, run)
     except ConvergeError as exc:

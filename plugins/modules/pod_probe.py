@@ -252,18 +252,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.humanz.cni.plugins.module_utils import (
-    _before_probe,
-    _checks,
-    _connect,
-    _full_size,
-    _netns,
-    _probe,
-    _runtime,
-)
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ..module_utils._cni import invoke
+from ..module_utils._inspect import before_probe
+from ..module_utils._probe import connect, full_size, probe_pod
+from ..module_utils._shared import netns as _netns
+from ..module_utils._shared import option_checks
+from ..module_utils._shared.converge import ConvergeError
 
-NAME = re.compile(re.escape(_probe.PREFIX) + r"[A-Za-z0-9-]{1,40}")
+NAME = re.compile(re.escape(probe_pod.PREFIX) + r"[A-Za-z0-9-]{1,40}")
 TARGET = {
     "address": {"type": "str", "required": True},
     "port": {"type": "int"},
@@ -287,13 +283,13 @@ OPTIONS = {
 def started(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Start the pod; return what the module returns."""
     params = module.params
-    network = _runtime.network_in_force(params["conf_dir"])
-    before = _before_probe.BeforeProbe(module.run_command, params["conf_dir"])
-    pod = _probe.start(name, network, params["cni_path"], params["port"], params["lifetime"] or 120)
+    network = invoke.network_in_force(params["conf_dir"])
+    before = before_probe.BeforeProbe(module.run_command, params["conf_dir"])
+    pod = probe_pod.start(name, network, params["cni_path"], params["port"], params["lifetime"] or 120)
     return {
         "pod": {
             "name": name,
-            "addresses": _probe.addresses(pod["result"] or {}),
+            "addresses": probe_pod.addresses(pod["result"] or {}),
             "port": params["port"],
             "network": network["name"],
             "conf": network["path"],
@@ -334,9 +330,9 @@ def _ip_json(module: AnsibleModule, arguments: list[str]) -> Any:
 
 def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Connect to all targets; return what the module returns."""
-    _checks.addresses("targets: address", [target["address"] for target in module.params["targets"]])
-    record = _probe.records().get(name)
-    if record is None or not _probe.is_running(record):
+    option_checks.addresses("targets: address", [target["address"] for target in module.params["targets"]])
+    record = probe_pod.records().get(name)
+    if record is None or not probe_pod.is_running(record):
         raise ConvergeError("the probe pod %s is not there: it was not started, or its lifetime is over" % name)
     netns = {"pod": _netns.path_of(name), "node": None}
     tries = [
@@ -344,14 +340,14 @@ def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
         for target in module.params["targets"]
         for source in target["sources"]
     ]
-    _connect.run([attempt for _source, attempt, _target in tries], module.params["timeout"])
+    connect.run([attempt for _source, attempt, _target in tries], module.params["timeout"])
     # Only where small packets pass, of which much less is to be said.
     full = {
-        index: _full_size.FullSize(attempt.address, target["port"], attempt.netns)
+        index: full_size.FullSize(attempt.address, target["port"], attempt.netns)
         for index, (_source, attempt, target) in enumerate(tries)
         if target["full_size"] and target["port"] and not attempt.error
     }
-    _connect.run(list(full.values()), module.params["timeout"])
+    connect.run(list(full.values()), module.params["timeout"])
     return {
         "results": [
             _outcome(source, attempt, full.get(index)) for index, (source, attempt, _target) in enumerate(tries)
@@ -359,11 +355,11 @@ def probed(module: AnsibleModule, name: str) -> dict[str, Any]:
     }
 
 
-def _attempt(target: dict[str, Any], netns: str | None) -> _connect.Attempt:
-    return _connect.Attempt(target["address"], target["port"], netns, not target["may_be_silent"])
+def _attempt(target: dict[str, Any], netns: str | None) -> connect.Attempt:
+    return connect.Attempt(target["address"], target["port"], netns, not target["may_be_silent"])
 
 
-def _outcome(source: str, attempt: _connect.Attempt, full: _full_size.FullSize | None) -> dict[str, Any]:
+def _outcome(source: str, attempt: connect.Attempt, full: full_size.FullSize | None) -> dict[str, Any]:
     outcome = {
         "from": source,
         "address": attempt.address,
@@ -380,7 +376,7 @@ def _outcome(source: str, attempt: _connect.Attempt, full: _full_size.FullSize |
 
 def stopped(module: AnsibleModule, name: str) -> dict[str, Any]:
     """Take the pod away; return what the module returns."""
-    _probe.stop(name)
+    probe_pod.stop(name)
     return {}
 
 
@@ -391,7 +387,7 @@ def main() -> None:
         mutually_exclusive=[("targets", "targets_file")],
         required_if=[("state", "probed", ("targets", "targets_file"), True)],
     )
-    name = module.params["name"] or _probe.PREFIX + "default"
+    name = module.params["name"] or probe_pod.PREFIX + "default"
     if not NAME.fullmatch(name):
         module.fail_json(msg="name: %r must match %s" % (name, NAME.pattern))
     work = {"started": started, "probed": probed, "stopped": stopped}[module.params["state"]]

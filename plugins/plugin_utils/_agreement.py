@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (

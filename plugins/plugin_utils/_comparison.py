@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
+from ansible_collections.humanz.cni.plugins.module_utils._shared import ip_addresses
 
 SHOWN = 10  # of the differences of one kind
 
@@ -104,7 +104,7 @@ def _vxlan(planned: dict[str, Any] | None, found: dict[str, Any] | None) -> list
 def _same(value: Any) -> str:
     """Return *value* so that two notations of one address are alike."""
     try:
-        return str(_addresses.address(value))
+        return str(ip_addresses.address(value))
     except ValueError:
         return str(value)
 

@@ -21,8 +21,8 @@ from typing import Any, Dict
 
 from ansible.errors import AnsibleParserError
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.module_utils._shared import ip_addresses
+from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
 
 KUBECTL = "kubectl get nodes --output=json"
 CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -188,12 +188,12 @@ def _is_label(key: Any, value: Any) -> bool:
 def _pod_cidr(text: Any) -> str:
     if "/" not in str(text):
         raise ValueError(text)
-    return str(_addresses.network(text))
+    return str(ip_addresses.network(text))
 
 
 def _internal_ip(text: Any) -> str:
     """Return the address *text* if a node can have it for others to reach it, as kubelet's --node-ip requires it."""
-    address = _addresses.address(text)
+    address = ip_addresses.address(text)
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         raise ValueError(text)
     if getattr(address, "ipv4_mapped", None):

@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 
-from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
+from ansible_collections.humanz.cni.plugins.module_utils._shared.texts import printable
 from ansible_collections.humanz.cni.plugins.plugin_utils import (
     _picture_drawing,
     _picture_matrix,

@@ -20,8 +20,8 @@ try:
 except ImportError:
     HAS_NETADDR = False
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.module_utils._shared import ip_addresses
+from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
 from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
 
 CLUSTER_VARIABLES = (
@@ -296,7 +296,7 @@ def _networks(
 def _network(text: str) -> Any:
     """Return *text* as a network of netaddr, which may have host bits set, or None if it is none."""
     try:
-        _addresses.network(text, strict=False)
+        ip_addresses.network(text, strict=False)
     except ValueError:
         return None
     return netaddr.IPNetwork(text) if "/" in text else None
@@ -323,7 +323,7 @@ def _next_hops(node: str, variable: str, variables: dict[str, Any], problems: li
     remedy = "must be the address by which the other nodes reach this one, such as 200.0.0.10"
     for text in _given(node, variable, variables, problems, remedy):
         try:
-            address = netaddr.IPAddress(str(_addresses.address(text)))
+            address = netaddr.IPAddress(str(ip_addresses.address(text)))
         except ValueError:
             remedy = "must be an IP address, such as 200.0.0.10"
             problems.append(Problem(node, "%s %s" % (variable, shown(text)), remedy))

@@ -27,8 +27,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
+from ansible_collections.humanz.cni.plugins.module_utils._shared import ip_addresses
+from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
 
 KINDS = ("pod", "node", "outside")
 MAX_PATHS = 64  # of one node's tables; a node that fails all checks says why in fewer
@@ -128,7 +128,7 @@ def parse_outside(text: str, resolve: Callable[[str], list[str]], families: list
     if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
         return [{"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
     try:
-        found = [host] if _addresses.is_address(host) else _one_of_each(resolve(host), families)
+        found = [host] if ip_addresses.is_address(host) else _one_of_each(resolve(host), families)
     except OSError as exc:
         error = "the controller finds no address of %s: %s" % (host, exc.strerror or exc)
         return [{"name": text, "error": error}]
@@ -233,7 +233,7 @@ def _wrong_source(cluster: dict[str, Any], check: dict[str, Any], seen_as: str) 
     """Return what is wrong with the source address that the far side saw, or None."""
     found = cluster["nodes"][check["from"]]
     if check["kind"] == "outside":
-        if not _addresses.is_address(seen_as):
+        if not ip_addresses.is_address(seen_as):
             return None
         own = seen_as in found["pod"]
         masquerade = check["family"] in cluster["masquerade"]
@@ -263,7 +263,7 @@ def paths_to_examine(failures: list[dict[str, Any]]) -> dict[str, list[dict[str,
     """Return which paths each node's tables are to be asked about: ``{NODE: [{"source", "destination", "port"}]}``."""
     paths: dict[str, list[dict[str, Any]]] = {}
     for failure in failures:
-        if "reason" in failure or not _addresses.is_address(failure["local"]):
+        if "reason" in failure or not ip_addresses.is_address(failure["local"]):
             continue
         question = {"source": failure["local"], "destination": failure["address"], "port": failure["port"] or 0}
         if "protocol" in failure:

@@ -12,7 +12,7 @@ import collections
 import itertools
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
+from ansible_collections.humanz.cni.plugins.module_utils._shared.texts import printable
 from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
 
 MATRIX_NODES = 8  # a line of the matrix still fits a terminal

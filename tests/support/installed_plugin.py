@@ -17,20 +17,17 @@ SOURCE = ROOT / "files" / "humanz_cni"
 
 def install(directory: Path, interpreter: str = "/usr/bin/python3") -> Path:
     """Install it below *directory* for *interpreter* and return the executable's path."""
-    from ansible_collections.humanz.cni.plugins.module_utils import (
-        _cni_install,
-        _cni_library,
-        _directories,
-        _library_dirs,
-    )
+    from ansible_collections.humanz.cni.plugins.module_utils._cni import install as _cni_install
+    from ansible_collections.humanz.cni.plugins.module_utils._cni import library as _cni_library
+    from ansible_collections.humanz.cni.plugins.module_utils._shared import directories, library_dirs
 
     files = {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in SOURCE.rglob("*.py")}
     python = _cni_library.Interpreter(interpreter, run)
     library = _cni_library.Library(files, python, str(directory / "lib"), run)
     plugin = _cni_install.Plugin(library, python, str(directory / "bin"), str(directory / "sbin"), run)
     # What this machine's own /etc/humanz-cni and /usr/local/lib/humanz-cni have is another installation's.
-    records = mock.patch.object(_directories, "OWN_DIRECTORY", str(directory / "etc"))
-    default = mock.patch.object(_library_dirs, "DEFAULT", str(directory / "lib"))
+    records = mock.patch.object(directories, "OWN_DIRECTORY", str(directory / "etc"))
+    default = mock.patch.object(library_dirs, "DEFAULT", str(directory / "lib"))
     with records, default:
         actual = plugin.read()
         desired = plugin.desired(actual)

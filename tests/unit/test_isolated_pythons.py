@@ -18,11 +18,11 @@ from types import SimpleNamespace
 import pyroute2
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils import _kernel
-from ansible_collections.humanz.cni.plugins.module_utils._python import Archive
+from ansible_collections.humanz.cni.plugins.module_utils._node.pyroute2_archive import Archive
+from ansible_collections.humanz.cni.plugins.module_utils._shared import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITS = sorted((ROOT / "files" / "host_network").glob("*.service"))
+UNITS = sorted((ROOT / "files" / "host_network" / "units").glob("*.service"))
 SOURCES = sorted(path for part in ("files", "plugins") for path in (ROOT / part).rglob("*.py"))
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 ISOLATED = re.compile(r"-[A-Z]*I")
@@ -55,12 +55,12 @@ def test_a_units_is(path: Path) -> None:
 def test_what_programs_and_modules_start_is() -> None:
     found = {(path.name, option) for path in SOURCES for option in options_in(ast.parse(path.read_text("utf-8")))}
     assert {name for name, _option in found} == {
-        "_cni_command.py",
-        "_cni_install.py",
-        "_cni_library.py",
-        "_cni_remove.py",
-        "_cni_start.py",
-        "_python.py",
+        "operator_command.py",
+        "install.py",
+        "library.py",
+        "remove.py",
+        "startup.py",
+        "pyroute2_archive.py",
     }
     assert [(name, option) for name, option in found if not ISOLATED.match(option)] == []
 
@@ -76,7 +76,7 @@ EVIL = 'open(%r, "w").close(); raise SystemExit(7)\n'
 MODULES = (
     "argparse",
     "glob",
-    "heal_lock",
+    "healing",
     "pyroute2",
     "shlex",
     "sitecustomize",
@@ -106,7 +106,7 @@ def test_the_proof_of_pyroute2_is_not_what_lies_around(
         done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
-    monkeypatch.setattr(_kernel, "ARCHIVE", str(tmp_path))
+    monkeypatch.setattr(kernel, "ARCHIVE", str(tmp_path))
     archive = os.path.dirname(os.path.dirname(pyroute2.__file__))
     assert Archive(SimpleNamespace(params={}, run_command=run), None)._failure(archive) is None
     assert not (tmp_path / "executed").exists()
@@ -116,7 +116,7 @@ def test_the_proof_of_pyroute2_is_not_what_lies_around(
 def test_a_units_program_is_not_what_lies_around(evil: tuple[Path, dict[str, str]], tmp_path: Path, path: Path) -> None:
     directory, environment = evil
     line = path.read_text(encoding="utf-8").partition("\nExecStart=")[2].partition("\n")[0]
-    line = line.replace("@interpreter@", sys.executable).replace("@directory@", str(path.parent)).replace("%n", "x")
+    line = line.replace("@interpreter@", sys.executable).replace("@directory@", str(path.parents[1])).replace("%n", "x")
     program = next(word for word in line.split() if word.endswith(".py"))
     # All of its imports, but no repair of this machine.
     imports = f"import runpy; runpy.run_path({program!r}, run_name='imported')"

@@ -525,5 +525,8 @@ def test_an_nft_that_does_not_run_keeps_nothing_from_being_said(healed: HealedNo
 
 
 def test_a_firewall_of_somebody_else_fails_the_unit_that_reports_and_not_that_of_the_boot() -> None:
-    units = {name: PROGRAM.with_name(name).read_text() for name in ("humanz-cni.service", "humanz-cni-heal.service")}
+    units = {
+        name: (PROGRAM.parent / "units" / name).read_text()
+        for name in ("humanz-cni.service", "humanz-cni-heal.service")
+    }
     assert [name for name, text in units.items() if "\nSuccessExitStatus=3\n" in text] == ["humanz-cni.service"]

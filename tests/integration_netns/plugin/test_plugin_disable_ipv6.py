@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_conf
+from ansible_collections.humanz.cni.plugins.module_utils._cni import network_conf
 from tests.integration_netns.plugin.test_plugin_delegate import Delegate, delegate
 from tests.support.netns.node import Node
 from tests.support.plugin.runtime import BLOG, NSENTER, Runtime, nested
@@ -37,8 +37,8 @@ socket.create_connection((sys.argv[1], 10250), timeout=10)
 
 def rendered(cidrs: list[str], **further: Any) -> dict[str, Any]:
     """Return what the role writes for pods in *cidrs*, as a runtime hands it to the plugin."""
-    plugin = _cni_conf.plugin_conf(BRIDGE, cidrs, True, **further)
-    conf: dict[str, Any] = json.loads(_cni_conf.conflist_text("net1", "1.0.0", [], plugin, []))
+    plugin = network_conf.plugin_conf(BRIDGE, cidrs, True, **further)
+    conf: dict[str, Any] = json.loads(network_conf.conflist_text("net1", "1.0.0", [], plugin, []))
     return {"cniVersion": conf["cniVersion"], "name": conf["name"], **conf["plugins"][0]}
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_install
-from ansible_collections.humanz.cni.plugins.module_utils._converge import ConvergeError
+from ansible_collections.humanz.cni.plugins.module_utils._cni import install
+from ansible_collections.humanz.cni.plugins.module_utils._shared.converge import ConvergeError
 from humanz_cni import start
 from tests.support import installed_plugin, result_shape
 from tests.support.netns.node import Node
@@ -195,7 +195,7 @@ def test_a_launcher_that_is_broken_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
 ) -> None:
     """From Python 3.11 on the plugin answers before its launcher is read."""
-    monkeypatch.setattr(_cni_install, "_LAUNCHER", _cni_install._LAUNCHER.replace("import marshal", "import !"))
+    monkeypatch.setattr(install, "_LAUNCHER", install._LAUNCHER.replace("import marshal", "import !"))
 
     with pytest.raises(ConvergeError, match="does not answer VERSION: .*SyntaxError"):
         installed_plugin.install(tmp_path, interpreter)

@@ -27,12 +27,13 @@ OPTIONS = {
 }
 
 if __name__ == "__main__":
-    from ansible_collections.humanz.cni.plugins.module_utils import _converge, _routes
+    from ansible_collections.humanz.cni.plugins.module_utils._routing import static_routes
+    from ansible_collections.humanz.cni.plugins.module_utils._shared import converge
 
-    class TimedRoutes(_routes.Routes):
+    class TimedRoutes(static_routes.Routes):
         seconds = 0.0
 
-        def apply(self, actual: _routes.State, desired: _routes.State) -> None:
+        def apply(self, actual: static_routes.State, desired: static_routes.State) -> None:
             started = time.perf_counter()
             super().apply(actual, desired)
             self.seconds = time.perf_counter() - started
@@ -42,6 +43,6 @@ if __name__ == "__main__":
     for wanted in json.load(sys.stdin):
         module.params = dict(OPTIONS, routes=wanted)
         resource, started = TimedRoutes(module), time.perf_counter()
-        result = _converge._converge(module, resource)
+        result = converge._converge(module, resource)
         counts = {name: len(result[name]) for name in ("added", "replaced")}
         print(json.dumps({**counts, "apply": resource.seconds, "all": time.perf_counter() - started}))

@@ -9,14 +9,12 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import humanz_cni
-from ansible_collections.humanz.cni.plugins.module_utils import _cni_library
+from ansible_collections.humanz.cni.plugins.module_utils._cni import compile_plugin
 from humanz_cni import errors, spec
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,15 +31,6 @@ def test_its_version_is_the_collections() -> None:
     assert humanz_cni.__version__ == version
 
 
-@pytest.fixture(scope="module")
-def compiled() -> Callable[[str], ast.Module]:
-    """The function by which the installer reads a file that it compiles."""
-    names: dict[str, Any] = {}
-    exec(_cni_library._SOURCE, names)  # noqa: S102  (the node's interpreter is given it as a text, too)
-    source: Callable[[str], ast.Module] = names["source"]
-    return source
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -52,9 +41,9 @@ def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_it_imports_c_modules_only(path: Path, compiled: Callable[[str], ast.Module]) -> None:
+def test_it_imports_c_modules_only(path: Path) -> None:
     imported: set[str | None] = set()
-    for node in ast.walk(compiled(str(path))):
+    for node in ast.walk(compile_plugin.source(str(path))):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -63,7 +52,7 @@ def test_it_imports_c_modules_only(path: Path, compiled: Callable[[str], ast.Mod
     assert imported <= STANDARD | by_sources | {"humanz_cni.main", "humanz_cni.public"}
 
 
-def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path, compiled: Callable[[str], ast.Module]) -> None:
+def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path) -> None:
     """It would be read at each call."""
     written = tmp_path / "written.py"
     written.write_text(
@@ -92,14 +81,14 @@ def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path, compiled: Cal
         "            more = 1\n"
         "        return found, more\n"
     )
-    assert ast.dump(compiled(str(written))) == ast.dump(ast.parse(read.read_text()))
+    assert ast.dump(compile_plugin.source(str(written))) == ast.dump(ast.parse(read.read_text()))
 
 
-def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path, compiled: Callable[[str], ast.Module]) -> None:
+def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.py"
     damaged.write_text("def\n")
     with pytest.raises(SyntaxError) as refused:
-        compiled(str(damaged))
+        compile_plugin.source(str(damaged))
     assert refused.value.filename == str(damaged)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils import _directories
+from ansible_collections.humanz.cni.plugins.module_utils._shared import directories
 
 
 @pytest.fixture(autouse=True)
 def _own_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_directories, "OWN_DIRECTORY", str(tmp_path / "own"))
-    monkeypatch.setattr(_directories, "RECORD", str(tmp_path / "own" / "directories"))
+    monkeypatch.setattr(directories, "OWN_DIRECTORY", str(tmp_path / "own"))
+    monkeypatch.setattr(directories, "RECORD", str(tmp_path / "own" / "directories"))

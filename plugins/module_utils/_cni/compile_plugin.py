@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program for the interpreter that is to run the plugin: compiles the plugin's package, or its start.
+
+::
+
+    package TARGET DIRECTORY FINAL PACKAGE HEAD-SIZE NAME...    the modules in DIRECTORY into one file
+    startup SOURCE TARGET FINAL                                 what the interpreter starts with
+
+FINAL is where the sources will be. ``library`` gives it to the interpreter as a text. The standard library only.
+
+This module_util is private to the collection; its interface may change in any release.
+"""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import posix
+import sys
+from importlib.util import MAGIC_NUMBER
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+
+class Plain(ast.NodeTransformer):
+    """Leaves out what is for type checkers only.
+
+    That is annotations, ``if TYPE_CHECKING``, and the __future__ import that leaves annotations unevaluated. All of it
+    would be read, and some of it run, at each call.
+    """
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        return node.value and ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        return None if getattr(node.targets[0], "id", "") == "TYPE_CHECKING" else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if getattr(node.test, "id", "") == "TYPE_CHECKING" else self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if node.module == "__future__" else node
+
+
+def source(path: str) -> ast.Module:
+    """Return the module in the file *path*, without what is for type checkers only."""
+    with open(path, "rb") as stream:
+        tree: ast.Module = Plain().visit(ast.parse(stream.read(), path))
+    return tree
+
+
+def compiled(path: str, final: str) -> CodeType:
+    """Return the code of the file *path*, which will be *final*; docstrings would be read at each call."""
+    code: CodeType = compile(source(path), final, "exec", dont_inherit=True, optimize=2)
+    return code
+
+
+def compile_package(target: str, directory: str, final: str, package: str, head: str, *names: str) -> None:
+    """Make the file of bytecode, *target*, of the modules *names*, which are paths in *directory*.
+
+    It has a head of fixed size, *head*, with the code that starts the plugin and the index of the rest, and then the
+    modules one by one, so that a call reads what it needs. The index says where the interpreter has its library and its
+    extension modules, too.
+    """
+    parts: dict[str, tuple[int, int]] = {}
+    rest = b""
+    for name in names:
+        code = compiled("%s/%s" % (directory, name), "%s/%s" % (final, name))
+        words = name[: -len(".py")].split("/")
+        if words == ["start"]:
+            start = code
+            continue
+        if words[-1] == "__init__":
+            del words[-1]
+        data = marshal.dumps(code)
+        parts[".".join([package, *words])] = int(head) + len(rest), len(data)
+        rest += data
+    index: dict[str, Any] = {"size": int(head) + len(rest), "parts": parts}
+    index.update(extensions=extensions(), path=sys.path)
+    data = marshal.dumps((start, index))
+    if len(data) > int(head):
+        sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
+    with open(target, "wb") as stream:
+        stream.write(data.ljust(int(head), b"\0") + rest)
+
+
+def extensions() -> dict[str, str]:
+    """Return where the extension modules are that the plugin loads, by name."""
+    names = ["_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))]
+    modules: list[Any] = [__import__(name) for name in names]
+    return {module.__name__: module.__spec__.origin for module in modules}
+
+
+def compile_startup(path: str, target: str, final: str) -> None:
+    """Make the bytecode, *target*, of the file *path*; its flag is of PEP 552: valid whatever the source is."""
+    with open(target, "wb") as stream:
+        stream.write(MAGIC_NUMBER + b"\1\0\0\0" + bytes(8) + marshal.dumps(compiled(path, final)))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "package":
+        compile_package(*sys.argv[2:])
+    else:
+        compile_startup(*sys.argv[2:])
