@@ -10,7 +10,8 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.humanz.cni.plugins.module_utils import _texts
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
+
+from ..plugin_utils._actions.node import NodeAction, as_texts
 
 SHOWN = 20  # problems of nodes that take no part in the run
 

@@ -19,14 +19,13 @@ from typing import Any
 import jinja2
 
 from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
-from ansible_collections.humanz.cni.plugins.plugin_utils import (
-    _picture_drawing,
-    _picture_matrix,
-    _picture_nodes,
-    _reachability_table,
-)
 
-TEMPLATES = Path(__file__).with_name("_picture_templates")
+from .._reachability import table
+from . import drawing
+from . import matrix as picture_matrix
+from . import nodes as picture_nodes
+
+TEMPLATES = Path(__file__).with_name("templates")
 REASONS = 20
 SAMPLES = 5
 CARDS = 60  # nodes that are said more of than their line in the table
@@ -70,33 +69,33 @@ def _shown(value: object) -> object:
 
 def view(data: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show, by the names that they use."""
-    lines = _picture_nodes.nodes(data)
-    counts = _reachability_table.counts(data["cluster"], data["failures"])
-    groups = _reachability_table.group_by_reasons(data["failures"])
-    rank = list(_picture_nodes.STATES)
+    lines = picture_nodes.nodes(data)
+    counts = table.counts(data["cluster"], data["failures"])
+    groups = table.group_by_reasons(data["failures"])
+    rank = list(picture_nodes.STATES)
     cards = sorted(
         (line for line in lines if line["state"] not in ("well", "affected")),
         key=lambda line: rank.index(line["state"]),
     )
-    segments = _picture_nodes.segments(data, lines)
+    segments = picture_nodes.segments(data, lines)
     return {
         **_headline(lines, counts, data),
         "facts": _facts(data, lines, segments),
-        "counts": [{"title": _reachability_table.TITLES[kind], **count} for kind, count in counts.items()],
+        "counts": [{"title": table.TITLES[kind], **count} for kind, count in counts.items()],
         "reasons": [_reason(group) for group in groups[:REASONS]],
         "further_reasons": max(0, len(groups) - REASONS),
         "problems": (data["plan"] or {}).get("problems", []),
         "plan": data["plan"],
         "plan_error": data.get("plan_error"),
         "compared": _compared(data),
-        "notes": _reachability_table.notes(data["cluster"]),
+        "notes": table.notes(data["cluster"]),
         "cards": cards[:CARDS],
         "further_cards": max(0, len(cards) - CARDS),
-        "states": _picture_nodes.STATES,
+        "states": picture_nodes.STATES,
         "present_states": [state for state in rank if any(line["state"] == state for line in lines)],
         "tunnelled": bool((data["plan"] or {}).get("vxlan")),
-        "drawings": _picture_drawing.drawings(segments, _crossing(data["plan"])),
-        "matrix": _picture_matrix.matrix(data["cluster"], data["failures"]),
+        "drawings": drawing.drawings(segments, _crossing(data["plan"])),
+        "matrix": picture_matrix.matrix(data["cluster"], data["failures"]),
         "nodes": lines,
         "carded": {line["id"] for line in cards[:CARDS]},
     }
@@ -155,9 +154,7 @@ def _compared(data: dict[str, Any]) -> bool:
 
 def _reason(group: dict[str, Any]) -> dict[str, Any]:
     """Return one reason of failures, with a few of these in words."""
-    examples = [
-        "%s: %s" % (_reachability_table.describe(failure), failure["what"]) for failure in group["checks"][:SAMPLES]
-    ]
+    examples = ["%s: %s" % (table.describe(failure), failure["what"]) for failure in group["checks"][:SAMPLES]]
     return {"lines": group["reasons"], "count": len(group["checks"]), "examples": examples}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _picture_nodes
+from . import nodes as picture_nodes
 
 BOXES = 48  # nodes; more are tiles
 PANELS = 24  # networks; the nodes of more are together in the last panel
@@ -94,7 +94,7 @@ def _boxes(nodes: list[dict[str, Any]], width: int) -> dict[str, Any]:
 
 def _box(node: dict[str, Any], x: int, y: int, width: int, height: int) -> dict[str, Any]:
     lines = [{"y": LINE * (index + 2) + 2, "text": line} for index, line in enumerate(_lines(node))]
-    state = _picture_nodes.STATES[node["state"]]
+    state = picture_nodes.STATES[node["state"]]
     return {
         "node": node,
         "x": x,
@@ -103,7 +103,7 @@ def _box(node: dict[str, Any], x: int, y: int, width: int, height: int) -> dict[
         "height": height,
         "mark": state["mark"],
         "label": state["label"],
-        "name": _picture_nodes.shortened(node["name"], LETTERS["name"]),
+        "name": picture_nodes.shortened(node["name"], LETTERS["name"]),
         "lines": lines,
     }
 
@@ -112,7 +112,7 @@ def _lines(node: dict[str, Any]) -> list[str]:
     """Return what a box says below the node's name."""
     lines = ["next hop %s" % address for address in node["node_ips"]]
     lines += ["pods %s" % cidr for cidr in node["pod_cidrs"]]
-    return [_picture_nodes.shortened(line, LETTERS["line"]) for line in lines]
+    return [picture_nodes.shortened(line, LETTERS["line"]) for line in lines]
 
 
 def _tiles(nodes: list[dict[str, Any]], width: int) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _tiles(nodes: list[dict[str, Any]], width: int) -> dict[str, Any]:
         x, y = INSET + column * TILE, HEAD + row * TILE
         paths[node["state"]] += _TILES[node["state"]] % (x, y)
         if node["state"] != "well" and len(labels) < LABELS:
-            labels.append({"x": x, "y": y, "node": node, "label": _picture_nodes.STATES[node["state"]]["label"]})
+            labels.append({"x": x, "y": y, "node": node, "label": picture_nodes.STATES[node["state"]]["label"]})
     height = HEAD + math.ceil(len(nodes) / columns) * TILE + GAP
     wires = "M%d %dV%d" % (SPINE, HEAD - 8, height - GAP - TILE // 2)
     return {"height": height, "wires": wires, "boxes": [], "tiles": paths, "labels": labels, "size": TILE}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _controller_files
+from ansible_collections.humanz.cni.plugins.plugin_utils._actions import controller_files
 
 
 @pytest.fixture
@@ -28,29 +28,29 @@ def mode(path: Path) -> int:
 
 
 def test_a_new_one_is_as_open_as_the_umask_says(page: Path) -> None:
-    _controller_files.write(str(page), "new\n")
+    controller_files.write(str(page), "new\n")
     assert (page.read_text(), mode(page)) == ("new\n", 0o640)
 
 
 def test_permissions_stay_and_links_are_followed(page: Path) -> None:
-    _controller_files.write(str(page), "old\n")
+    controller_files.write(str(page), "old\n")
     page.chmod(0o4600)
     link = page.parent.parent / "link"
     link.symlink_to(page)
-    _controller_files.write(str(link), "new\n")
+    controller_files.write(str(link), "new\n")
     assert (page.read_text(), mode(page), link.is_symlink()) == ("new\n", 0o600, True)
 
 
 @pytest.mark.parametrize("to", ["made/precious", "nowhere"])
 def test_a_link_that_somebody_else_has_laid_in_a_directory_of_all_is_not_followed(page: Path, to: str) -> None:
-    _controller_files.write(str(page.with_name("precious")), "old\n")
+    controller_files.write(str(page.with_name("precious")), "old\n")
     page.parent.parent.chmod(0o1777)
     link = page.parent.parent / "pod-network.html"
     link.symlink_to(to)
     os.chown(link, 12345, 12345, follow_symlinks=False)
 
     with pytest.raises(PermissionError, match="somebody else's link"):
-        _controller_files.write(str(link), "new\n")
+        controller_files.write(str(link), "new\n")
 
     assert page.with_name("precious").read_text() == "old\n"
     assert not link.exists() or link.read_text() == "old\n"
@@ -66,12 +66,12 @@ def test_a_link_of_ones_own_to_somebody_elses_is_not_followed(page: Path) -> Non
     own.symlink_to(link)
     os.chown(link, 65534, 65534, follow_symlinks=False)
     with pytest.raises(PermissionError, match="somebody else's link"):
-        _controller_files.write(str(own), "new\n")
+        controller_files.write(str(own), "new\n")
     assert not page.exists()
 
 
 def test_a_link_of_somebody_elses_on_the_way_to_the_file_is_not_followed(page: Path) -> None:
-    _controller_files.write(str(page), "old\n")
+    controller_files.write(str(page), "old\n")
     page.parent.parent.chmod(0o1777)
     link = page.parent.parent / "a"
     link.symlink_to(page.parent)
@@ -81,13 +81,13 @@ def test_a_link_of_somebody_elses_on_the_way_to_the_file_is_not_followed(page: P
 
     for directory in (link, link / "new", own, own / ".." / "made" / ".." / "a"):
         with pytest.raises(PermissionError, match="somebody else's link"):
-            _controller_files.write(str(directory / "page.html"), "new\n")
+            controller_files.write(str(directory / "page.html"), "new\n")
 
     assert page.read_text() == "old\n"
 
 
 def test_a_link_in_somebody_elses_directory_is_not_followed(page: Path) -> None:
-    _controller_files.write(str(page), "old\n")
+    controller_files.write(str(page), "old\n")
     directory = page.parent.parent / "d"
     directory.mkdir(0o755)
     link = directory / "page.html"
@@ -95,7 +95,7 @@ def test_a_link_in_somebody_elses_directory_is_not_followed(page: Path) -> None:
     for path in (directory, link):
         os.chown(path, 12345, 12345, follow_symlinks=False)
     with pytest.raises(PermissionError, match="somebody else's link"):
-        _controller_files.write(str(link), "new\n")
+        controller_files.write(str(link), "new\n")
     assert page.read_text() == "old\n"
 
 
@@ -104,7 +104,7 @@ def test_a_link_in_ones_own_directory_is_followed_whosever_it_is(page: Path) -> 
     link = page.parent / "link"
     link.symlink_to("../made")
     os.chown(link, 12345, 12345, follow_symlinks=False)
-    _controller_files.write(str(link / "page.html"), "new\n")
+    controller_files.write(str(link / "page.html"), "new\n")
     assert page.read_text() == "new\n"
 
 
@@ -112,14 +112,14 @@ def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("other")
     (tmp_path / "other").symlink_to("one")
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        _controller_files.write(str(tmp_path / "one"), "new\n")
+        controller_files.write(str(tmp_path / "one"), "new\n")
 
 
 def test_another_writers_temporary_file_is_left_to_it(page: Path) -> None:
     page.parent.mkdir()
     theirs = page.with_name(".page.html.abcdefgh.tmp")
     theirs.write_text("half")
-    _controller_files.write(str(page), "new\n")
+    controller_files.write(str(page), "new\n")
     assert sorted(page.parent.iterdir()) == [theirs, page]
 
 
@@ -127,10 +127,10 @@ def test_one_that_cannot_take_its_place_leaves_nothing(page: Path, monkeypatch: 
     def refused(_source: str, _target: str) -> None:
         raise OSError("refused")
 
-    _controller_files.write(str(page), "old\n")
+    controller_files.write(str(page), "old\n")
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(OSError, match="refused"):
-        _controller_files.write(str(page), "new\n")
+        controller_files.write(str(page), "new\n")
     assert (list(page.parent.iterdir()), page.read_text()) == ([page], "old\n")
 
 
@@ -140,17 +140,17 @@ def test_a_colleagues_page_is_written_anew_as_its_date_cannot_be_set(
     def not_the_owner(_path: str) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    _controller_files.write(str(page), "same\n")
+    controller_files.write(str(page), "same\n")
     os.utime(page, (1, 1))
     monkeypatch.setattr(os, "utime", not_the_owner)
-    _controller_files.refresh(str(page), "same\n")
+    controller_files.refresh(str(page), "same\n")
     assert page.read_text() == "same\n"
     assert page.stat().st_mtime > 1
 
 
 def test_a_pipe_that_is_standard_output_is_written_to() -> None:
     reading, writing = os.pipe()
-    _controller_files.write("/dev/fd/%d" % writing, "all of it\n")
+    controller_files.write("/dev/fd/%d" % writing, "all of it\n")
     assert os.read(reading, 100) == b"all of it\n"
     os.close(reading)
     os.close(writing)
@@ -162,7 +162,7 @@ def test_a_pipe_of_somebody_elses_is_not_written_to(tmp_path: Path) -> None:
     os.chown(pipe, 12345, 12345)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(PermissionError, match="somebody else's"):
-        _controller_files.write(str(pipe), "all of it\n")
+        controller_files.write(str(pipe), "all of it\n")
     assert os.read(reader, 100) == b""
     os.close(reader)
 
@@ -171,7 +171,7 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    _controller_files.write(str(pipe), "all of it\n")
+    controller_files.write(str(pipe), "all of it\n")
     assert os.read(reader, 100) == b"all of it\n"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
@@ -186,10 +186,10 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     ],
 )
 def test_which_file_is_wanted(value: object, path: str) -> None:
-    assert _controller_files.wanted("verify_picture", value) == path
+    assert controller_files.wanted("verify_picture", value) == path
 
 
 @pytest.mark.parametrize("value", [True, "true", "Yes", "1"])
 def test_true_is_no_file(value: object) -> None:
     with pytest.raises(ValueError, match=f"verify_picture {value}: must be the path of a file on the controller"):
-        _controller_files.wanted("verify_picture", value)
+        controller_files.wanted("verify_picture", value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _reachability_table
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import checks, table
 
 
 def cluster(nodes: int, **changes: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def failures_to(made: dict[str, Any], target: str, reason: str) -> list[dict[str
     return [
         {**check, "what": "no answer in 5 s", "reasons": [reason]}
         for node in made["nodes"]
-        for check in _reachability.checks_of(made, node)
+        for check in checks.checks_of(made, node)
         if check["to"] == target and node != target
     ]
 
@@ -30,7 +30,7 @@ def failures_to(made: dict[str, Any], target: str, reason: str) -> list[dict[str
 def test_a_small_cluster_is_a_matrix() -> None:
     made = cluster(2)
     failures = failures_to(made, "n2", "n1 has no route")
-    assert _reachability_table.render(made, failures) == [
+    assert table.render(made, failures) == [
         "from       pod on n1  pod on n2  192.0.2.1",
         "pod on n1  -          FAIL       ok",
         "pod on n2  ok         -          ok",
@@ -50,7 +50,7 @@ def test_a_small_cluster_is_a_matrix() -> None:
 
 def test_a_large_cluster_is_counts_and_reasons() -> None:
     made = cluster(60)
-    lines = _reachability_table.render(made, failures_to(made, "n7", "n7 drops it"))
+    lines = table.render(made, failures_to(made, "n7", "n7 drops it"))
     assert not [line for line in lines if line.startswith("from")]
     assert lines[1].split() == ["pod", "to", "pod", "3000", "2950", "50"]
     assert "note: each node was tried against 50 of the 59 other nodes, the same ones in every run" in lines
@@ -65,26 +65,24 @@ def test_the_reason_that_explains_most_comes_first_and_there_is_an_end() -> None
     failures = failures_to(made, "n1", "many")
     for number, failure in enumerate(failures[-30:]):
         failure["reasons"] = [f"single {number}", "second"]
-    lines = _reachability_table.render(made, failures)
+    lines = table.render(made, failures)
     assert lines[lines.index("1. many") - 1] == ""
     assert "   also: second" in lines
     assert lines[-1] == "... and 11 more reasons"
-    assert _reachability_table.summary(failures, 6000).startswith(
-        "100 of 6000 checks failed: many; single 0; single 1; and 28"
-    )
+    assert table.summary(failures, 6000).startswith("100 of 6000 checks failed: many; single 0; single 1; and 28")
 
 
 def test_reasons_of_a_check_belong_together() -> None:
     one = {"kind": "pod", "from": "a", "to": "b", "reasons": ["x", "y"]}
     other = {**one, "to": "c", "reasons": ["x"]}
-    groups = _reachability_table.group_by_reasons([one, other, dict(other)])
+    groups = table.group_by_reasons([one, other, dict(other)])
     assert [(group["reasons"], len(group["checks"])) for group in groups] == [(["x"], 2), (["x", "y"], 1)]
 
 
 def test_no_word_of_a_node_is_an_escape_sequence() -> None:
     made = cluster(3)
     failures = failures_to(made, "n2", "\x1b[2J\x9b2J\u202e{{ a }}\nis gone")
-    said = [*_reachability_table.render(made, failures), _reachability_table.summary(failures, 9)]
+    said = [*table.render(made, failures), table.summary(failures, 9)]
     assert all(line.isprintable() for line in said)
     assert said[-1].endswith("checks failed: ?[2J?2J?{{ a }} is gone")
 
@@ -92,7 +90,7 @@ def test_no_word_of_a_node_is_an_escape_sequence() -> None:
 def test_no_outside_is_said() -> None:
     made = cluster(2)
     made["nodes"]["n2"]["gateways"] = []
-    lines = _reachability_table.render(made, [])
+    lines = table.render(made, [])
     assert lines[2] == "pod on n2  ok         -          -"
     assert "note: pod to outside was not tried where no default gateway or no pod is known: n2" in lines
 
@@ -110,13 +108,13 @@ def test_two_addresses_of_a_pod_are_two_checks_and_one_cell() -> None:
         "what": "x",
         "reasons": ["y"],
     }
-    lines = _reachability_table.render(made, [failure])
+    lines = table.render(made, [failure])
     assert lines[1] == "pod on n1  -          FAIL       ok"
     assert lines[7].split() == ["pod", "to", "pod", "3", "2", "1"]
 
 
 def test_the_summary_of_success() -> None:
-    assert _reachability_table.summary([], 18) == "all 18 checks passed"
+    assert table.summary([], 18) == "all 18 checks passed"
 
 
 def test_the_families_of_dual_stack_are_counted_apart() -> None:
@@ -125,7 +123,7 @@ def test_the_families_of_dual_stack_are_counted_apart() -> None:
         found["pod"].append(f"fd00:{number}::2")
         found["gateways"].append("fe80::1")
     failures = [failure for failure in failures_to(made, "n2", "n1 has no route") if failure["family"] == 6]
-    assert _reachability_table.render(made, failures)[:14] == [
+    assert table.render(made, failures)[:14] == [
         "from       pod on n1  pod on n2  192.0.2.1",
         "pod on n1  -          FAIL       ok",
         "pod on n2  ok         -          ok",
@@ -147,6 +145,6 @@ def test_what_a_node_or_a_listener_says_is_a_line_and_no_command_to_a_terminal()
     made = cluster(2)
     failures = failures_to(made, "n2", "n1 drops it\n\x1b[2Jall 8 checks passed")
     failures[0]["what"] = "seen as \x1b]0;title\x07\u202e instead of the pod's own address"
-    lines = [*_reachability_table.render(made, failures), _reachability_table.summary(failures, 8)]
+    lines = [*table.render(made, failures), table.summary(failures, 8)]
     assert [line for line in lines if not line.isprintable()] == []
     assert "1. n1 drops it ?[2Jall 8 checks passed" in lines

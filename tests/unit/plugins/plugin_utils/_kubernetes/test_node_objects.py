@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleParserError
 from kubernetes_api_server import node
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_nodes import (
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes.nodes import (
     Node,
     is_control_plane,
     needed,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import vxlan as plan_vxlan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan, node_part
 
 VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789}
 
@@ -147,7 +147,7 @@ def test_settings_that_no_interface_can_have_are_problems(change: dict[str, Any]
 
 
 def test_mac_addresses_are_locally_administered_and_differ() -> None:
-    made = {_tunnels.mac("fd00:%x::10" % number) for number in range(1000)}
-    made |= {_tunnels.mac("10.0.%d.10" % number) for number in range(250)}
+    made = {plan_vxlan.mac("fd00:%x::10" % number) for number in range(1000)}
+    made |= {plan_vxlan.mac("10.0.%d.10" % number) for number in range(250)}
     assert len(made) == 1250
     assert all(address.startswith("02:") for address in made)

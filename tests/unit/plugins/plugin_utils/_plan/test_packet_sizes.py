@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._packet_sizes import SHOWN, losses
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.packet_sizes import SHOWN, losses
 
 HERE, THERE, SIX = "200.0.0.0/24", "200.0.1.0/24", "fd00:200::/64"
 

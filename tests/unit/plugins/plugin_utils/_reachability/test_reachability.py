@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import checks as reachability_checks
 
 
 def cluster(nodes: int = 3, **changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def result(check: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def good_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
     results = []
-    for check in _reachability.checks_of(made, node):
+    for check in reachability_checks.checks_of(made, node):
         source = made["nodes"][node]["own" if check["kind"] == "node" else "pod"][0]
         results.append(result(check, seen_as=source if check["kind"] != "outside" else None, local=source))
         if check["kind"] == "outside":
@@ -50,7 +50,7 @@ def good_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
 
 def test_every_pair_is_checked_and_no_pod_against_itself() -> None:
     made = cluster()
-    checks = [check for node in made["nodes"] for check in _reachability.checks_of(made, node)]
+    checks = [check for node in made["nodes"] for check in reachability_checks.checks_of(made, node)]
     pairs = {(check["kind"], check["from"], check["to"]) for check in checks}
     names = list(made["nodes"])
     assert pairs == (
@@ -62,7 +62,9 @@ def test_every_pair_is_checked_and_no_pod_against_itself() -> None:
 
 
 def test_targets_are_what_the_checks_need_once() -> None:
-    targets = {(target["address"], target["port"]): target for target in _reachability.targets_for(cluster(), "node-1")}
+    targets = {
+        (target["address"], target["port"]): target for target in reachability_checks.targets_for(cluster(), "node-1")
+    }
     assert targets[("100.0.1.2", 7217)]["sources"] == ["node"]
     assert targets[("100.0.2.2", 7217)] == {
         "address": "100.0.2.2",
@@ -79,21 +81,21 @@ def test_targets_are_what_the_checks_need_once() -> None:
 
 def test_a_sample_tries_every_pod_equally_often_and_is_stable() -> None:
     made = cluster(200, sample=20)
-    peers = {node: _reachability.peers_of(made, node) for node in made["nodes"]}
+    peers = {node: reachability_checks.peers_of(made, node) for node in made["nodes"]}
     assert {len(set(found)) for found in peers.values()} == {20}
     assert all(node not in found for node, found in peers.items())
     assert set(Counter(peer for found in peers.values() for peer in found).values()) == {20}
-    assert peers == {node: _reachability.peers_of(cluster(200, sample=20), node) for node in made["nodes"]}
+    assert peers == {node: reachability_checks.peers_of(cluster(200, sample=20), node) for node in made["nodes"]}
 
 
 def test_all_others_are_tried_up_to_the_sample() -> None:
     made = cluster(51)
-    assert len(_reachability.peers_of(made, "node-1")) == 50
+    assert len(reachability_checks.peers_of(made, "node-1")) == 50
 
 
 def test_good_results_pass() -> None:
     made = cluster()
-    assert _reachability.judge(made, "node-2", good_results(made, "node-2")) == {"passed": 6, "failures": []}
+    assert reachability_checks.judge(made, "node-2", good_results(made, "node-2")) == {"passed": 6, "failures": []}
 
 
 def test_a_masqueraded_pod_fails() -> None:
@@ -102,7 +104,7 @@ def test_a_masqueraded_pod_fails() -> None:
     for found in results:
         if found["from"] == "pod" and found["address"] == "100.0.2.2":
             found["seen_as"] = "200.0.0.1"
-    judged = _reachability.judge(made, "node-1", results)
+    judged = reachability_checks.judge(made, "node-1", results)
     assert judged["passed"] == 5
     assert [(failure["kind"], failure["to"], failure["what"]) for failure in judged["failures"]] == [
         ("pod", "node-2", "seen as 200.0.0.1 instead of the pod's own address")
@@ -115,7 +117,7 @@ def test_a_node_may_be_seen_by_any_of_its_own_addresses_only() -> None:
     for found in results:
         if found["from"] == "node" and found["address"] == "100.0.2.2":
             found["seen_as"] = "100.0.2.1"
-    failures = _reachability.judge(made, "node-1", results)["failures"]
+    failures = reachability_checks.judge(made, "node-1", results)["failures"]
     assert [failure["what"] for failure in failures] == ["seen as 100.0.2.1 instead of an address of the node"]
 
 
@@ -139,7 +141,7 @@ def test_what_outside_may_see(masquerade: bool, seen_as: str | None, what: str |
     for found in results:
         if found["from"] == "pod" and found["port"] == 80:
             found["seen_as"] = seen_as
-    failures = _reachability.judge(made, "node-1", results)["failures"]
+    failures = reachability_checks.judge(made, "node-1", results)["failures"]
     assert [failure["what"] for failure in failures] == ([what] if what else [])
 
 
@@ -149,24 +151,24 @@ def test_an_unreached_target_keeps_where_it_was_tried_from() -> None:
     for found in results:
         if found["address"] == "100.0.3.2":
             found.update(error="no answer in 5 s", seen_as=None, local=None)
-    failures = _reachability.judge(made, "node-1", results)["failures"]
+    failures = reachability_checks.judge(made, "node-1", results)["failures"]
     assert {failure["kind"]: failure["local"] for failure in failures} == {"pod": "100.0.1.2", "node": "200.0.0.1"}
 
 
 def test_a_node_without_a_probe_fails_all_its_checks_and_is_named() -> None:
     made = cluster()
     made["nodes"]["node-3"] = {"error": "unreachable"}
-    judged = _reachability.judge(made, "node-1", good_results(made, "node-1"))
+    judged = reachability_checks.judge(made, "node-1", good_results(made, "node-1"))
     assert {failure["reason"] for failure in judged["failures"]} == {"node-3 has no probe pod: unreachable"}
     assert {failure["kind"] for failure in judged["failures"]} == {"pod", "node"}
-    assert len(_reachability.not_tried(made, "node-3", "gone")["failures"]) == 5
+    assert len(reachability_checks.not_tried(made, "node-3", "gone")["failures"]) == 5
 
 
 def test_both_ends_are_examined_once_for_each_path() -> None:
     failure = {"kind": "pod", "from": "a", "to": "b", "address": "100.0.2.2", "port": 7217, "local": "100.0.1.2"}
     outside = {**failure, "kind": "outside", "to": "192.168.122.1", "address": "192.168.122.1", "port": None}
     untried = {**failure, "to": "c", "reason": "c has no probe pod"}
-    assert _reachability.paths_to_examine([failure, dict(failure), outside, untried]) == {
+    assert reachability_checks.paths_to_examine([failure, dict(failure), outside, untried]) == {
         "a": [
             {"source": "100.0.1.2", "destination": "100.0.2.2", "port": 7217, "end": "source"},
             {"source": "100.0.1.2", "destination": "192.168.122.1", "port": 0, "end": "source"},
@@ -177,13 +179,15 @@ def test_both_ends_are_examined_once_for_each_path() -> None:
 
 def test_no_table_is_asked_about_what_is_no_address() -> None:
     failure = {"kind": "pod", "from": "node-1", "to": "node-2", "address": "100.0.2.2", "port": 7217}
-    assert _reachability.paths_to_examine([{**failure, "local": local} for local in (None, "", "-h", "::1%x")]) == {}
+    assert (
+        reachability_checks.paths_to_examine([{**failure, "local": local} for local in (None, "", "-h", "::1%x")]) == {}
+    )
 
 
 def test_a_node_is_asked_for_a_limited_number_of_paths() -> None:
     failure = {"kind": "pod", "from": "a", "to": "b", "port": 7217, "local": "100.0.1.2"}
     failures = [{**failure, "address": f"100.0.2.{number}"} for number in range(200)]
-    assert len(_reachability.paths_to_examine(failures)["a"]) == _reachability.MAX_PATHS
+    assert len(reachability_checks.paths_to_examine(failures)["a"]) == reachability_checks.MAX_PATHS
 
 
 def resolve(name: str) -> list[str]:
@@ -206,7 +210,7 @@ def resolve(name: str) -> list[str]:
     ],
 )
 def test_outside_targets(text: str, address: str, port: int | None) -> None:
-    assert _reachability.parse_outside(text, resolve, [4]) == [{"name": text, "address": address, "port": port}]
+    assert reachability_checks.parse_outside(text, resolve, [4]) == [{"name": text, "address": address, "port": port}]
 
 
 @pytest.mark.parametrize(
@@ -220,15 +224,15 @@ def test_outside_targets(text: str, address: str, port: int | None) -> None:
     ],
 )
 def test_what_is_no_outside_target_fails_as_a_check(text: str, error: str) -> None:
-    made = cluster(outside=_reachability.parse_outside(text, resolve, [4]))
-    failures = _reachability.judge(made, "node-1", good_results(made, "node-1"))["failures"]
+    made = cluster(outside=reachability_checks.parse_outside(text, resolve, [4]))
+    failures = reachability_checks.judge(made, "node-1", good_results(made, "node-1"))["failures"]
     assert [(failure["to"], failure["reason"]) for failure in failures] == [(text, error)]
 
 
 def test_gateways_of_another_family_than_the_pods_are_not_tried() -> None:
     made = cluster()
     made["nodes"]["node-1"]["gateways"] = ["192.168.122.1", "fe80::1"]
-    assert [target["address"] for target in _reachability.outside_of(made, "node-1")] == ["192.168.122.1"]
+    assert [target["address"] for target in reachability_checks.outside_of(made, "node-1")] == ["192.168.122.1"]
 
 
 # Both families
@@ -244,15 +248,15 @@ def dual(nodes: int = 3) -> dict[str, Any]:
 
 
 def test_families_are_those_that_any_pod_has() -> None:
-    assert _reachability.families_of(dual()["nodes"]) == [4, 6]
-    assert _reachability.families_of(cluster()["nodes"]) == [4]
-    assert _reachability.families_of({"a": {"pod": ["fd00::2"]}, "b": {"error": "gone"}}) == [6]
-    assert _reachability.families_of({"b": {"error": "gone"}}) == [4]
+    assert reachability_checks.families_of(dual()["nodes"]) == [4, 6]
+    assert reachability_checks.families_of(cluster()["nodes"]) == [4]
+    assert reachability_checks.families_of({"a": {"pod": ["fd00::2"]}, "b": {"error": "gone"}}) == [6]
+    assert reachability_checks.families_of({"b": {"error": "gone"}}) == [4]
 
 
 def test_every_pair_is_checked_in_both_families() -> None:
     made = dual()
-    checks = [check for node in made["nodes"] for check in _reachability.checks_of(made, node)]
+    checks = [check for node in made["nodes"] for check in reachability_checks.checks_of(made, node)]
     counted = Counter((check["kind"], check["family"]) for check in checks)
     # A router's link-local address is nobody's to reach from a pod.
     assert counted == {("pod", 4): 6, ("pod", 6): 6, ("node", 4): 9, ("node", 6): 9, ("outside", 4): 3}
@@ -263,13 +267,13 @@ def test_a_pod_that_lacks_a_family_which_others_have_fails_and_is_named() -> Non
     made = dual()
     made["nodes"]["node-2"]["pod"].pop()
     reason = "the pod on node-2 has no IPv6 address, as others have"
-    failures = _reachability.judge(made, "node-2", dual_results(made, "node-2"))["failures"]
+    failures = reachability_checks.judge(made, "node-2", dual_results(made, "node-2"))["failures"]
     assert [(failure["kind"], failure["to"], failure["reason"]) for failure in failures] == [
         ("node", "node-2", reason),
         ("pod", "node-1", reason),
         ("pod", "node-3", reason),
     ]
-    failures = _reachability.judge(made, "node-1", dual_results(made, "node-1"))["failures"]
+    failures = reachability_checks.judge(made, "node-1", dual_results(made, "node-1"))["failures"]
     assert [(failure["kind"], failure["to"], failure["reason"]) for failure in failures] == [
         ("pod", "node-2", reason),
         ("node", "node-2", reason),
@@ -278,7 +282,7 @@ def test_a_pod_that_lacks_a_family_which_others_have_fails_and_is_named() -> Non
 
 def dual_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
     results = []
-    for check in _reachability.checks_of(made, node):
+    for check in reachability_checks.checks_of(made, node):
         own = made["nodes"][node]["own" if check["kind"] == "node" else "pod"]
         source = next((address for address in own if (":" in address) == (check["family"] == 6)), None)
         results.append(result(check, seen_as=source if check["kind"] != "outside" else None, local=source))
@@ -288,14 +292,14 @@ def dual_results(made: dict[str, Any], node: str) -> list[dict[str, Any]]:
 
 
 def test_a_host_name_stands_for_an_address_of_each_family_that_pods_have() -> None:
-    assert _reachability.parse_outside("both.example:80", resolve, [4, 6]) == [
+    assert reachability_checks.parse_outside("both.example:80", resolve, [4, 6]) == [
         {"name": "both.example:80 (IPv4)", "address": "198.51.100.7", "port": 80},
         {"name": "both.example:80 (IPv6)", "address": "2001:db8::7", "port": 80},
     ]
-    assert _reachability.parse_outside("both.example", resolve, [6]) == [
+    assert reachability_checks.parse_outside("both.example", resolve, [6]) == [
         {"name": "both.example", "address": "2001:db8::7", "port": None}
     ]
-    assert _reachability.parse_outside("gateway.example", resolve, [6]) == [
+    assert reachability_checks.parse_outside("gateway.example", resolve, [6]) == [
         {"name": "gateway.example", "error": "the controller finds no IPv6 address of gateway.example"}
     ]
 
@@ -312,6 +316,6 @@ def test_families_may_be_masqueraded_apart(masquerade: list[int], seen_by: list[
     for found in results:
         if found["from"] == "pod" and found["port"] == 80:
             found["seen_as"] = "fd00:122::1" if ":" in found["address"] else "192.168.122.11"
-    failures = _reachability.judge(made, "node-1", results)["failures"]
+    failures = reachability_checks.judge(made, "node-1", results)["failures"]
     assert [failure["family"] for failure in failures] == seen_by
     assert all(failure["what"].endswith("instead of the pod's own address") for failure in failures)

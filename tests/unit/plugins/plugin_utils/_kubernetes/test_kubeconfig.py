@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleParserError
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubeconfig import Connection, Pem, find, read
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes import kubeconfig
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes.kubeconfig import Connection, Pem, find, read
 
 PEM = base64.b64encode(b"PEM").decode()
 
@@ -86,7 +86,7 @@ def test_without_credentials_a_server_may_be_that_of_kubectl_proxy(tmp_path: Pat
 def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".kube").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(_kubeconfig, "DEFAULT_PATHS", ("~/.kube/config", str(tmp_path / "admin.conf")))
+    monkeypatch.setattr(kubeconfig, "DEFAULT_PATHS", ("~/.kube/config", str(tmp_path / "admin.conf")))
     with pytest.raises(AnsibleParserError, match=r"config or .*/admin.conf does not exist: set the option kubeconfig"):
         find(None)
     admin = config(tmp_path, "admin.conf")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._reachability_reasons import explain
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability.reasons import explain
 
 CLUSTER = {
     "nodes": {"a": {"own": ["200.0.0.10"]}, "b": {"own": ["200.0.0.20"]}},

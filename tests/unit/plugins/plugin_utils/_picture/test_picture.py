@@ -16,9 +16,11 @@ from xml.etree import ElementTree
 import pytest
 from pictured_cluster import PicturedCluster
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _picture, _picture_matrix, _picture_nodes
+from ansible_collections.humanz.cni.plugins.plugin_utils._picture import matrix as picture_matrix
+from ansible_collections.humanz.cni.plugins.plugin_utils._picture import nodes as picture_nodes
+from ansible_collections.humanz.cni.plugins.plugin_utils._picture import page as picture_page
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "picture.md"
+PAGE = Path(__file__).resolve().parents[5] / "docs" / "picture.md"
 LINKS = {"href", "src", "srcset", "action", "data", "poster", "xlink:href", "cite", "ping", "style"}
 
 
@@ -53,7 +55,7 @@ class Page(HTMLParser):
 
 
 def page_of(cluster: PicturedCluster) -> Page:
-    return Page(_picture.render(cluster.data)["html"])
+    return Page(picture_page.render(cluster.data)["html"])
 
 
 def broken() -> PicturedCluster:
@@ -64,7 +66,7 @@ def broken() -> PicturedCluster:
 
 
 def test_a_cluster_that_is_well_says_so_first() -> None:
-    picture = _picture.render(PicturedCluster(3).data)
+    picture = picture_page.render(PicturedCluster(3).data)
     assert picture["headline"] == "All is well"
     words = Page(picture["html"]).words
     assert "18 of 18 connections work; routes, VXLAN, pods' subnets and forwarding of 3 nodes are as planned." in words
@@ -104,25 +106,27 @@ def test_without_a_plan_nothing_is_called_as_planned() -> None:
     words = page_of(cluster).words
     assert "All is well" not in words
     assert "node-1: pod_network_pod_cidr is not set: must be set" in words
-    words = Page(_picture.render({**cluster.data, "plan": None, "plan_error": "no group 'k8s_cluster'"})["html"]).words
+    words = Page(
+        picture_page.render({**cluster.data, "plan": None, "plan_error": "no group 'k8s_cluster'"})["html"]
+    ).words
     assert "There is none, so that no node was compared with it: no group 'k8s_cluster'" in words
     cluster.plan["problems"] = []
     assert "No node was compared with it, as none could be asked." in page_of(cluster).words
 
 
 def test_the_documentation_names_what_is_compared() -> None:
-    assert "%s of all nodes are as planned" % _picture.COMPARED in PAGE.read_text(encoding="utf-8")
+    assert "%s of all nodes are as planned" % picture_page.COMPARED in PAGE.read_text(encoding="utf-8")
 
 
 def test_a_part_of_the_plan_is_not_called_all() -> None:
     cluster = PicturedCluster(8)
     for name in cluster.names[2:]:
         del cluster.cluster["nodes"][name], cluster.nodes[name]
-    picture = _picture.render(cluster.data)
+    picture = picture_page.render(cluster.data)
     assert picture["headline"] == "8 of 8 connections work"
     words = Page(picture["html"]).words
     for said in (
-        "Only 2 of the plan's 8 nodes took part; %s of 2 nodes are as planned." % _picture.COMPARED,
+        "Only 2 of the plan's 8 nodes took part; %s of 2 nodes are as planned." % picture_page.COMPARED,
         "Nodes 2 of 8 in the plan, on 1 network",
     ):
         assert said in words
@@ -142,14 +146,14 @@ def test_what_failures_come_with_is_counted_apart() -> None:
 
 
 def test_the_same_network_gives_the_same_page() -> None:
-    assert _picture.render(broken().data) == _picture.render(broken().data)
+    assert picture_page.render(broken().data) == picture_page.render(broken().data)
 
 
 @pytest.mark.parametrize("size", [3, 20, 60])
 def test_the_page_needs_nothing_but_itself(size: int) -> None:
     cluster = PicturedCluster(size, vxlan=True)
     cluster.cut("node-1", "node-2")
-    text = _picture.render(cluster.data)["html"]
+    text = picture_page.render(cluster.data)["html"]
     page = Page(text)
     names = [tag for tag, _attributes in page.elements]
     assert not {"script", "iframe", "object", "embed", "img", "image", "use", "form", "base"} & set(names)
@@ -184,7 +188,7 @@ def test_a_hostile_name_stays_a_name(size: int) -> None:
     name = given.replace("\x1b", "?").replace("\ud800", "?")
     cluster = PicturedCluster(size, name=given)
     cluster.cut(given % 1, given % 2)
-    picture = _picture.render(cluster.data)
+    picture = picture_page.render(cluster.data)
     page = Page(picture["html"].encode().decode())
     assert "script" not in {tag for tag, _attributes in page.elements}
     assert name % 1 in page.words
@@ -194,7 +198,7 @@ def test_a_hostile_name_stays_a_name(size: int) -> None:
 
 
 def test_the_drawing_alone_is_well_formed_and_shows_every_node() -> None:
-    svg = ElementTree.fromstring(_picture.render(broken().data)["svg"])
+    svg = ElementTree.fromstring(picture_page.render(broken().data)["svg"])
     text = " ".join(svg.itertext())
     assert svg.findtext("{http://www.w3.org/2000/svg}title") == "Pod network: 4 of 18 connections fail"
     for said in ("200.0.0.0/20", "200.0.16.0/20", "node-1", "node-2", "node-3", "next hop 200.0.16.4"):
@@ -206,7 +210,7 @@ def test_a_thousand_nodes_stay_light() -> None:
     cluster.cut("node-7", "node-31")
     cluster.lose("node-700")
     started = time.process_time()
-    picture = _picture.render(cluster.data)
+    picture = picture_page.render(cluster.data)
     assert time.process_time() - started < 20  # 1.5 s on a machine that does nothing else
     page = Page(picture["html"])
     assert "node-700 has no probe pod" in page.words
@@ -218,7 +222,7 @@ def test_a_thousand_nodes_stay_light() -> None:
 def test_a_thousand_nodes_that_all_fail_stay_light_too() -> None:
     cluster = PicturedCluster(1000)
     cluster.lose(*cluster.names[::10])
-    picture = _picture.render(cluster.data)
+    picture = picture_page.render(cluster.data)
     assert len(picture["html"]) < 1_000_000
     assert len(Page(picture["html"]).elements) < 15_000
 
@@ -240,19 +244,19 @@ def failure(one: str, other: str, kind: str = "pod") -> dict[str, str]:
 def test_the_few_nodes_that_explain_all_failures(
     ends: list[tuple[str, str]], differing: set[str], expected: set[str]
 ) -> None:
-    assert _picture_nodes.suspects([failure(*pair) for pair in ends], differing) == expected
+    assert picture_nodes.suspects([failure(*pair) for pair in ends], differing) == expected
 
 
 def test_what_is_outside_can_be_the_one_that_explains_them() -> None:
     failures = [failure(name, "192.168.122.1", "outside") for name in "abc"]
-    assert _picture_nodes.suspects(failures, set()) == set()
-    assert _picture_nodes.suspects(failures[:1], {"a"}) == {"a"}
+    assert picture_nodes.suspects(failures, set()) == set()
+    assert picture_nodes.suspects(failures[:1], {"a"}) == {"a"}
 
 
 def test_the_grid_counts_what_it_stands_for() -> None:
     cluster = PicturedCluster(120)
     cluster.cut("node-1", "node-2")
-    grid = _picture_matrix.matrix(cluster.cluster, cluster.failures)
+    grid = picture_matrix.matrix(cluster.cluster, cluster.failures)
     assert (grid["kind"], grid["block"], len(grid["rows"])) == ("grid", 3, 40)
     # A block of three nodes: the six pairs of which the sample has some, and each node to its own pod.
     (failed,) = grid["failed"]
@@ -273,5 +277,5 @@ def test_the_pointer_is_spoken_of_where_it_tells_something() -> None:
 
 def test_a_long_name_in_the_grid_ends_in_an_ellipsis() -> None:
     cluster = PicturedCluster(120, name="a-name-of-no-common-length-%d")
-    first = _picture_matrix.matrix(cluster.cluster, [])["rows"][0]["text"]
+    first = picture_matrix.matrix(cluster.cluster, [])["rows"][0]["text"]
     assert first == "1 a-name-of-no-common…"

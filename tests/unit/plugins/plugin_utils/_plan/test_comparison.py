@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import comparison
 
 VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789, "node_ip": "200.0.0.10"}
 PART = {
@@ -43,13 +43,13 @@ def node(**other: Any) -> dict[str, Any]:
 
 
 def differences(**other: Any) -> list[str]:
-    found: list[str] = _comparison.compare(PART, node(**other))["differences"]
+    found: list[str] = comparison.compare(PART, node(**other))["differences"]
     return found
 
 
 def test_nothing_differs() -> None:
     counts = {"planned": 3, "present": 3, "missing": 0, "unplanned": 0, "foreign": 0}
-    assert _comparison.compare(PART, node()) == {"routes": counts, "differences": []}
+    assert comparison.compare(PART, node()) == {"routes": counts, "differences": []}
 
 
 def test_routes() -> None:
@@ -58,7 +58,7 @@ def test_routes() -> None:
         {"dst": "100.100.2.4", "gateway": "200.0.1.30", "dev": "humanz-vxlan0"},
     ]
     blackhole = {"dst": "100.100.9.0/24", "gateway": None, "dev": None, "protocol": "static", "type": "blackhole"}
-    found = _comparison.compare(PART, node(routes=wrong, foreign_routes=[blackhole]))
+    found = comparison.compare(PART, node(routes=wrong, foreign_routes=[blackhole]))
     assert found["routes"] == {"planned": 3, "present": 1, "missing": 2, "unplanned": 1, "foreign": 1}
     assert found["differences"] == [
         "no route to 100.100.1.0/24 via 200.0.0.20",
@@ -71,7 +71,7 @@ def test_routes() -> None:
 def test_of_many_differences_the_first_are_said() -> None:
     stale = [{"dst": "100.100.%d.0/24" % number, "gateway": "200.0.0.9", "dev": "e0"} for number in range(10, 40)]
     lines = differences(routes=node()["routes"] + stale)
-    assert len(lines) == _comparison.SHOWN + 1
+    assert len(lines) == comparison.SHOWN + 1
     assert lines[-1] == "a route that is not planned: 20 more"
 
 

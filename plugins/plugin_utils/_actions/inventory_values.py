@@ -14,9 +14,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Unreadable
+from .._plan.cluster import Unreadable
 
-ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
+ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles")
 
 
 def values_of(task_vars: dict[str, Any], hosts: Iterable[str], names: Iterable[str]) -> dict[str, dict[str, Any]]:

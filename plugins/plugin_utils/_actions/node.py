@@ -19,7 +19,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _plan, _pyroute2
+from .._plan import cluster
+from . import pyroute2_archive
 
 
 class NodeAction(ActionBase):
@@ -67,15 +68,15 @@ class NodeAction(ActionBase):
             raise AnsibleActionFail(
                 "%s: is no node of the plan: add it to the inventory group that cluster_plan was given" % name
             )
-        return dict(_plan.node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
+        return dict(cluster.node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)
         if not result.pop("pyroute2_missing", False):
             return result
         try:
-            archive = _pyroute2.archive_for(result["python_version"], constants.DEFAULT_LOCAL_TMP)
-        except _pyroute2.NoArchiveError as exc:
+            archive = pyroute2_archive.archive_for(result["python_version"], constants.DEFAULT_LOCAL_TMP)
+        except pyroute2_archive.NoArchiveError as exc:
             result.pop("exception", None)
             return dict(result, msg=str(exc))
         args = dict(args, pyroute2_archive=self._transfer(archive))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Unreadable, make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import Unreadable, make_plan, node_part
 
 CLUSTER = {
     "pod_network_cluster_cidr": "100.100.0.0/16",

@@ -9,7 +9,7 @@ import pytest
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
 from ansible_collections.humanz.cni.plugins.action import node_kernel
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import as_texts
+from ansible_collections.humanz.cni.plugins.plugin_utils._actions.node import as_texts
 
 ROUTES = [
     {"dst": "100.100.1.0/24", "via": "200.0.0.20"},

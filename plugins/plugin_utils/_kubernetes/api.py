@@ -22,7 +22,7 @@ from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.module_utils import urls
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubeconfig import WAY_OUT, Connection, Pem
+from .kubeconfig import WAY_OUT, Connection, Pem
 
 Kept = TypeVar("Kept")
 PAGE = 500  # nodes in an answer, as kubectl asks for

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import Problem, Unreadable
+
+from .cluster import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (
     "kubernetes_pod_cidrs",

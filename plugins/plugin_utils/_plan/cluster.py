@@ -22,7 +22,8 @@ except ImportError:
 
 from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
-from ansible_collections.humanz.cni.plugins.plugin_utils import _tunnels
+
+from . import vxlan as plan_vxlan
 
 CLUSTER_VARIABLES = (
     "pod_network_cluster_cidr",
@@ -163,7 +164,7 @@ def _merged(networks: list[Any]) -> list[str]:
 def _by_segment(addresses: list[Any], node_cidrs: list[Any]) -> dict[str, list[str]]:
     segments: dict[str, list[Any]] = {}
     for address in addresses:
-        segments.setdefault(str(_tunnels.segment(address, node_cidrs)), []).append(address)
+        segments.setdefault(str(plan_vxlan.segment(address, node_cidrs)), []).append(address)
     return {segment: _merged(members) for segment, members in segments.items()}
 
 
@@ -174,16 +175,16 @@ def _allowed_sources(read: dict[str, list[Any]], members: Members) -> list[str]:
 
 
 def _add_tunnels(plan: dict[str, Any], vxlan: dict[str, Any], members: Members, node_cidrs: list[Any]) -> None:
-    plan["vxlan"] = dict(vxlan, family=_tunnels.underlay(members)[0])
+    plan["vxlan"] = dict(vxlan, family=plan_vxlan.underlay(members)[0])
     for name, member in members.items():
-        segments = [_tunnels.segment(address, node_cidrs) for address in member["node_ips"]]
+        segments = [plan_vxlan.segment(address, node_cidrs) for address in member["node_ips"]]
         plan["nodes"][name]["segments"] = [str(network) for network in segments if network]
 
 
 def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Problem]:
-    for value, remedy in _tunnels.device_problems(vxlan["device"], vxlan["vni"], vxlan["port"]):
+    for value, remedy in plan_vxlan.device_problems(vxlan["device"], vxlan["vni"], vxlan["port"]):
         yield Problem("cluster", value, remedy)
-    family, without = _tunnels.underlay(members)
+    family, without = plan_vxlan.underlay(members)
     for name in without:
         value = "pod_network_node_ip %s" % ",".join(map(str, members[name]["node_ips"]))
         yield Problem(name, value, "has none of IPv%d, by which the nodes reach each other with VXLAN" % family)
@@ -202,8 +203,8 @@ def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """
     own = plan["nodes"][name]
     if "vxlan" in plan:
-        routes, peers = _tunnels.routes_and_peers(plan, name)
-        vxlan = _tunnels.interface(plan, name, peers)
+        routes, peers = plan_vxlan.routes_and_peers(plan, name)
+        vxlan = plan_vxlan.interface(plan, name, peers)
         # A router that knows no pods could not bring back what nodes behind it answer to pods.
         reached = [cidr for segment in own["segments"] for cidr in plan["node_addresses"].get(segment, [])]
     else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-FILES = Path(__file__).resolve().parents[2] / "files"
+FILES = Path(__file__).resolve().parents[3] / "files"
 
 
 class FilesAction(ActionBase):

@@ -13,7 +13,8 @@ import itertools
 from typing import Any
 
 from ansible_collections.humanz.cni.plugins.module_utils._texts import printable
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability
+
+from . import checks
 
 MATRIX_NODES = 8  # a line of the matrix still fits a terminal
 SHOWN_REASONS = 20
@@ -38,7 +39,7 @@ def counts(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[str,
     found = _by_family(cluster, failures)
     return {
         kind: {key: sum(found[kind, family][key] for family in (4, 6)) for key in ("checks", "passed", "failed")}
-        for kind in _reachability.KINDS
+        for kind in checks.KINDS
     }
 
 
@@ -47,11 +48,11 @@ def _by_family(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[
     made: collections.Counter[tuple[str, int]] = collections.Counter()
     failed: collections.Counter[tuple[str, int]] = collections.Counter()
     for node in cluster["nodes"]:
-        made.update((check["kind"], check["family"]) for check in _reachability.checks_of(cluster, node))
+        made.update((check["kind"], check["family"]) for check in checks.checks_of(cluster, node))
     failed.update((failure["kind"], failure["family"]) for failure in failures)
     return {
         key: {"checks": made[key], "passed": made[key] - failed[key], "failed": failed[key]}
-        for key in itertools.product(_reachability.KINDS, (4, 6))
+        for key in itertools.product(checks.KINDS, (4, 6))
     }
 
 
@@ -87,7 +88,7 @@ def notes(cluster: dict[str, Any]) -> list[str]:
     if others > cluster["sample"]:
         text = "each node was tried against %d of the %d other nodes, the same ones in every run"
         found.append(text % (cluster["sample"], others))
-    without = [node for node in cluster["nodes"] if not _reachability.outside_of(cluster, node)]
+    without = [node for node in cluster["nodes"] if not checks.outside_of(cluster, node)]
     if without and not cluster["outside"]:
         found.append("pod to outside was not tried where no default gateway or no pod is known: %s" % _some(without))
     return found + _families_without_outside(cluster, without)
@@ -100,7 +101,7 @@ def _families_without_outside(cluster: dict[str, Any], without: list[str]) -> li
         untried = [
             node
             for node in cluster["nodes"]
-            if node not in without and family not in map(_reachability.family_of, _gateways(cluster, node))
+            if node not in without and family not in map(checks.family_of, _gateways(cluster, node))
         ]
         if untried:
             text = "pod to outside was not tried by IPv%d where the default gateway has no address that pods reach: %s"
@@ -109,7 +110,7 @@ def _families_without_outside(cluster: dict[str, Any], without: list[str]) -> li
 
 
 def _gateways(cluster: dict[str, Any], node: str) -> list[str]:
-    return [target["address"] for target in _reachability.outside_of(cluster, node)]
+    return [target["address"] for target in checks.outside_of(cluster, node)]
 
 
 def _some(nodes: list[str]) -> str:
@@ -117,15 +118,13 @@ def _some(nodes: list[str]) -> str:
 
 
 def _matrix(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str]:
-    outside = sorted(
-        {target["name"] for node in cluster["nodes"] for target in _reachability.outside_of(cluster, node)}
-    )
+    outside = sorted({target["name"] for node in cluster["nodes"] for target in checks.outside_of(cluster, node)})
     failed = {(failure["kind"], failure["from"], failure["to"]) for failure in failures}
     columns = list(cluster["nodes"]) + outside
     rows = [["from", *("pod on %s" % node for node in cluster["nodes"]), *outside]]
     for kind, label in (("pod", "pod on %s"), ("node", "node %s")):
         for node in cluster["nodes"]:
-            made = {(check["kind"], check["to"]) for check in _reachability.checks_of(cluster, node)}
+            made = {(check["kind"], check["to"]) for check in checks.checks_of(cluster, node)}
             cells = [_cell(kind, node, column, column in outside, made, failed) for column in columns]
             rows.append([label % node, *cells])
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
@@ -156,7 +155,7 @@ def _counts(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> list[str
     width = 16 if len(families) == 1 else 22
     lines = [" " * width + "%8s%8s%8s" % ("checks", "passed", "failed")]
     found = _by_family(cluster, failures)
-    for kind in _reachability.KINDS:
+    for kind in checks.KINDS:
         for family in families:
             title = TITLES[kind] if len(families) == 1 else "%s, IPv%d" % (TITLES[kind], family)
             number = found[kind, family]

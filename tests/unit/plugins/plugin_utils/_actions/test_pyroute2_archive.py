@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _pyroute2
+from ansible_collections.humanz.cni.plugins.plugin_utils._actions import pyroute2_archive
 
 PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 LIST_LINKS = (
@@ -29,7 +29,7 @@ class Distribution:
 
 
 def test_it_runs_without_anything_installed(tmp_path: Path) -> None:
-    archive = _pyroute2.archive_for(PYTHON, str(tmp_path))
+    archive = pyroute2_archive.archive_for(PYTHON, str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", LIST_LINKS, archive], check=False, capture_output=True, text=True
     )
@@ -40,10 +40,10 @@ def test_it_is_made_once_and_always_the_same(tmp_path: Path) -> None:
     archives = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        archives.append(Path(_pyroute2.archive_for(PYTHON, str(tmp_path / name))))
+        archives.append(Path(pyroute2_archive.archive_for(PYTHON, str(tmp_path / name))))
     assert archives[0].read_bytes() == archives[1].read_bytes()
     inode = archives[0].stat().st_ino
-    _pyroute2.archive_for(PYTHON, str(tmp_path / "one"))
+    pyroute2_archive.archive_for(PYTHON, str(tmp_path / "one"))
     assert archives[0].stat().st_ino == inode
     assert [path.name for path in archives[0].parent.iterdir()] == [archives[0].name]
 
@@ -59,8 +59,8 @@ def test_a_copy_that_would_not_run_is_not_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, python: str, expected: str
 ) -> None:
     monkeypatch.setattr(metadata, "distribution", lambda name: Distribution(version, python))
-    with pytest.raises(_pyroute2.NoArchiveError, match=expected.replace("(", r"\(")):
-        _pyroute2.archive_for("3.8.10", str(tmp_path))
+    with pytest.raises(pyroute2_archive.NoArchiveError, match=expected.replace("(", r"\(")):
+        pyroute2_archive.archive_for("3.8.10", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,5 +69,5 @@ def test_a_controller_without_pyroute2_says_so(monkeypatch: pytest.MonkeyPatch, 
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", missing)
-    with pytest.raises(_pyroute2.NoArchiveError, match="neither on the node nor on the controller"):
-        _pyroute2.archive_for(PYTHON, str(tmp_path))
+    with pytest.raises(pyroute2_archive.NoArchiveError, match="neither on the node nor on the controller"):
+        pyroute2_archive.archive_for(PYTHON, str(tmp_path))

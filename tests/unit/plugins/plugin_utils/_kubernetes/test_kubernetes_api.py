@@ -15,8 +15,9 @@ from ansible import constants
 from ansible.errors import AnsibleParserError
 from kubernetes_api_server import TOKEN, ApiServer, Certificates, node, serving
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_api
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes import api
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes import kubeconfig as kubernetes_kubeconfig
+from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes.api import list_nodes
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def listed(content: dict[str, Any], directory: Path) -> list[str]:
     """Return the names of all nodes, by a kubeconfig file with *content*."""
     path = directory / "config"
     path.write_text(yaml.safe_dump(content))
-    return list_nodes(_kubeconfig.read([str(path)]), 10, lambda item: item["metadata"]["name"])
+    return list_nodes(kubernetes_kubeconfig.read([str(path)]), 10, lambda item: item["metadata"]["name"])
 
 
 def test_a_client_certificate_lists_all_nodes_in_pages(
@@ -57,7 +58,7 @@ def test_certificates_may_be_files_beside_the_kubeconfig(server: ApiServer, tmp_
 
 def test_an_answer_without_end_is_refused(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(listed(server.kubeconfig(), tmp_path)) == 1200
-    monkeypatch.setattr(_kubernetes_api, "LARGEST", 10_000)
+    monkeypatch.setattr(api, "LARGEST", 10_000)
     with pytest.raises(AnsibleParserError, match=r"/api/v1/nodes\?limit=500 answers with more than 10000 bytes: "):
         listed(server.kubeconfig(), tmp_path)
 
@@ -127,6 +128,6 @@ def test_keys_are_in_files_of_the_users_own_only_while_they_are_needed(
             modes[path.name] = path.stat().st_mode & 0o777
 
     (tmp_path / "config").write_text(yaml.safe_dump(server.kubeconfig()))
-    list_nodes(_kubeconfig.read([str(tmp_path / "config")]), 10, look)
+    list_nodes(kubernetes_kubeconfig.read([str(tmp_path / "config")]), 10, look)
     assert modes == {"authority": 0o600, "certificate": 0o600, "key": 0o600}
     assert list(tmp_path.glob("humanz-cni-*")) == []

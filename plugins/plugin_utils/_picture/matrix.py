@@ -12,7 +12,8 @@ import collections
 import math
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _picture_nodes, _reachability
+from .._reachability import checks
+from . import nodes
 
 TABLE_NODES = 10  # more columns with names do not fit a page
 BLOCKS = 50  # a side of the grid
@@ -30,14 +31,14 @@ def matrix(cluster: dict[str, Any], failures: list[dict[str, Any]]) -> dict[str,
 
 def _table(cluster: dict[str, Any], names: list[str], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``{"columns": [{"name", "outside"}], "rows": [{"name", "cells": [{"state", "text"}]}]}``."""
-    outside = sorted({target["name"] for node in names for target in _reachability.outside_of(cluster, node)})
+    outside = sorted({target["name"] for node in names for target in checks.outside_of(cluster, node)})
     failed: dict[tuple[str, bool, str], set[str]] = collections.defaultdict(set)
     for failure in failures:
         failed[failure["from"], failure["kind"] == "outside", failure["to"]].add(failure["kind"])
     columns = [(name, False) for name in names] + [(name, True) for name in outside]
     rows = []
     for name in names:
-        made = {(check["kind"] == "outside", check["to"]) for check in _reachability.checks_of(cluster, name)}
+        made = {(check["kind"] == "outside", check["to"]) for check in checks.checks_of(cluster, name)}
         cells = [_cell((is_outside, to) in made, failed[name, is_outside, to]) for to, is_outside in columns]
         rows.append({"name": name, "cells": cells})
     return {"kind": "table", "columns": [{"name": to, "outside": out} for to, out in columns], "rows": rows}
@@ -115,10 +116,10 @@ def _counts(
     made: collections.Counter[tuple[int, int]] = collections.Counter()
     failed: collections.Counter[tuple[int, int]] = collections.Counter()
     for name in names:
-        for peer in _reachability.peers_of(cluster, name):
+        for peer in checks.peers_of(cluster, name):
             made[position[name], position[peer]] += 2 * len(cluster["families"])
         made[position[name], position[name]] += len(cluster["families"])
-        outside = len(_reachability.outside_of(cluster, name))
+        outside = len(checks.outside_of(cluster, name))
         if outside:
             made[position[name], side] += outside
     for failure in failures:
@@ -134,4 +135,4 @@ def _range(names: list[str], index: int, block: int) -> str:
 
 def _row_label(names: list[str], index: int, block: int) -> str:
     number = "" if block == 1 else "%d " % (index * block + 1)
-    return number + _picture_nodes.shortened(names[index * block], LABEL_LETTERS - len(number))
+    return number + nodes.shortened(names[index * block], LABEL_LETTERS - len(number))
