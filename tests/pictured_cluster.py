@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import cluster as plan_cluster
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import comparison
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
 from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import checks
 
 GATEWAY = "192.168.122.1"
@@ -35,7 +36,7 @@ class PicturedCluster:
                 "pod_network_pod_cidr": "100.%d.%d.0/24" % (100 + number // 256, number % 256),
             }
         self.names = list(variables)
-        self.plan, problems = plan_cluster.make_plan(CLUSTER, variables, VXLAN if vxlan else None)
+        self.plan, problems = make_plan(CLUSTER, variables, VXLAN if vxlan else None)
         assert problems == []
         self.plan["problems"] = []
         nodes = {name: self._probed(name) for name in self.names}
@@ -57,7 +58,7 @@ class PicturedCluster:
 
     def compared(self, name: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
         """Compare a node that has all routes of the plan but those to *without*."""
-        part = plan_cluster.node_part(self.plan, name)
+        part = node_part(self.plan, name)
         planned, vxlan = part["routes"], part["vxlan"]
         routes = [{"gateway": route["via"], "dev": "enp8s0", **route} for route in planned]
         routes = [route for route in routes if route["dst"] not in without]

@@ -19,7 +19,9 @@ from ansible_collections.humanz.cni.plugins.module_utils._files import write_tex
 
 from ..plugin_utils._actions import inventory_values
 from ..plugin_utils._plan import agreement
-from ..plugin_utils._plan import cluster as plan_cluster
+from ..plugin_utils._plan.cluster import make_plan
+from ..plugin_utils._plan.networks import HAS_NETADDR
+from ..plugin_utils._plan.variables import CLUSTER_VARIABLES, NODE_VARIABLES
 
 ARGUMENTS = {
     "group": {"type": "str", "default": "k8s_cluster"},
@@ -36,7 +38,7 @@ ARGUMENTS = {
     "defer_problems": {"type": "bool", "default": False},
 }
 
-VARIABLES = plan_cluster.NODE_VARIABLES + agreement.KUBERNETES_VARIABLES + agreement.CLUSTER_VARIABLES
+VARIABLES = NODE_VARIABLES + agreement.KUBERNETES_VARIABLES + agreement.CLUSTER_VARIABLES
 
 
 class ActionModule(ActionBase):
@@ -47,14 +49,14 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if not plan_cluster.HAS_NETADDR:
+        if not HAS_NETADDR:
             raise AnsibleActionFail(
                 "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
             )
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in plan_cluster.CLUSTER_VARIABLES}
+        cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in CLUSTER_VARIABLES}
         nodes = self._nodes(arguments["group"], task_vars)
-        plan, problems = plan_cluster.make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
+        plan, problems = make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
         problems += agreement.disagreements(plan, nodes)
         problems += agreement.differences(nodes, inventory_values.role_defaults(self._loader, "pod_network"))
         result["warnings"] = agreement.absences(nodes, task_vars["groups"])

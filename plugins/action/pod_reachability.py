@@ -101,7 +101,7 @@ def _resolve(name: str) -> list[str]:
 
 
 def node(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what a cluster has of a node, see ``_reachability``, from what its probe returned."""
+    """Return what a cluster has of a node, see ``_reachability/checks.py``, from what its probe returned."""
     pod = result.get("pod")
     if not pod:
         return {"error": host_results.why_not(result)}

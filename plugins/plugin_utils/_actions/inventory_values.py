@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from .._plan.cluster import Unreadable
+from .._plan.problems import Unreadable
 
 ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "roles")
 

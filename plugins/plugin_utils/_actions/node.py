@@ -19,7 +19,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from .._plan import cluster
+from .._plan.node import node_part
 from . import pyroute2_archive
 
 
@@ -43,7 +43,7 @@ class NodeAction(ActionBase):
     _supports_check_mode = True
 
     def from_plan(self, part: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the module's options, a dict, from this node's *part* of the plan, see ``_plan.node_part``."""
+        """Return the module's options, a dict, from this node's *part* of the plan, see ``_plan/node.py``."""
         return {}
 
     def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class NodeAction(ActionBase):
             raise AnsibleActionFail(
                 "%s: is no node of the plan: add it to the inventory group that cluster_plan was given" % name
             )
-        return dict(cluster.node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
+        return dict(node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_name=self.module, module_args=args, task_vars=task_vars)

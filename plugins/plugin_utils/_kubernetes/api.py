@@ -44,7 +44,7 @@ def list_nodes(connection: Connection, timeout: float, keep: Callable[[dict[str,
 
     A list of 1,000 nodes is tens of megabytes, so that it is asked for in pages, and only what *keep* returns is held.
 
-    :param connection: a ``_kubeconfig.Connection``.
+    :param connection: a ``kubeconfig.Connection``.
     :param timeout: how long to wait for each answer, in seconds.
     :raises AnsibleParserError: naming the server, the reason and a remedy.
     """

@@ -34,7 +34,7 @@ _TILES = {
 def drawings(segments: list[dict[str, Any]], crossing: str) -> dict[str, dict[str, Any]]:
     """Return the drawing for a page of each width of WIDTHS.
 
-    :param segments: those of ``_picture_nodes.segments``.
+    :param segments: those of ``nodes.segments``.
     :param crossing: what stands between two networks, a text.
     :returns: ``{NAME: {"width", "height", "panels": [panel], "crossings": [{"y", "text"}], "shapes": {STATE: path} if
         nodes are tiles}}``; a panel has "y",

@@ -27,7 +27,7 @@ COUNTLESS = 1 << 20  # addresses; nobody reads how many an IPv6 subnet has
 def nodes(data: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each node's line of the picture, in inventory order.
 
-    :param data: see ``_picture.render``.
+    :param data: see ``page.render``.
     :returns: ``[{"name", "id", "state", "node_ips", "pod_cidrs", "pools", "routes", "notices", "from", "to"}]``, where
         *from* and *to* count failed checks, *notices* are texts, and *routes* is None if nothing was compared.
     """

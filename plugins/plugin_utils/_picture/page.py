@@ -38,7 +38,7 @@ COLOURS = {"well": "#00734f", "attention": "#8a5a00", "broken": "#b3261e"}
 def render(data: dict[str, Any]) -> dict[str, str]:
     """Return ``{"html": text, "svg": text, "headline": text}``.
 
-    :param data: ``{"cluster", "failures"}`` as ``_reachability`` has them, each failure with its ``reasons``;
+    :param data: ``{"cluster", "failures"}`` as ``_reachability/checks.py`` has them, each failure with its ``reasons``;
         ``"plan"``, as ``humanz.cni.cluster_plan`` wrote it, or None, and ``"plan_error"``, a text, why there is none;
         ``"nodes"``, by name what ``humanz.cni.pod_network_info`` returned with its ``comparison``, or
         ``{"error": text}``.

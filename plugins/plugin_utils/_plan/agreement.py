@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
 
-from .cluster import Problem, Unreadable
+from .problems import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (
     "kubernetes_pod_cidrs",
@@ -68,7 +68,7 @@ _TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 def disagreements(plan: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> list[Problem]:
     """Return a list of the Problems of nodes to which the inventory gives other values than the cluster.
 
-    :param plan: what ``_plan.make_plan`` returns.
+    :param plan: what ``cluster.make_plan`` returns.
     :param nodes: the values of KUBERNETES_VARIABLES by name, for each node by inventory name; None if not set.
     """
     problems = [

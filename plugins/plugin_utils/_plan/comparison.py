@@ -19,7 +19,7 @@ SHOWN = 10  # of the differences of one kind
 def compare(part: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     """Return how a node compares with the plan.
 
-    :param part: what the plan says to the node, see ``_plan.node_part``.
+    :param part: what the plan says to the node, see ``node.node_part``.
     :param info: what ``humanz.cni.pod_network_info`` found on it.
     :returns: ``{"routes": {"planned", "present", "missing", "unplanned", "foreign"}: numbers,
         "differences": [text]}``; of many of one kind, the first SHOWN and how many more there are.

@@ -68,7 +68,7 @@ def link_local(address: str) -> str:
 
 
 def routes_and_peers(plan: dict[str, Any], name: str) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
-    """Return the routes of the node *name*, as of ``_plan.node_part``, and its peers behind a router, as a list.
+    """Return the routes of the node *name*, as of ``node.node_part``, and its peers behind a router, as a list.
 
     A peer is ``{"node_ip": ip, "mac": mac, "neighbours": [ip]}``; routes to its pods go by one of its neighbours'
     addresses on the VXLAN interface. For IPv6 that is link-local: the kernel refuses another one that it has a route

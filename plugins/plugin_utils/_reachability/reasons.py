@@ -4,7 +4,7 @@
 """Why a connection failed, in an operator's words, from the tables of both its ends. Pure.
 
 *Evidence* is what ``humanz.cni.pod_network_info`` returns as ``paths`` for one path on one node; clusters and failures
-are those of ``_reachability``.
+are those of ``checks``.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who reaches whom, as lines of text. Pure. Clusters, checks and failures are those of ``_reachability``.
+"""Who reaches whom, as lines of text. Pure. Clusters, checks and failures are those of ``checks``.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from lan import IPV4, IPV6, enter, source_seen
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
 
 if TYPE_CHECKING:
     from node import Node

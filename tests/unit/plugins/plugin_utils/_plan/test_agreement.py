@@ -14,7 +14,8 @@ from ansible_collections.humanz.cni.plugins.plugin_utils._plan.agreement import 
     differences,
     disagreements,
 )
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import Unreadable, make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.problems import Unreadable
 
 CLUSTER = {"pod_network_cluster_cidr": "100.100.0.0/16,fd00:100::/48", "pod_network_node_cidrs": "200.0.0.0/24"}
 

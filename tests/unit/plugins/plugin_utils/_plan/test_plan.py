@@ -10,7 +10,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import Unreadable, make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.problems import Unreadable
 
 CLUSTER = {
     "pod_network_cluster_cidr": "100.100.0.0/16",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
 
 CLUSTER = {
     "pod_network_cluster_cidr": ["100.100.0.0/16", "fd00:100::/48"],

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.humanz.cni.plugins.plugin_utils._plan import vxlan as plan_vxlan
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
 
 VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789}
 
