@@ -13,18 +13,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils._files import read_text
 
+from ..modules.cluster_picture import OPTIONS
 from ..plugin_utils._actions import controller_files, host_results, run_files
 from ..plugin_utils._actions.node import read_plan
 from ..plugin_utils._picture import page
 
-OPTIONS = {
-    "path": {"type": "path", "required": True},
-    "svg": {"type": "path"},
-    "table": {"type": "path", "required": True},
-    "plan": {"type": "path"},
-    "plan_error": {"type": "str"},
-    "results": {"type": "str", "required": True},
-}
 # Of what pod_network_info returned.
 SHOWN = ("pool", "comparison")
 

@@ -17,26 +17,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.humanz.cni.plugins.module_utils import _texts
 from ansible_collections.humanz.cni.plugins.module_utils._files import write_text
 
+from ..modules.cluster_plan import OPTIONS
 from ..plugin_utils._actions import inventory_values
 from ..plugin_utils._plan import agreement
 from ..plugin_utils._plan.cluster import make_plan
 from ..plugin_utils._plan.networks import HAS_NETADDR
 from ..plugin_utils._plan.variables import CLUSTER_VARIABLES, NODE_VARIABLES
-
-ARGUMENTS = {
-    "group": {"type": "str", "default": "k8s_cluster"},
-    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
-    "service_cidr": {"type": "list", "elements": "str", "default": []},
-    "node_cidrs": {"type": "list", "elements": "str", "required": True},
-    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
-    "allowed_sources": {"type": "list", "elements": "str", "default": []},
-    "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
-    "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
-    "vxlan_id": {"type": "int", "default": 217},
-    "vxlan_port": {"type": "int", "default": 4789},
-    "ipv6_prefix_length": {"type": "int", "default": 120},
-    "defer_problems": {"type": "bool", "default": False},
-}
 
 VARIABLES = NODE_VARIABLES + agreement.KUBERNETES_VARIABLES + agreement.CLUSTER_VARIABLES
 
@@ -53,7 +39,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
             )
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        _validation, arguments = self.validate_argument_spec(OPTIONS)
         cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in CLUSTER_VARIABLES}
         nodes = self._nodes(arguments["group"], task_vars)
         plan, problems = make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])

@@ -10,10 +10,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
+from ..modules.play_check import OPTIONS
 from ..plugin_utils._actions.host_results import Results
 from ..plugin_utils._plan import packet_sizes
 
-OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}, "group": {"type": "str"}}
 LOCKSTEP = "ansible.builtin.linear"
 SHOWN = 20  # hosts that a line names
 

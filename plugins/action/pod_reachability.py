@@ -14,23 +14,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.humanz.cni.plugins.module_utils import _addresses
 
+from ..modules.pod_reachability import OPTIONS, REQUIRED_IF
 from ..plugin_utils._actions import controller_files, host_results, inventory_values, run_files
 from ..plugin_utils._plan import agreement
 from ..plugin_utils._reachability import checks, reasons
 from ..plugin_utils._reachability import table as reachability_table
-
-OPTIONS = {
-    "stage": {"type": "str", "choices": ["settings", "targets", "failures", "table"], "required": True},
-    "results": {"type": "str"},
-    "file": {"type": "path"},
-    "nodes": {"type": "list", "elements": "str"},
-    "outside": {"type": "list", "elements": "str", "default": []},
-    "sample": {"type": "int", "default": 50},
-    "masquerade": {"type": "bool", "default": True},
-    "masquerade_ipv6": {"type": "bool"},
-    "report": {"type": "path"},
-    "files": {"type": "dict", "default": {}},
-}
 
 
 class ActionModule(ActionBase):
@@ -41,14 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the stage's result."""
         super().run(tmp, task_vars)
-        _result, args = self.validate_argument_spec(
-            argument_spec=OPTIONS,
-            required_if=[
-                ("stage", "targets", ("results",)),
-                ("stage", "failures", ("results", "file")),
-                ("stage", "table", ("results", "file")),
-            ],
-        )
+        _result, args = self.validate_argument_spec(argument_spec=OPTIONS, required_if=REQUIRED_IF)
         if args["stage"] == "settings":
             self._require_agreement(task_vars)
             return {"changed": False, "files": _files(args["files"])}
