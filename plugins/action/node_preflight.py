@@ -9,8 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.humanz.cni.plugins.module_utils import _texts
-
+from ..module_utils import _texts
 from ..plugin_utils._actions.node import NodeAction, as_texts
 
 SHOWN = 20  # problems of nodes that take no part in the run

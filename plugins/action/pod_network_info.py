@@ -10,8 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.humanz.cni.plugins.modules.pod_network_info import OPTIONS
-
+from ..modules.pod_network_info import OPTIONS
 from ..plugin_utils._actions import run_files
 from ..plugin_utils._actions.node import NodeAction
 from ..plugin_utils._plan import comparison

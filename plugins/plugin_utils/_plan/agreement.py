@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.module_utils._addresses import shown
-
+from ...module_utils._addresses import shown
 from .problems import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (

@@ -17,7 +17,7 @@ try:
 except ImportError:
     HAS_NETADDR = False
 
-from ansible_collections.humanz.cni.plugins.module_utils import _addresses
+from ...module_utils import _addresses
 
 # A node's pod_cidrs and node_ips, objects of netaddr, by its name.
 Members = Dict[str, Dict[str, List[Any]]]
