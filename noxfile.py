@@ -13,6 +13,7 @@ takes the programs that are on PATH.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -40,10 +41,13 @@ def find_collection(session: nox.Session) -> None:
 
 @nox.session
 def style(session: nox.Session) -> None:
-    """Lint and check the format."""
-    install(session, "ruff")
+    """Lint, check the format, and who imports whom."""
+    install(session, "import-linter", "ruff")
+    find_collection(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.env["PYTHONPATH"] = os.pathsep.join(map(str, (COLLECTIONS, ROOT / "files", ROOT / "files" / "host_network")))
+    session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session

@@ -11,7 +11,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
-OPTIONS = {"group": {"type": "str"}, "serial": {"type": "list", "elements": "str"}}
+from ..modules.cluster_group import OPTIONS
+
 GROUP = "pod_network_group"
 SERIAL = "pod_network_serial"
 SHOWN = 3  # hosts that are named for each value

@@ -11,24 +11,12 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import (
-    _controller_files,
-    _host_results,
-    _picture,
-    _reachability_files,
-)
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import read_plan
+from ..module_utils._files import read_text
+from ..modules.cluster_picture import OPTIONS
+from ..plugin_utils._actions import controller_files, host_results, run_files
+from ..plugin_utils._actions.node import read_plan
+from ..plugin_utils._picture import page
 
-from ..module_utils._shared.files import read_text
-
-OPTIONS = {
-    "path": {"type": "path", "required": True},
-    "svg": {"type": "path"},
-    "table": {"type": "path", "required": True},
-    "plan": {"type": "path"},
-    "plan_error": {"type": "str"},
-    "results": {"type": "str", "required": True},
-}
 # Of what pod_network_info returned.
 SHOWN = ("pool", "comparison")
 
@@ -44,8 +32,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
         table = _table(args["table"])
-        registered = _host_results.Results(task_vars, args["results"])
-        picture = _picture.render(
+        registered = host_results.Results(task_vars, args["results"])
+        picture = page.render(
             {
                 **table,
                 "plan": read_plan(args["plan"]) if args["plan"] else None,
@@ -66,10 +54,10 @@ class ActionModule(ActionBase):
         The file's date is always that of the last run, as nothing in it tells.
         """
         try:
-            result[option] = path = _controller_files.resolved(path)
+            result[option] = path = controller_files.resolved(path)
             had = read_text(path)
             if not self._task.check_mode:
-                put = _controller_files.refresh if had == text else _controller_files.write
+                put = controller_files.refresh if had == text else controller_files.write
                 put(path, text)
         except (OSError, ValueError) as exc:
             raise AnsibleActionFail("%s: %s cannot be written: %s" % (option, path, exc)) from exc
@@ -82,7 +70,7 @@ class ActionModule(ActionBase):
 def _table(path: str) -> dict[str, Any]:
     """Return ``{"cluster", "failures"}`` of the file *path*."""
     try:
-        table = _reachability_files.read(path)
+        table = run_files.read(path)
         return {"cluster": table["cluster"], "failures": table["failures"]}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise AnsibleActionFail(
@@ -94,7 +82,7 @@ def _table(path: str) -> dict[str, Any]:
 def _node(registered: dict[str, Any]) -> dict[str, Any]:
     """Return what the picture shows of what one host registered."""
     found = {name: registered[name] for name in SHOWN if name in registered}
-    return found or {"error": _host_results.why_not(registered)}
+    return found or {"error": host_results.why_not(registered)}
 
 
 def _difference(path: str, before: str, after: str) -> dict[str, Any]:

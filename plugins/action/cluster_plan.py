@@ -14,27 +14,16 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _agreement, _inventory_values, _plan
+from ..module_utils import _texts
+from ..module_utils._files import write_text
+from ..modules.cluster_plan import OPTIONS
+from ..plugin_utils._actions import inventory_values
+from ..plugin_utils._plan import agreement
+from ..plugin_utils._plan.cluster import make_plan
+from ..plugin_utils._plan.networks import HAS_NETADDR
+from ..plugin_utils._plan.variables import CLUSTER_VARIABLES, NODE_VARIABLES
 
-from ..module_utils._shared import texts
-from ..module_utils._shared.files import write_text
-
-ARGUMENTS = {
-    "group": {"type": "str", "default": "k8s_cluster"},
-    "cluster_cidr": {"type": "list", "elements": "str", "required": True},
-    "service_cidr": {"type": "list", "elements": "str", "default": []},
-    "node_cidrs": {"type": "list", "elements": "str", "required": True},
-    "non_masquerade_cidrs": {"type": "list", "elements": "str", "default": []},
-    "allowed_sources": {"type": "list", "elements": "str", "default": []},
-    "cross_subnet": {"type": "str", "choices": ["none", "vxlan"], "default": "none"},
-    "vxlan_device": {"type": "str", "default": "humanz-vxlan0"},
-    "vxlan_id": {"type": "int", "default": 217},
-    "vxlan_port": {"type": "int", "default": 4789},
-    "ipv6_prefix_length": {"type": "int", "default": 120},
-    "defer_problems": {"type": "bool", "default": False},
-}
-
-VARIABLES = _plan.NODE_VARIABLES + _agreement.KUBERNETES_VARIABLES + _agreement.CLUSTER_VARIABLES
+VARIABLES = NODE_VARIABLES + agreement.KUBERNETES_VARIABLES + agreement.CLUSTER_VARIABLES
 
 
 class ActionModule(ActionBase):
@@ -45,17 +34,17 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if not _plan.HAS_NETADDR:
+        if not HAS_NETADDR:
             raise AnsibleActionFail(
                 "the Python library netaddr is missing on the controller: python3 -m pip install netaddr"
             )
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in _plan.CLUSTER_VARIABLES}
+        _validation, arguments = self.validate_argument_spec(OPTIONS)
+        cluster = {name: arguments[name.replace("pod_network_", "", 1)] for name in CLUSTER_VARIABLES}
         nodes = self._nodes(arguments["group"], task_vars)
-        plan, problems = _plan.make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
-        problems += _agreement.disagreements(plan, nodes)
-        problems += _agreement.differences(nodes, _inventory_values.role_defaults(self._loader, "pod_network"))
-        result["warnings"] = _agreement.absences(nodes, task_vars["groups"])
+        plan, problems = make_plan(cluster, nodes, _vxlan(arguments), arguments["ipv6_prefix_length"])
+        problems += agreement.disagreements(plan, nodes)
+        problems += agreement.differences(nodes, inventory_values.role_defaults(self._loader, "pod_network"))
+        result["warnings"] = agreement.absences(nodes, task_vars["groups"])
         lines = [str(problem) for problem in problems]
         result.update(changed=False, nodes=len(plan["nodes"]), problems=lines)
         if lines and not arguments["defer_problems"]:
@@ -72,7 +61,7 @@ class ActionModule(ActionBase):
                 "the inventory has no group %r: set pod_network_group for all hosts of the inventory to the one that "
                 "holds the cluster's nodes" % group
             )
-        return _inventory_values.values_of(task_vars, task_vars["groups"][group], VARIABLES)
+        return inventory_values.values_of(task_vars, task_vars["groups"][group], VARIABLES)
 
     def _write(self, plan: dict[str, Any]) -> str:
         text = json.dumps(plan)

@@ -10,7 +10,7 @@ import json
 import zlib
 from pathlib import Path
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
+from ..plugin_utils._actions.node_files import FILES, FilesAction
 
 SOURCE = FILES / "humanz_cni"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._files_action import FILES, FilesAction
+from ..plugin_utils._actions.node_files import FILES, FilesAction
 
 SOURCE = FILES / "host_network"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction, as_texts
+from ..module_utils import _texts
+from ..plugin_utils._actions.node import NodeAction, as_texts
 
 from ..module_utils._shared import texts
 

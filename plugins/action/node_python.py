@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+from ..plugin_utils._actions.node import NodeAction
 
 
 class ActionModule(NodeAction):

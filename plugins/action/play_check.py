@@ -10,10 +10,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _packet_sizes
-from ansible_collections.humanz.cni.plugins.plugin_utils._host_results import Results
+from ..modules.play_check import OPTIONS
+from ..plugin_utils._actions.host_results import Results
+from ..plugin_utils._plan import packet_sizes
 
-OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}, "group": {"type": "str"}}
 LOCKSTEP = "ansible.builtin.linear"
 SHOWN = 20  # hosts that a line names
 
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         if not any(said) and args["hosts"] is not None:
             said = [failures(_registered(task_vars, args["hosts"], args["results"]), set(active))]
             if args["group"] and args["results"]:
-                said.append(_packet_sizes.losses(_mtus(task_vars, args["group"], args["results"])))
+                said.append(packet_sizes.losses(_mtus(task_vars, args["group"], args["results"])))
         if any(said):
             batches = len(task_vars["ansible_play_hosts"]) > len(active)
             start = "Nothing was changed on any node%s, as " % (" of this batch" if batches else "")

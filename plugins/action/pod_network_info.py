@@ -10,9 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.humanz.cni.plugins.modules.pod_network_info import OPTIONS
-from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison, _reachability_files
-from ansible_collections.humanz.cni.plugins.plugin_utils._action import NodeAction
+from ..modules.pod_network_info import OPTIONS
+from ..plugin_utils._actions import run_files
+from ..plugin_utils._actions.node import NodeAction
+from ..plugin_utils._plan import comparison
 
 # As long as the cluster has nodes; the module was asked for them to compare them.
 TABLES = ("routes", "foreign_routes")
@@ -46,7 +47,7 @@ class ActionModule(NodeAction):
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         paths_file = args.pop("paths_file", None)
         if paths_file:
-            paths = _reachability_files.read(paths_file)["paths"].get(task_vars["inventory_hostname"])
+            paths = run_files.read(paths_file)["paths"].get(task_vars["inventory_hostname"])
             if not paths:
                 # The module, which would say what is wrong with the other options, does not run.
                 self.validate_argument_spec(argument_spec=OPTIONS)
@@ -55,7 +56,7 @@ class ActionModule(NodeAction):
         result = super()._call(args, task_vars)
         result.pop("invocation", None)
         if self._planned and "routes" in result:
-            result["comparison"] = _comparison.compare(self._planned, result)
+            result["comparison"] = comparison.compare(self._planned, result)
         for name in () if boolean(args.get("tables", True)) else TABLES:
             result.pop(name, None)
         return result

@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _reachability, _reachability_files
+from ..plugin_utils._actions import run_files
+from ..plugin_utils._reachability import checks
 
 
 class ActionModule(ActionBase):
@@ -19,17 +20,17 @@ class ActionModule(ActionBase):
         """Return the module's result, or with ``targets_file`` only how many checks passed and which failed."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        args.setdefault("name", "humanz-probe-%s" % _reachability_files.run_id())
+        args.setdefault("name", "humanz-probe-%s" % run_files.run_id())
         args.setdefault("lifetime", lifetime(len(task_vars["ansible_play_hosts_all"]), task_vars["ansible_forks"]))
         targets_file = args.pop("targets_file", None)
         node = task_vars["inventory_hostname"]
-        cluster = _reachability_files.read(targets_file) if targets_file else None
+        cluster = run_files.read(targets_file) if targets_file else None
         if cluster:
-            args["targets"] = _reachability.targets_for(cluster, node)
+            args["targets"] = checks.targets_for(cluster, node)
         result.update(self._execute_module(module_name="humanz.cni.pod_probe", module_args=args, task_vars=task_vars))
         result.pop("invocation", None)
         if cluster and "results" in result:
-            result.update(_reachability.judge(cluster, node, result.pop("results")))
+            result.update(checks.judge(cluster, node, result.pop("results")))
         return result
 
 

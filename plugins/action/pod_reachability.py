@@ -12,31 +12,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import (
-    _agreement,
-    _controller_files,
-    _host_results,
-    _inventory_values,
-    _reachability,
-    _reachability_files,
-    _reachability_reasons,
-    _reachability_table,
-)
-
-from ..module_utils._shared import ip_addresses
-
-OPTIONS = {
-    "stage": {"type": "str", "choices": ["settings", "targets", "failures", "table"], "required": True},
-    "results": {"type": "str"},
-    "file": {"type": "path"},
-    "nodes": {"type": "list", "elements": "str"},
-    "outside": {"type": "list", "elements": "str", "default": []},
-    "sample": {"type": "int", "default": 50},
-    "masquerade": {"type": "bool", "default": True},
-    "masquerade_ipv6": {"type": "bool"},
-    "report": {"type": "path"},
-    "files": {"type": "dict", "default": {}},
-}
+from ..module_utils import _addresses
+from ..modules.pod_reachability import OPTIONS, REQUIRED_IF
+from ..plugin_utils._actions import controller_files, host_results, inventory_values, run_files
+from ..plugin_utils._plan import agreement
+from ..plugin_utils._reachability import checks, reasons
+from ..plugin_utils._reachability import table as reachability_table
 
 
 class ActionModule(ActionBase):
@@ -47,53 +28,44 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Any = None) -> dict[str, Any]:
         """Return the stage's result."""
         super().run(tmp, task_vars)
-        _result, args = self.validate_argument_spec(
-            argument_spec=OPTIONS,
-            required_if=[
-                ("stage", "targets", ("results",)),
-                ("stage", "failures", ("results", "file")),
-                ("stage", "table", ("results", "file")),
-            ],
-        )
+        _result, args = self.validate_argument_spec(argument_spec=OPTIONS, required_if=REQUIRED_IF)
         if args["stage"] == "settings":
             self._require_agreement(task_vars)
             return {"changed": False, "files": _files(args["files"])}
         stage = {"targets": _targets, "failures": _failures, "table": _table}[args["stage"]]
-        return dict(stage(args, _host_results.Results(task_vars, args["results"])), changed=False)
+        return dict(stage(args, host_results.Results(task_vars, args["results"])), changed=False)
 
     def _require_agreement(self, task_vars: dict[str, Any]) -> None:
         """Refuse what hosts disagree about and one of them, the first of the run, would decide for all."""
         group = task_vars.get("pod_network_group", "k8s_cluster")
         hosts = task_vars["groups"].get(group, task_vars["ansible_play_hosts_all"])
-        defaults = _inventory_values.role_defaults(self._loader, "pod_network", "verify")
-        values = _inventory_values.values_of(task_vars, hosts, _agreement.VERIFY_VARIABLES)
-        problems = _agreement.differences(values, defaults, _agreement.VERIFY_VARIABLES)
+        defaults = inventory_values.role_defaults(self._loader, "pod_network", "verify")
+        values = inventory_values.values_of(task_vars, hosts, agreement.VERIFY_VARIABLES)
+        problems = agreement.differences(values, defaults, agreement.VERIFY_VARIABLES)
         if problems:
             lines = "\n".join(map(str, problems))
             raise AnsibleActionFail("nothing was verified, as the hosts disagree about how to:\n%s" % lines)
 
 
-def _targets(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
+def _targets(args: dict[str, Any], results: host_results.Results) -> dict[str, Any]:
     """Write the cluster of probe pods to a file."""
     hosts = results.hosts if args["nodes"] is None else args["nodes"]
     nodes = {host: node(results.of(host)) for host in hosts}
-    families = _reachability.families_of(nodes)
+    families = checks.families_of(nodes)
     cluster = {
         "nodes": nodes,
         "families": families,
-        "outside": [
-            target for text in args["outside"] for target in _reachability.parse_outside(text, _resolve, families)
-        ],
+        "outside": [target for text in args["outside"] for target in checks.parse_outside(text, _resolve, families)],
         "sample": args["sample"],
         "masquerade": _masqueraded(args),
     }
-    return {"file": _reachability_files.write("targets", cluster)}
+    return {"file": run_files.write("targets", cluster)}
 
 
 def _files(values: dict[str, Any]) -> dict[str, str]:
     """Return the path of each file that is to be written later, "" for none. Raises AnsibleActionFail for no path."""
     try:
-        return {name: _controller_files.wanted(name, value) for name, value in values.items()}
+        return {name: controller_files.wanted(name, value) for name, value in values.items()}
     except ValueError as exc:
         raise AnsibleActionFail("nothing was verified, as one problem must be solved first: %s" % exc) from exc
 
@@ -109,10 +81,10 @@ def _resolve(name: str) -> list[str]:
 
 
 def node(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what a cluster has of a node, see ``_reachability``, from what its probe returned."""
+    """Return what a cluster has of a node, see ``_reachability/checks.py``, from what its probe returned."""
     pod = result.get("pod")
     if not pod:
-        return {"error": _host_results.why_not(result)}
+        return {"error": host_results.why_not(result)}
     addresses = {"pod": pod["addresses"], "own": result["node_addresses"], "gateways": result["gateways"]}
     wrong = [one for several in addresses.values() for one in several if not ip_addresses.is_address(one)]
     if wrong:
@@ -120,46 +92,46 @@ def node(result: dict[str, Any]) -> dict[str, Any]:
     return {**addresses, "port": pod["port"], "lacked": result["lacked"]}
 
 
-def _failures(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
+def _failures(args: dict[str, Any], results: host_results.Results) -> dict[str, Any]:
     """Write all nodes' failures, and what their tables are to be asked, to a file."""
-    cluster = _reachability_files.read(args["file"])
+    cluster = run_files.read(args["file"])
     failures = []
     for node, found in cluster["nodes"].items():
         failures += _judged(cluster, node, found, results.of(node))["failures"]
-    paths = _reachability.paths_to_examine(failures)
+    paths = checks.paths_to_examine(failures)
     content = {"cluster": cluster, "failures": failures, "paths": paths}
-    return {"file": _reachability_files.write("failures", content), "failures": len(failures)}
+    return {"file": run_files.write("failures", content), "failures": len(failures)}
 
 
 def _judged(cluster: dict[str, Any], node: str, found: dict[str, Any], probed: dict[str, Any]) -> dict[str, Any]:
     if "error" in found:
-        return _reachability.not_tried(cluster, node, _reachability.no_probe(cluster, node))
+        return checks.not_tried(cluster, node, checks.no_probe(cluster, node))
     if "failures" not in probed:
-        reason = "%s could not connect to anything: %s" % (node, _host_results.why_not(probed))
-        return _reachability.not_tried(cluster, node, reason)
+        reason = "%s could not connect to anything: %s" % (node, host_results.why_not(probed))
+        return checks.not_tried(cluster, node, reason)
     return probed
 
 
-def _table(args: dict[str, Any], results: _host_results.Results) -> dict[str, Any]:
+def _table(args: dict[str, Any], results: host_results.Results) -> dict[str, Any]:
     """Return the table, and write the report if one is wanted."""
-    content = _reachability_files.read(args["file"])
+    content = run_files.read(args["file"])
     cluster, failures = content["cluster"], content["failures"]
     examined = {node: _by_path(results.of(node)) for node in content["paths"]}
     for failure in failures:
         key = (failure.get("local"), failure["address"])
         evidence = {node: paths[key] for node, paths in examined.items() if key in paths}
-        failure["reasons"] = _reachability_reasons.explain(cluster, failure, evidence)
-    counts = _reachability_table.counts(cluster, failures)
+        failure["reasons"] = reasons.explain(cluster, failure, evidence)
+    counts = reachability_table.counts(cluster, failures)
     total = sum(count["checks"] for count in counts.values())
     table = {
         "checks": total,
         "failed_checks": len(failures),
-        "summary": _reachability_table.summary(failures, total),
-        "table": _reachability_table.render(cluster, failures),
+        "summary": reachability_table.summary(failures, total),
+        "table": reachability_table.render(cluster, failures),
     }
     if args["report"]:
         _write_report(args["report"], dict(table, nodes=list(cluster["nodes"]), counts=counts, failures=failures))
-    return dict(table, file=_reachability_files.write("table", {"cluster": cluster, "failures": failures}))
+    return dict(table, file=run_files.write("table", {"cluster": cluster, "failures": failures}))
 
 
 def _by_path(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -168,6 +140,6 @@ def _by_path(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _write_report(path: str, report: dict[str, Any]) -> None:
     try:
-        _controller_files.write(path, json.dumps(report, indent=2) + "\n")
+        controller_files.write(path, json.dumps(report, indent=2) + "\n")
     except OSError as exc:
         raise AnsibleActionFail("report: %s cannot be written: %s" % (path, exc)) from exc

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options of modules whose action plugin is built on plugin_utils/_action.py."""
+    """Options of modules whose action plugin is built on plugin_utils/_actions/node.py."""
 
     DOCUMENTATION = r"""
 options:

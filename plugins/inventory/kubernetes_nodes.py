@@ -128,9 +128,10 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.humanz.cni.plugins.module_utils._shared.ip_addresses import shown
-from ansible_collections.humanz.cni.plugins.plugin_utils import _kubeconfig, _kubernetes_nodes
-from ansible_collections.humanz.cni.plugins.plugin_utils._kubernetes_api import list_nodes
+from ..module_utils._addresses import shown
+from ..plugin_utils._kubernetes import kubeconfig
+from ..plugin_utils._kubernetes import nodes as kubernetes_nodes
+from ..plugin_utils._kubernetes.api import list_nodes
 
 SHOWN = 20  # nodes that a warning names
 _TAKEN = "is the name of a host or of a group that no label must choose: give this entry a prefix"
@@ -168,7 +169,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         group = self.inventory.add_group(self._checked_group(given))
         items = self._items(given, path, cache)
         addresses = self.get_option("node_ip_from_internal_ip") or self.get_option("ansible_host_from_internal_ip")
-        nodes, faults = _kubernetes_nodes.read(items, self._taken_names(), addresses)
+        nodes, faults = kubernetes_nodes.read(items, self._taken_names(), addresses)
         if faults:
             # Without these nodes, others would lose their routes to them: the plan refuses.
             self.inventory.set_variable(group, "kubernetes_nodes_left_out", wrap_var(faults))
@@ -202,7 +203,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         directory = os.path.dirname(os.path.abspath(path))
         if self.get_option("nodes_file"):
             name = os.path.join(directory, os.path.expanduser(self.get_option("nodes_file")))
-            return _kubernetes_nodes.read_file(name)
+            return kubernetes_nodes.read_file(name)
         key = self.get_cache_key(path)
         cached = self.get_option("cache")
         if not (cached and cache and key in self._cache):
@@ -210,29 +211,29 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if not cached:
                 return items
             self._cache[key] = items
-        return [_kubernetes_nodes.needed(item) for item in self._cache[key]]
+        return [kubernetes_nodes.needed(item) for item in self._cache[key]]
 
     def _from_api(self, given: dict[str, Any], directory: str) -> list[dict[str, Any]]:
         paths = self.get_option("kubeconfig")
         if given.get("kubeconfig"):
             parts = [os.path.expanduser(part) for part in paths.split(os.pathsep)]
             paths = os.pathsep.join(os.path.join(directory, part) for part in parts)
-        connection = _kubeconfig.read(_kubeconfig.find(paths), self.get_option("context"))
-        return list_nodes(connection, self.get_option("timeout"), _kubernetes_nodes.needed)
+        connection = kubeconfig.read(kubeconfig.find(paths), self.get_option("context"))
+        return list_nodes(connection, self.get_option("timeout"), kubernetes_nodes.needed)
 
-    def _add(self, node: _kubernetes_nodes.Node, group: str) -> None:
+    def _add(self, node: kubernetes_nodes.Node, group: str) -> None:
         host = self.inventory.add_host(node.name, group)
-        variables = _kubernetes_nodes.variables(node, self.get_option("node_ip_from_internal_ip"))
+        variables = kubernetes_nodes.variables(node, self.get_option("node_ip_from_internal_ip"))
         variables["kubernetes_nodes_group"] = group
         if self.get_option("ansible_host_from_internal_ip") and node.internal_ips:
             variables["ansible_host"] = node.internal_ips[0]
         for name, value in variables.items():
             self.inventory.set_variable(host, name, wrap_var(value))
         control_plane = self.get_option("control_plane_group")
-        if control_plane and _kubernetes_nodes.is_control_plane(node):
+        if control_plane and kubernetes_nodes.is_control_plane(node):
             self.inventory.add_child(self.inventory.add_group(control_plane), host)
 
-    def _construct(self, node: _kubernetes_nodes.Node) -> None:
+    def _construct(self, node: kubernetes_nodes.Node) -> None:
         host, strict = node.name, self.get_option("strict")
         known = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), known, host, strict)
@@ -260,7 +261,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise _TakenError(name)
         return safe
 
-    def _warn(self, nodes: list[_kubernetes_nodes.Node], faults: list[_kubernetes_nodes.Fault], path: str) -> None:
+    def _warn(self, nodes: list[kubernetes_nodes.Node], faults: list[kubernetes_nodes.Fault], path: str) -> None:
         found = [("", fault) for fault in faults]
         found += [("%s: " % node.name, fault) for node in nodes for fault in node.faults]
         lines = ["%s%s: %s" % (name, fault["value"], fault["remedy"]) for name, fault in found]

@@ -71,12 +71,11 @@ serial:
 
 from ansible.module_utils.basic import AnsibleModule
 
+OPTIONS = {"group": {"type": "str"}, "serial": {"type": "list", "elements": "str"}}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"group": {"type": "str"}, "serial": {"type": "list", "elements": "str"}},
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     module.fail_json(msg="humanz.cni.cluster_group runs on the controller: its action plugin was not found")
 
 

@@ -158,8 +158,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-# Read by the action plugin too.
-ARGUMENTS = {
+OPTIONS = {
     "group": {"type": "str", "default": "k8s_cluster"},
     "cluster_cidr": {"type": "list", "elements": "str", "required": True},
     "service_cidr": {"type": "list", "elements": "str", "default": []},
@@ -176,7 +175,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     module.fail_json(msg="humanz.cni.cluster_plan runs on the controller: its action plugin was not found")
 
 

@@ -84,16 +84,11 @@ hosts:
 
 from ansible.module_utils.basic import AnsibleModule
 
+OPTIONS = {"hosts": {"type": "list", "elements": "str"}, "results": {"type": "str"}, "group": {"type": "str"}}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "hosts": {"type": "list", "elements": "str"},
-            "results": {"type": "str"},
-            "group": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     module.fail_json(msg="humanz.cni.play_check runs on the controller: its action plugin was not found")
 
 

@@ -149,3 +149,32 @@ table:
   elements: str
   sample: ["                  checks  passed  failed", "pod to pod             6       6       0"]
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = {
+    "stage": {"type": "str", "choices": ["settings", "targets", "failures", "table"], "required": True},
+    "results": {"type": "str"},
+    "file": {"type": "path"},
+    "nodes": {"type": "list", "elements": "str"},
+    "outside": {"type": "list", "elements": "str", "default": []},
+    "sample": {"type": "int", "default": 50},
+    "masquerade": {"type": "bool", "default": True},
+    "masquerade_ipv6": {"type": "bool"},
+    "report": {"type": "path"},
+    "files": {"type": "dict", "default": {}},
+}
+REQUIRED_IF = [
+    ("stage", "targets", ("results",)),
+    ("stage", "failures", ("results", "file")),
+    ("stage", "table", ("results", "file")),
+]
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, required_if=REQUIRED_IF, supports_check_mode=True)
+    module.fail_json(msg="humanz.cni.pod_reachability runs on the controller: its action plugin was not found")
+
+
+if __name__ == "__main__":
+    main()

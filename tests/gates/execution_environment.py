@@ -38,7 +38,7 @@ def used(tree: ast.AST) -> Iterator[str]:
 
 def libraries() -> set[str]:
     """Return the third-party libraries that the code on the controller uses."""
-    paths = [path for directory in ON_THE_CONTROLLER for path in (ROOT / "plugins" / directory).glob("*.py")]
+    paths = [path for directory in ON_THE_CONTROLLER for path in (ROOT / "plugins" / directory).rglob("*.py")]
     names = {name for path in paths for name in used(ast.parse(path.read_text(encoding="utf-8")))}
     return names - PRESENT - set(sys.stdlib_module_names) - {"__future__"}
 

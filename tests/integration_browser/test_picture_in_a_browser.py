@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _picture
+from ansible_collections.humanz.cni.plugins.plugin_utils._picture import page as picture_page
 from tests.support.pictured_cluster import PicturedCluster
 
 PHONE, DESK = 360, 1280
@@ -41,7 +41,7 @@ def show(chromium: Browser, tmp_path: Path) -> Iterator[Show]:
 
     def opened(cluster: PicturedCluster, width: int = DESK, **options: Any) -> Page:
         file = tmp_path / f"{len(contexts)}.html"
-        file.write_text(_picture.render(cluster.data)["html"])
+        file.write_text(picture_page.render(cluster.data)["html"])
         contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, **options))
         page = contexts[-1].new_page()
         page.on("console", lambda message: troubles.append(message.text))
@@ -140,7 +140,7 @@ def test_the_policy_would_stop_what_is_not_meant_to_be_there(chromium: Browser, 
         "<script>document.title='owned'</script><p id=p style='color: red'>x</p><img src='http://192.0.2.1/x.png'>"
     )
     file = tmp_path / "page.html"
-    file.write_text(_picture.render(PicturedCluster(3).data)["html"].replace("</main>", smuggled + "</main>"))
+    file.write_text(picture_page.render(PicturedCluster(3).data)["html"].replace("</main>", smuggled + "</main>"))
     page = chromium.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))

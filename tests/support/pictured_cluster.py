@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.humanz.cni.plugins.plugin_utils import _comparison, _plan, _reachability
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan import comparison
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import checks
 
 GATEWAY = "192.168.122.1"
 VXLAN = {"device": "humanz-vxlan0", "vni": 217, "port": 4789}
@@ -33,7 +36,7 @@ class PicturedCluster:
                 "pod_network_pod_cidr": "100.%d.%d.0/24" % (100 + number // 256, number % 256),
             }
         self.names = list(variables)
-        self.plan, problems = _plan.make_plan(CLUSTER, variables, VXLAN if vxlan else None)
+        self.plan, problems = make_plan(CLUSTER, variables, VXLAN if vxlan else None)
         assert problems == []
         self.plan["problems"] = []
         nodes = {name: self._probed(name) for name in self.names}
@@ -55,7 +58,7 @@ class PicturedCluster:
 
     def compared(self, name: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
         """Compare a node that has all routes of the plan but those to *without*."""
-        part = _plan.node_part(self.plan, name)
+        part = node_part(self.plan, name)
         planned, vxlan = part["routes"], part["vxlan"]
         routes = [{"gateway": route["via"], "dev": "enp8s0", **route} for route in planned]
         routes = [route for route in routes if route["dst"] not in without]
@@ -69,14 +72,14 @@ class PicturedCluster:
             "vxlan": vxlan and {**vxlan, **peers},
             "sysctls": {"net.ipv4.ip_forward": "1"},
         }
-        return {"comparison": _comparison.compare(part, info)}
+        return {"comparison": comparison.compare(part, info)}
 
     def cut(self, one: str, other: str) -> None:
         """Take the route to *other*'s pods from *one*, so that the two reach each other no more."""
         (cidr,) = self.plan["nodes"][other]["pod_cidrs"]
         self.nodes[one].update(self.compared(one, without=(cidr,)))
         for name, peer in ((one, other), (other, one)):
-            for check in _reachability.checks_of(self.cluster, name):
+            for check in checks.checks_of(self.cluster, name):
                 if check["to"] == peer:
                     reasons = [f"{one} has no route to {cidr}, the pods of {other}"]
                     self.failures.append({**check, "what": "no answer in 5 s", "reasons": reasons})
@@ -88,10 +91,10 @@ class PicturedCluster:
             self.cluster["nodes"][name] = {"error": error}
             self.nodes[name] = {"error": "it took no part in this run"}
         for name in self.names:
-            for check in _reachability.checks_of(self.cluster, name):
+            for check in checks.checks_of(self.cluster, name):
                 end = next((end for end in (name, check["to"]) if end in lost), None)
                 if end:
-                    reason = _reachability.no_probe(self.cluster, end)
+                    reason = checks.no_probe(self.cluster, end)
                     self.failures.append({**check, "what": "not tried", "reasons": [reason]})
 
     def fill(self, name: str) -> None:

@@ -35,7 +35,7 @@ def test_links_to_other_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_links_from_the_reference_to_guides_lead_somewhere() -> None:
-    sources = [*ROOT.glob("plugins/*/*.py"), *ROOT.glob("roles/*/meta/*.yml")]
+    sources = [*ROOT.glob("plugins/**/*.py"), *ROOT.glob("roles/*/meta/*.yml")]
     links = {link for path in sources for link in re.findall(re.escape(REPOSITORY) + r"([^\s)'\"]+)", path.read_text())}
     assert links
     for link in links:

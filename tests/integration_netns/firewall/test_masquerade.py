@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.plugin_utils._plan import make_plan, node_part
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.cluster import make_plan
+from ansible_collections.humanz.cni.plugins.plugin_utils._plan.node import node_part
 from tests.support.firewall.lan import IPV4, IPV6, enter, source_seen
 
 if TYPE_CHECKING:

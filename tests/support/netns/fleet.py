@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.humanz.cni.plugins.action.cni_plugin import pack
-from ansible_collections.humanz.cni.plugins.plugin_utils import (
-    _reachability,
-    _reachability_reasons,
-    _reachability_table,
-)
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import checks as reachability_checks
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import reasons as reachability_reasons
+from ansible_collections.humanz.cni.plugins.plugin_utils._reachability import table
 from tests.support import ROOT
 from tests.support.netns.node import Node
 
@@ -89,7 +87,7 @@ class Fleet:
         """Start a probe pod on every node; return the cluster as the verification takes it."""
         started = self._on(self.nodes, "pod_probe", dict.fromkeys(self.nodes, {"lifetime": 600}))
         nodes = {name: cluster_entry(result) for name, result in started.items()}
-        families = _reachability.families_of(nodes)
+        families = reachability_checks.families_of(nodes)
         return {"nodes": nodes, "families": families, "outside": [], "sample": 50, "masquerade": [4, 6]}
 
     def stop(self) -> None:
@@ -106,13 +104,13 @@ class Fleet:
     def probe(self, cluster: dict[str, Any], timeout: float = 2) -> list[dict[str, Any]]:
         """Connect from everywhere; return the failures with their reasons."""
         args = {
-            name: {"state": "probed", "targets": _reachability.targets_for(cluster, name), "timeout": timeout}
+            name: {"state": "probed", "targets": reachability_checks.targets_for(cluster, name), "timeout": timeout}
             for name in self.nodes
         }
         failures = []
         for name, result in self._on(self.nodes, "pod_probe", args).items():
-            failures += _reachability.judge(cluster, name, result["results"])["failures"]
-        questions = {name: {"paths": paths} for name, paths in _reachability.paths_to_examine(failures).items()}
+            failures += reachability_checks.judge(cluster, name, result["results"])["failures"]
+        questions = {name: {"paths": paths} for name, paths in reachability_checks.paths_to_examine(failures).items()}
         examined = {
             (name, found["source"], found["destination"]): found
             for name, result in self._on(self.nodes, "pod_network_info", questions).items()
@@ -124,7 +122,7 @@ class Fleet:
                 for name in self.nodes
                 if (name, failure.get("local"), failure["address"]) in examined
             }
-            failure["reasons"] = _reachability_reasons.explain(cluster, failure, evidence)
+            failure["reasons"] = reachability_reasons.explain(cluster, failure, evidence)
         return failures
 
 
@@ -166,7 +164,7 @@ def cluster_entry(result: dict[str, Any]) -> dict[str, Any]:
 
 def checks(failures: list[dict[str, Any]]) -> set[str]:
     """Return the failed checks in words, without addresses."""
-    return {_reachability_table.describe(dict(failure, address="")) for failure in failures}
+    return {table.describe(dict(failure, address="")) for failure in failures}
 
 
 def reasons(failures: list[dict[str, Any]]) -> set[str]:
