@@ -46,7 +46,8 @@ def style(session: nox.Session) -> None:
     find_collection(session)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.env["PYTHONPATH"] = os.pathsep.join(map(str, (COLLECTIONS, ROOT / "files", ROOT / "files" / "host_network")))
+    trees = COLLECTIONS, ROOT / "files", ROOT / "files" / "host_network"
+    session.env["PYTHONPATH"] = os.pathsep.join(map(str, trees))
     session.run("lint-imports", "--no-cache", "--no-logo")
 
 

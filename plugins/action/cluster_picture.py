@@ -11,7 +11,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._files import read_text
+from ..module_utils._shared.files import read_text
 from ..modules.cluster_picture import OPTIONS
 from ..plugin_utils._actions import controller_files, host_results, run_files
 from ..plugin_utils._actions.node import read_plan

@@ -14,8 +14,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import _texts
-from ..module_utils._files import write_text
+from ..module_utils._shared import texts
+from ..module_utils._shared.files import write_text
 from ..modules.cluster_plan import OPTIONS
 from ..plugin_utils._actions import inventory_values
 from ..plugin_utils._plan import agreement

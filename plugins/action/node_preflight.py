@@ -9,10 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ..module_utils import _texts
-from ..plugin_utils._actions.node import NodeAction, as_texts
-
 from ..module_utils._shared import texts
+from ..plugin_utils._actions.node import NodeAction, as_texts
 
 SHOWN = 20  # problems of nodes that take no part in the run
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import _addresses
+from ..module_utils._shared import ip_addresses
 from ..modules.pod_reachability import OPTIONS, REQUIRED_IF
 from ..plugin_utils._actions import controller_files, host_results, inventory_values, run_files
 from ..plugin_utils._plan import agreement

@@ -128,7 +128,7 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ..module_utils._addresses import shown
+from ..module_utils._shared.ip_addresses import shown
 from ..plugin_utils._kubernetes import kubeconfig
 from ..plugin_utils._kubernetes import nodes as kubernetes_nodes
 from ..plugin_utils._kubernetes.api import list_nodes

@@ -21,8 +21,8 @@ from typing import Any, Dict
 
 from ansible.errors import AnsibleParserError
 
-from ...module_utils import _addresses
-from ...module_utils._addresses import shown
+from ...module_utils._shared import ip_addresses
+from ...module_utils._shared.ip_addresses import shown
 
 KUBECTL = "kubectl get nodes --output=json"
 CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")

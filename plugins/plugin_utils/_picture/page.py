@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 
-from ...module_utils._texts import printable
+from ...module_utils._shared.texts import printable
 from .._reachability import table
 from . import drawing
 from . import matrix as picture_matrix

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...module_utils._addresses import shown
+from ...module_utils._shared.ip_addresses import shown
 from .problems import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (

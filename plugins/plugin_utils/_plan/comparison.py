@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...module_utils import _addresses
+from ...module_utils._shared import ip_addresses
 
 SHOWN = 10  # of the differences of one kind
 

@@ -17,7 +17,7 @@ try:
 except ImportError:
     HAS_NETADDR = False
 
-from ...module_utils import _addresses
+from ...module_utils._shared import ip_addresses
 
 # A node's pod_cidrs and node_ips, objects of netaddr, by its name.
 Members = Dict[str, Dict[str, List[Any]]]
@@ -29,7 +29,7 @@ MIN_HOST_BITS = 2
 def parse_network(text: str) -> Any:
     """Return *text* as a network of netaddr, which may have host bits set, or None if it is none."""
     try:
-        _addresses.network(text, strict=False)
+        ip_addresses.network(text, strict=False)
     except ValueError:
         return None
     return netaddr.IPNetwork(text) if "/" in text else None
@@ -53,7 +53,7 @@ def _unmapped(network: Any) -> str:
 
 def parse_next_hop(text: str) -> Any:
     """Return *text* as an address of netaddr. Raises ValueError."""
-    return netaddr.IPAddress(str(_addresses.address(text)))
+    return netaddr.IPAddress(str(ip_addresses.address(text)))
 
 
 def wrong_next_hop(address: Any) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...module_utils._addresses import shown
+from ...module_utils._shared.ip_addresses import shown
 from .networks import parse_network, parse_next_hop, wrong_network, wrong_next_hop
 from .problems import Problem, Unreadable
 

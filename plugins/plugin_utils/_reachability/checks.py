@@ -27,8 +27,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from ...module_utils import _addresses
-from ...module_utils._addresses import shown
+from ...module_utils._shared import ip_addresses
+from ...module_utils._shared.ip_addresses import shown
 
 KINDS = ("pod", "node", "outside")
 MAX_PATHS = 64  # of one node's tables; a node that fails all checks says why in fewer

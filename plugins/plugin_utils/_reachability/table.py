@@ -12,7 +12,7 @@ import collections
 import itertools
 from typing import Any
 
-from ...module_utils._texts import printable
+from ...module_utils._shared.texts import printable
 from . import checks
 
 MATRIX_NODES = 8  # a line of the matrix still fits a terminal
