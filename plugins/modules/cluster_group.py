@@ -46,7 +46,7 @@ EXAMPLES = r"""
   hosts: all
   gather_facts: false
   tasks:
-    - name: Find the group
+    - name: Find the inventory group of the nodes
       humanz.cni.cluster_group:
         group: "{{ pod_network_group | default(omit) }}"
         serial: "{{ pod_network_serial | default(omit) }}"

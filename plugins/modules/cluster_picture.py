@@ -66,13 +66,13 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at every node
+- name: Read the network state of every node
   humanz.cni.pod_network_info:
     plan: "{{ cluster.plan }}"
     tables: false
   register: node
 
-- name: Write the picture
+- name: Write the picture of the network
   humanz.cni.cluster_picture:
     path: pod-network.html
     svg: pod-network.svg

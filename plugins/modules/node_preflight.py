@@ -216,7 +216,7 @@ EXAMPLES = r"""
   register: cluster
   run_once: true
 
-- name: Look for what must not be changed
+- name: Check every node before anything is changed
   humanz.cni.node_preflight:
     plan: "{{ cluster.plan }}"
 """

@@ -55,7 +55,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Require a play that runs in lockstep
+- name: Require a strategy that runs each task on all hosts before the next
   humanz.cni.play_check:
   register: play
   run_once: true
@@ -65,7 +65,7 @@ EXAMPLES = r"""
     plan: "{{ cluster.plan }}"
   register: preflight
 
-- name: Go on only if no node reported a problem
+- name: Stop if any node reported a problem
   humanz.cni.play_check:
     hosts: "{{ play.hosts }}"
     results: preflight

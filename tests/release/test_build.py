@@ -21,6 +21,7 @@ NEEDED = ["LICENSE", "README.md", "changelogs", "docs", "files", "inventory", "m
 # What may be in the artifact. Tests, the lab and what a forge or a linter wants to see stay out of it.
 TOP_LEVEL = {
     *("FILES.json", "MANIFEST.json", "README.md", "LICENSE", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"),
+    "MAINTAINERS",
     *("changelogs", "docs", "files", "inventory", "meta", "playbooks", "plugins", "roles"),
     "execution-environment.yml",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-TABLE = ROOT / "docs" / "defects-of-predecessors.md"
+TABLE = ROOT / "tests" / "defects-of-predecessors.md"
 _ROW = re.compile(r"^\| ([HAMD]-\d\d) \| [^|]+ \| [^|]+ \| `([^`]+)::(\w+)` \|$", re.MULTILINE)
 ROWS = _ROW.findall(TABLE.read_text(encoding="utf-8"))
 
