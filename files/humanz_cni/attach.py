@@ -9,7 +9,9 @@ from . import bridge, disk, links, netconf, netlink, netns, owner, parameters, p
 from .address import Network
 from .arguments import pod as pod_of
 from .errors import INTERNAL, INVALID_CONFIG, CNIError
-from .routes import Route, with_defaults
+from .ipam_keys import DATA_DIR
+from .route import Route, new_route
+from .routes import with_defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .delegate import Plugin
-    from .main import Finish
     from .request import Request
-    from .vlan import Vlans
+    from .vlanconf import Vlans
+
+    Finish = Callable[[dict[str, Any]], None]  # takes the result document
 
 _EEXIST = 17
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
@@ -201,16 +204,16 @@ class Attachment:
         from . import masquerade
 
         if self._delegate:  # there is no record to be undone with it
-            self._undo.insert(0, lambda detach: detach.remove_masquerading(store.Store(store.DATA_DIR, self.conf.name)))
+            self._undo.insert(0, lambda detach: detach.remove_masquerading(store.Store(DATA_DIR, self.conf.name)))
         masquerade.ensure(self.conf.name, [one.range.subnet for one in self.chosen])
 
     def _vlan_interface(self, sock: netlink.Socket, port_of: links.Link, vlans: Vlans) -> list[result.Interface]:
         """Return the node's own interface in the pod's VLAN as the result has it, if there is one."""
-        from . import vlan
+        from .vlanconf import gateway_name
 
         if not (vlans.tag and bridge.gateways_of(self.conf, self.chosen)):
             return []
-        link = links.require(sock, vlan.gateway_name(port_of.name, vlans.tag))
+        link = links.require(sock, gateway_name(port_of.name, vlans.tag))
         return [(link.name, link.mac, "")]
 
     def _name_taken(self, sock: netlink.Socket) -> CNIError:
@@ -248,7 +251,7 @@ class Attachment:
         gateways = {one.address.bits: one.range.gateway for one in reversed(self.chosen)}
         for route in routes:
             via = route.gateway or (None if route.is_direct else gateways.get(route.dst.address.bits))
-            messages.append(links.new_route(index, Route(route.dst, via, route.further)))
+            messages.append(new_route(index, Route(route.dst, via, route.further)))
         try:
             for first in range(0, len(messages), _AT_ONCE):
                 sock.request(*messages[first : first + _AT_ONCE])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import posix
 import time
 
-from . import disk, links, owner, parameters, sigterm
+from . import disk, links, owner, parameters, route, sigterm
 from .errors import INTERNAL, INVALID_CONFIG, IO_FAILURE, TRY_AGAIN_LATER, CNIError
 from .netlink import NetlinkError, attribute
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .netconf import NetConf
     from .netlink import Message, Socket
     from .pool import Assignment
-    from .vlan import Vlans
+    from .vlanconf import Vlans
 
 _EEXIST, _EXFULL = 17, 54
 _SETTLE_SECONDS = 2.0
@@ -216,13 +216,13 @@ def announce(inside: Socket, again: Message, whose: str) -> None:
 
 
 def _is_local(sock: Socket, address: Address) -> bool:
-    body = links.ROUTE.pack(address.family, address.bits, 0, 0, 0, 0, 0, 0, 0)
-    message = links.RTM_GETROUTE, 0, body + attribute(links.RTA_DST, address.packed)
+    body = route.ROUTE.pack(address.family, address.bits, 0, 0, 0, 0, 0, 0, 0)
+    message = route.RTM_GETROUTE, 0, body + attribute(route.RTA_DST, address.packed)
     try:
-        kind: int = links.ROUTE.unpack_from(sock.get(message))[7]
+        kind: int = route.ROUTE.unpack_from(sock.get(message))[7]
     except NetlinkError:  # the kernel has no route there at all
         return False
-    return kind == links.RTN_LOCAL
+    return kind == route.RTN_LOCAL
 
 
 def _wait(done: Callable[[], bool]) -> bool:

@@ -8,19 +8,20 @@ from __future__ import annotations
 from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
 from .address import BITS, Address, Network
 from .errors import INTERNAL, CNIError
+from .route import RT_TABLE_MAIN
 from .routes import with_defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .delegate import Subnet
     from .links import Link
     from .netconf import Ipam, NetConf
+    from .pool import Subnet
     from .ranges import Range
     from .request import Request
-    from .routes import Route
-    from .vlan import Vlans
+    from .route import Route
+    from .vlanconf import Vlans
 
     Assigned = tuple[Address, Range | Subnet | None]  # the range is None if the configuration has none for it any more
 
@@ -191,7 +192,7 @@ def _check_routes(
     present = [route for family in BITS for route in tables.routes(inside, family)]
     for route in listed:
         configured = [one for one in ours if (one.dst, one.gateway) == (route.dst, route.gateway)]
-        others = {_table(one) for one in (*ours, *listed) if one.dst == route.dst} - {0, netlink.RT_TABLE_MAIN}
+        others = {_table(one) for one in (*ours, *listed) if one.dst == route.dst} - {0, RT_TABLE_MAIN}
         for wanted in [route] if route.further else configured or [route]:
             where = {index for index, known in present if _is_as(known, wanted, others)}
             if configured and container.index not in where:
@@ -244,9 +245,9 @@ def _show(route: Route) -> str:
 def _check_network(sock: netlink.Socket, conf: NetConf, bridge: Link, assigned: list[Assigned]) -> None:
     holder = bridge
     if assigned and conf.vlans and conf.vlans.tag and conf.is_gateway:
-        from . import vlan
+        from .vlanconf import gateway_name
 
-        name = vlan.gateway_name(bridge.name, conf.vlans.tag)
+        name = gateway_name(bridge.name, conf.vlans.tag)
         found = links.get(sock, name)
         if found is None:
             raise _differs("interface %s is missing" % name)

@@ -15,11 +15,12 @@ from . import (
     detach,
     disk,
     elsewhere,
+    ipam_keys,
     netconf,
     netlink,
-    reclaim,
     spoofcheck,
     spoofrules,
+    stale,
     store,
     survey,
     tables,
@@ -48,7 +49,7 @@ def run(request: Request, _finish: object) -> list[str]:
     """Carry out the GC *request*, and return the addresses that are free by that.
 
     CNIError says what could not be removed. Where the runtime does not know what is valid, only that goes which
-    :mod:`reclaim` would take as well.
+    :mod:`stale` would take as well.
     """
     network = request.network
     listed = valid(request.conf, network)
@@ -62,12 +63,12 @@ def run(request: Request, _finish: object) -> list[str]:
     gone = []
     for reservations, of_store in records.items():
         if of_store:
-            stale = _attempt(problems, reservations.path, _stale, reservations, of_store, network, keep) or {}
-            _attempt(problems, reservations.path, _forget, reservations, stale, problems)
-            gone += [name for name in stale if survey.is_address(name)]
+            released = _attempt(problems, reservations.path, _stale, reservations, of_store, network, keep) or {}
+            _attempt(problems, reservations.path, _forget, reservations, released, problems)
+            gone += [name for name in released if store.is_address(name)]
     _attempt(problems, network, unmasquerade.of_network, stores[0])
     _attempt(problems, network, netconf.load, request)
-    if store.is_delegated(request.conf):
+    if ipam_keys.is_delegated(request.conf):
         _attempt(problems, network, lambda: delegate.Plugin(request).call("GC"))
     if problems:
         raise CNIError(problems[0].code, "; ".join(one.message for one in problems), problems[0].details)
@@ -75,7 +76,7 @@ def run(request: Request, _finish: object) -> list[str]:
 
 
 def _records(reservations: store.Store) -> Records:
-    return dict(survey.records(reservations)) if reservations.exists() else {}
+    return dict(survey.every(reservations)) if reservations.exists() else {}
 
 
 def _detach(network: str, records: Iterable[Records], keep: set[str], problems: list[CNIError]) -> None:
@@ -90,9 +91,9 @@ def _detach(network: str, records: Iterable[Records], keep: set[str], problems: 
 
 def _stale(reservations: store.Store, records: Records, network: str, keep: set[str] | None) -> Records:
     if keep is None:
-        return reclaim.stale(reservations, store.boot_id())
-    evidence = reclaim.Evidence(boot=None)
-    return {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, evidence)}
+        return stale.find(reservations, store.boot_id())
+    kernel = stale.KernelView(boot=None)
+    return {name: record for name, record in records.items() if not _is_kept(name, record, network, keep, kernel)}
 
 
 def _remove_checks(problems: list[CNIError]) -> None:
@@ -160,19 +161,19 @@ def _holder(record: store.Record, network: str) -> Owner | None:
         return None
 
 
-def _is_kept(name: str, record: store.Record, network: str, keep: set[str], evidence: reclaim.Evidence) -> bool:
+def _is_kept(name: str, record: store.Record, network: str, keep: set[str], kernel: stale.KernelView) -> bool:
     holder = _holder(record, network)
     if holder:
         return holder.host_veth in keep
-    if isinstance(record.get("link"), str):  # of another plugin's attachment, see restore.Stranger
-        return evidence.has_link(record)
-    return name in keep or not reclaim.is_nobodys(name, evidence)
+    if isinstance(record.get("link"), str):  # of another plugin's attachment, see holder.ForeignPort
+        return kernel.has_link(record)
+    return name in keep or not stale.is_unused(name, kernel)
 
 
 def _forget(reservations: store.Store, records: Records, problems: list[CNIError]) -> None:
     """Remove *records*, unless they have changed since, and what calls that were killed left half written."""
     with reservations.locked():
-        for name in sorted(records, key=lambda name: not survey.is_address(name)):  # as Store.remove does
+        for name in sorted(records, key=lambda name: not store.is_address(name)):  # as Store.remove does
             if reservations.read(name) == records[name]:
                 _attempt(problems, name, disk.unlink, reservations.path_of(name))
         for name in posix.listdir(reservations.path):

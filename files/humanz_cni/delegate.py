@@ -15,7 +15,7 @@ from . import disk, jsontext, previous, resolver, routes, sigterm
 from .address import Address, Network
 from .errors import DECODING_FAILURE, INTERNAL, UNSUPPORTED_FIELD, CNIError, invalid_config, show
 from .fields import address, field, number, parse_network
-from .pool import Assignment
+from .pool import Assignment, Subnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,20 +23,11 @@ if TYPE_CHECKING:
 
     from .netconf import NetConf
     from .request import Request
+    from .route import Route
 
 _IGNORED = (_signal.SIGPIPE, _signal.SIGTERM, _signal.SIGINT)  # by this process, which a child must not inherit
 _STDERR = 2
 _REGULAR, _KIND = 0o100000, 0o170000  # of a file's mode
-
-
-class Subnet:
-    """Where a delegate's address is from: *subnet* is a Network, *gateway* an Address or None."""
-
-    __slots__ = ("subnet", "gateway")
-
-    def __init__(self, subnet: Network, gateway: Address | None) -> None:
-        self.subnet = subnet
-        self.gateway = gateway
 
 
 class Plugin:
@@ -47,7 +38,7 @@ class Plugin:
         self._type = request.conf["ipam"]["type"]
         self._path = _find(self._type, request.path)
 
-    def add(self, conf: NetConf) -> tuple[list[Assignment], list[routes.Route], dict[str, Any]]:
+    def add(self, conf: NetConf) -> tuple[list[Assignment], list[Route], dict[str, Any]]:
         """Carry out its ADD and return the addresses (Assignments), the Routes, and the dns object.
 
         :param conf: the NetConf.

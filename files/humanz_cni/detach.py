@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import disk, elsewhere, links, netlink, owner, spoofcheck, store
+from . import disk, elsewhere, ipam_keys, links, netlink, owner, spoofcheck, store
 from .errors import TRY_AGAIN_LATER, CNIError
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def run(request: Request, _finish: object) -> list[str]:
     for other in stores[1:]:
         if _has_record(other, of_owner):
             released += [one for one in release(other, of_owner) if one not in released]
-    delegated = store.is_delegated(request.conf)
+    delegated = ipam_keys.is_delegated(request.conf)
     if delegated or (deleted and not released):  # another plugin has given the addresses, now or at its ADD
         remove_masquerading(stores[0])
     if delegated:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _sha1
 import posix
 
-from . import disk, store
+from . import disk, ipam_keys, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NOTES = "/.elsewhere"  # in the default directory; no network's name begins so
 
 def note(data_dir: str) -> None:
     """Note that there may be records in *data_dir*, which has no slash at its end. An ADD is as good without."""
-    notes = store.DATA_DIR + _NOTES
+    notes = ipam_keys.DATA_DIR + _NOTES
     try:
         disk.make_directory(notes, 0o755)
         posix.symlink(data_dir + "/", "%s/%s" % (notes, _sha1.sha1(data_dir.encode()).hexdigest()))
@@ -34,20 +34,20 @@ def note(data_dir: str) -> None:
 
 def stores(conf: dict[str, Any], network: str) -> list[store.Store]:
     """Return each Store that may have records of *network*, that of the configuration *conf* first. It never raises."""
-    data_dir, durable = store.data_dir(conf)
+    data_dir, durable = ipam_keys.data_dir(conf)
     return with_others(store.Store(data_dir, network, durable))
 
 
 def with_others(first: store.Store) -> list[store.Store]:
     """Return the Store *first*, and each other one that may have records of the same network."""
-    others = [one for one in data_dirs() if one.rstrip("/") != first.data_dir]
+    others = [one for one in known() if one.rstrip("/") != first.data_dir]
     return [first, *(store.Store(one, first.network, durable=True) for one in others)]
 
 
-def data_dirs() -> list[str]:
+def known() -> list[str]:
     """Return all directories that may have records: the default one and those noted, with a slash at their end."""
-    notes = store.DATA_DIR + _NOTES
+    notes = ipam_keys.DATA_DIR + _NOTES
     try:
-        return [store.DATA_DIR, *(posix.readlink("%s/%s" % (notes, name)) for name in sorted(posix.listdir(notes)))]
+        return [ipam_keys.DATA_DIR, *(posix.readlink("%s/%s" % (notes, name)) for name in sorted(posix.listdir(notes)))]
     except OSError:  # most nodes have none
-        return [store.DATA_DIR]
+        return [ipam_keys.DATA_DIR]

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .links import Link
     from .netlink import Socket
-    from .vlan import Vlans
+    from .vlanconf import Vlans
 
 _RTM_GETNEIGH = 30
 _NDA_VLAN, _NDA_MASTER = 5, 9

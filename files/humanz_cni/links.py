@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links, addresses and routes of one network namespace, as rtnetlink requests.
+"""Links and addresses of one network namespace, as rtnetlink requests.
 
-Constants are the kernel's, of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
+Constants are the kernel's, of linux/if_link.h and linux/if_addr.h.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from _struct import Struct
 
 from . import netlink
 from .address import Address, Network
-from .netlink import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nested, text, u32
+from .netlink import NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nested, text, u32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
     from .errors import CNIError
     from .netlink import Message, Socket
-    from .routes import Route
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
@@ -45,10 +43,6 @@ OPERSTATE_UP = 6
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_TABLE = 1, 4, 5, 6, 8, 15
-RTAX_MTU, RTAX_ADVMSS = 2, 8
-RTPROT_BOOT, RTN_UNICAST, RTN_LOCAL, RT_SCOPE_UNIVERSE = 3, 1, 2, 0
-
 AF_BRIDGE, NUD_REACHABLE, NUD_NOARP, NTF_MASTER, NDA_LLADDR = 7, 0x02, 0x40, 0x04, 2
 
 ENODEV = 19
@@ -59,7 +53,6 @@ _OF_PORTS = {IPV4_ACCEPT_REDIRECTS: 0, IPV4_ACCEPT_SOURCE_ROUTE: 0, IPV4_DROP_UN
 
 LINK = Struct("=BxHiII")  # family, hardware type, index, flags, mask of flags to change
 ADDRESS = Struct("=BBBBi")  # family, prefix length, flags, scope, index of the link
-ROUTE = Struct("=BBBBBBBBI")  # family, dst and src length, tos, table, protocol, scope, type, flags
 NEIGHBOUR = Struct("=BxxxiHBB")  # family, index of the link, state, flags, type
 _U32 = Struct("=I")
 _S32 = Struct("=i")
@@ -243,27 +236,6 @@ def addresses(sock: Socket, index: int, family: int) -> list[Network]:
         if of_index == index and of_family == family and packed:
             found.append(Network(unpack_address(packed), prefix))
     return found
-
-
-def new_route(index: int, route: Route) -> Message:
-    """Return the request for *route* by the link *index*; a pod's second network may have a default route as well."""
-    further = route.further
-    table = further.get("table", netlink.RT_TABLE_MAIN)
-    scope = further.get("scope", RT_SCOPE_UNIVERSE if route.gateway else netlink.RT_SCOPE_LINK)
-    dst = route.dst
-    header = (dst.address.family, dst.prefix, 0, 0, table if table < 256 else 0, RTPROT_BOOT, scope, RTN_UNICAST, 0)
-    body = ROUTE.pack(*header) + u32(RTA_OIF, index) + u32(RTA_TABLE, table)
-    if dst.prefix:
-        body += attribute(RTA_DST, dst.address.packed)
-    if route.gateway:
-        body += attribute(RTA_GATEWAY, route.gateway.packed)
-    if further.get("priority"):
-        body += u32(RTA_PRIORITY, further["priority"])
-    values = [(RTAX_MTU, further.get("mtu")), (RTAX_ADVMSS, further.get("advmss"))]
-    metrics = [u32(kind, value) for kind, value in values if value]
-    if metrics:
-        body += nested(RTA_METRICS, *metrics)
-    return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, body
 
 
 def _address(index: int, network: Network) -> bytes:

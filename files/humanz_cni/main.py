@@ -14,10 +14,8 @@ from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
-
-    Finish = Callable[[dict[str, Any]], None]  # takes the result document of ADD
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 

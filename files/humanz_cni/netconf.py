@@ -12,7 +12,7 @@ from __future__ import annotations
 from . import arguments, disk, ranges, routes, spec
 from .errors import INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config
 from .fields import field, number, parse_address, parse_mac
-from .store import DATA_DIR, OWN_IPAM
+from .ipam_keys import DATA_DIR, OWN_IPAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .address import Address
     from .request import Request
-    from .vlan import Vlans
+    from .route import Route
+    from .vlanconf import Vlans
 
 _MASQUERADE_BACKENDS = ("", "iptables", "nftables")
 _BRIDGE_NAME_LENGTH = 15
@@ -38,7 +39,7 @@ class Ipam:
     __slots__ = ("sets", "requested", "routes", "data_dir", "durable", "resolv_conf")
     sets: list[ranges.RangeSet]
     requested: list[Address]
-    routes: list[routes.Route]
+    routes: list[Route]
     data_dir: str
     durable: bool
     resolv_conf: str
@@ -81,7 +82,7 @@ def load(request: Request) -> NetConf:
     conf = request.conf
     args = arguments.parse(request.args)
     runtime = field(conf, "runtimeConfig", dict, {})
-    cni_args = field(field(conf, "args", dict, {}), "cni", dict, {}, "args.")
+    args_cni = field(field(conf, "args", dict, {}), "cni", dict, {}, "args.")
     ipam = field(conf, "ipam", dict, {})
     blog = not ipam.get("type") and conf.get("subnet") is not None
 
@@ -102,13 +103,13 @@ def load(request: Request) -> NetConf:
     loaded.mac_check = field(conf, "macspoofchk", bool, False) or loaded.ip_check
     loaded.vlans = None
     if conf.get("vlan") is not None or conf.get("vlanTrunk") is not None:
-        from . import vlan
+        from . import vlanconf
 
-        loaded.vlans = vlan.load(conf, loaded.bridge)
+        loaded.vlans = vlanconf.load(conf, loaded.bridge)
     loaded.leave_down = field(conf, "disableContainerInterface", bool, False)
     loaded.mac = (
         parse_mac(runtime.get("mac"), "runtimeConfig.mac")
-        or parse_mac(cni_args.get("mac"), "args.cni.mac")
+        or parse_mac(args_cni.get("mac"), "args.cni.mac")
         or parse_mac(args.get("MAC"), "CNI_ARGS MAC")
     )
     loaded.dns = field(conf, "dns", dict, {})
@@ -117,9 +118,9 @@ def load(request: Request) -> NetConf:
     loaded.delegated = bool(kind) and kind not in OWN_IPAM
     loaded.ipam = None
     if blog:
-        loaded.ipam = _load_ipam(conf, "", runtime, cni_args, args)
+        loaded.ipam = _load_ipam(conf, "", runtime, args_cni, args)
     elif kind in OWN_IPAM:
-        loaded.ipam = _load_ipam(ipam, "ipam.", runtime, cni_args, args)
+        loaded.ipam = _load_ipam(ipam, "ipam.", runtime, args_cni, args)
     loaded.disable_ipv6 = field(conf, "disableIPv6", bool, blog and not _has_ipv6(loaded.ipam))
     _check(conf, loaded)
     return loaded
@@ -135,12 +136,12 @@ def _bridge_name(conf: dict[str, Any]) -> str:
 
 
 def _load_ipam(
-    conf: dict[str, Any], path: str, runtime: dict[str, Any], cni_args: dict[str, Any], args: dict[str, str]
+    conf: dict[str, Any], path: str, runtime: dict[str, Any], args_cni: dict[str, Any], args: dict[str, str]
 ) -> Ipam:
     ipam = Ipam()
     ipam.sets = ranges.load(conf, path, field(runtime, "ipRanges", list, [], "runtimeConfig."))
     ipam.routes = routes.load(field(conf, "routes", list, [], path), path + "routes")
-    ipam.requested = _requested(runtime, cni_args, args)
+    ipam.requested = _requested(runtime, args_cni, args)
     configured = field(conf, "dataDir", str, "", path)
     if configured and not disk.is_path(configured):
         raise invalid_config(path + "dataDir", configured, "it must be an absolute path")
@@ -152,11 +153,11 @@ def _load_ipam(
     return ipam
 
 
-def _requested(runtime: dict[str, Any], cni_args: dict[str, Any], args: dict[str, str]) -> list[Address]:
+def _requested(runtime: dict[str, Any], args_cni: dict[str, Any], args: dict[str, str]) -> list[Address]:
     """Return the addresses that the runtime asks for, by the convention's priority."""
     for key, items in (
         ("runtimeConfig.ips", field(runtime, "ips", list, [], "runtimeConfig.")),
-        ("args.cni.ips", field(cni_args, "ips", list, [], "args.cni.")),
+        ("args.cni.ips", field(args_cni, "ips", list, [], "args.cni.")),
         ("CNI_ARGS IP", [args["IP"]] if args.get("IP") else []),
     ):
         if items:

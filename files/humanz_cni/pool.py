@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from .delegate import Subnet
+    from .address import Network
     from .owner import Owner
     from .ranges import Range, RangeSet
     from .store import Store
@@ -35,6 +35,16 @@ class Exhausted(CNIError):
 
 class StateLost(Exception):
     """The network's directory has no state, so that there may be attachments without a record."""
+
+
+class Subnet:
+    """Where a delegate's address is from: *subnet* is a Network, *gateway* an Address or None."""
+
+    __slots__ = ("subnet", "gateway")
+
+    def __init__(self, subnet: Network, gateway: Address | None) -> None:
+        self.subnet = subnet
+        self.gateway = gateway
 
 
 class Assignment:
@@ -77,13 +87,15 @@ def reserve(
         if state.boot != boot:
             if state.boot is None and not restored:
                 raise StateLost
-            _begin_boot(store, boot)
+            from . import survey
+
+            survey.forget_earlier_boots(store, boot)
         held = store.record(owner)
         if held is not None:
             raise CNIError(
                 INTERNAL,
                 "%s has been allocated to %s, duplicate allocation is not allowed"
-                % (", ".join(store.names_of(held)) or "an address", owner.container_id),
+                % (", ".join(store.listed_addresses(held)) or "an address", owner.container_id),
             )
         chosen = [
             _requested(store, number, one, wishes[number]) if number in wishes
@@ -138,11 +150,10 @@ def _requested(store: Store, number: int, range_set: RangeSet, address: Address)
 def _next_free(store: Store, number: int, range_set: RangeSet, last: Address | None) -> Assignment:
     for tried, candidate in enumerate(candidates(range_set, last)):
         if tried == _LOOKUPS:
-            from . import survey
-
-            found = survey.first_free(store, candidates(range_set, candidate.address))
-            if found:
-                return found
+            taken = store.addresses()
+            for further in candidates(range_set, candidate.address):
+                if str(further.address) not in taken:
+                    return further
             break
         if not store.is_taken(candidate.address):
             return candidate
@@ -169,12 +180,6 @@ def _addresses(of_range: Range, start: int, end: int) -> Iterator[Assignment]:
         address = Address(bits, value)
         if not of_range.is_reserved(address):
             yield Assignment(address, of_range)
-
-
-def _begin_boot(store: Store, boot: str) -> None:
-    from . import survey
-
-    survey.begin_boot(store, boot)
 
 
 def _exhausted(store: Store, number: int, range_set: RangeSet) -> CNIError:

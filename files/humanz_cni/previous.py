@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .address import Network
-    from .routes import Route
+    from .route import Route
 
     Interfaces = dict[tuple[str, str], str]  # hardware addresses by name and sandbox
 

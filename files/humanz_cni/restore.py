@@ -12,31 +12,15 @@ from __future__ import annotations
 import time
 
 from . import disk, links, living, netlink, survey
+from .holder import ForeignPort
 from .owner import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .address import Address
+    from .holder import Holder
     from .ranges import RangeSet
-    from .store import Holder, Store
-
-
-class Stranger:
-    """What is attached to the bridge by the link *port*, not by this plugin; its record takes the place of an owner's.
-
-    Nobody asks this plugin to detach it: its addresses are reclaimed when the link is gone.
-    """
-
-    def __init__(self, network: str, port: living.Port) -> None:
-        self._network = network
-        self._port = port
-        self.host_veth = "port-" + port.name
-
-    def document(self) -> dict[str, Any]:
-        """Return the owner's part of the record; the link's index stays when somebody renames it."""
-        return {"network": self._network, "link": self._port.name, "index": self._port.index}
+    from .store import Store
 
 
 def run(reservations: Store, network: str, bridge: str, sets: list[RangeSet], boot: str) -> None:
@@ -51,14 +35,14 @@ def run(reservations: Store, network: str, bridge: str, sets: list[RangeSet], bo
     with reservations.locked() as state:
         if state.boot == boot:
             return
-        survey.begin_boot(reservations, boot)
+        survey.forget_earlier_boots(reservations, boot)
         for holder, addresses in found:
             _put_back(reservations, holder, addresses, boot)
         state.remember(boot, ())
 
 
 def _attached(network: str, bridge: str, sets: list[RangeSet]) -> list[tuple[Holder, list[str]]]:
-    """Return the owner, or a Stranger, and the addresses in *sets* (texts) of each attachment that has any."""
+    """Return the owner, or a ForeignPort, and the addresses in *sets* (texts) of each attachment that has any."""
     sock = netlink.Socket()
     try:
         of_bridge = links.get(sock, bridge)
@@ -69,7 +53,7 @@ def _attached(network: str, bridge: str, sets: list[RangeSet]) -> list[tuple[Hol
             if owner and owner.network == network:
                 holder = owner
             elif owner is None and of_bridge and port.master == of_bridge.index:
-                holder = Stranger(network, port)
+                holder = ForeignPort(network, port)
             else:
                 continue
             addresses = [str(one) for one in living.addresses(sock, port) or () if _is_in(one, sets)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .netconf import NetConf
     from .pool import Assignment
-    from .routes import Route
+    from .route import Route
 
     Interface = tuple[str, bytes, str]  # name, hardware address, sandbox or an empty text
 

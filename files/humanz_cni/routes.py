@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes of a pod, as the configuration, the kernel and the result have them."""
+"""The key ``routes``, and the default routes that isDefaultGateway wants beside them."""
 
 from __future__ import annotations
 
 from .address import Address, Network
 from .errors import invalid_config
 from .fields import address, number, parse_network
-from .netlink import RT_SCOPE_LINK, RT_TABLE_MAIN
+from .route import Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,36 +17,6 @@ if TYPE_CHECKING:
 
 # key of specification 1.1.0 -> highest value that the kernel takes
 _FURTHER = {"mtu": 0xFFFFFFFF, "advmss": 0xFFFFFFFF, "priority": 0xFFFFFFFF, "table": 0xFFFFFFFF, "scope": 255}
-
-
-class Route:
-    """A route to *dst* (Network) by *gateway* (Address or None); *further*: mtu, advmss, priority, table, scope."""
-
-    __slots__ = ("dst", "gateway", "further")
-
-    def __init__(self, dst: Network, gateway: Address | None, further: dict[str, int]) -> None:
-        self.dst = dst
-        self.gateway = gateway
-        self.further = further
-
-    @property
-    def is_default(self) -> bool:
-        """Say whether the route is for every address of its family, in the main table."""
-        return self.dst.prefix == 0 and self.further.get("table", 0) in (0, RT_TABLE_MAIN)
-
-    @property
-    def is_direct(self) -> bool:
-        """Say whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
-        return self.further.get("scope", 0) >= RT_SCOPE_LINK
-
-    def document(self, extended: bool) -> dict[str, Any]:
-        """Return the route as part of a result; *extended* for specification 1.1.0."""
-        document: dict[str, Any] = {"dst": str(self.dst)}
-        if self.gateway:
-            document["gw"] = str(self.gateway)
-        if extended:
-            document.update(self.further)
-        return document
 
 
 def load(items: Iterable[Any], path: str) -> list[Route]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .address import Address
     from .links import Link
     from .netlink import Message
-    from .vlan import Vlans
+    from .vlanconf import Vlans
 
 FAMILY = 7  # NFPROTO_BRIDGE
 PORTS = "ports"  # that are checked

@@ -100,7 +100,7 @@ def _ensure(sock: nftables.Socket, port: str, mac: bytes, addresses: list[Addres
 
 
 def _record(owner: Owner) -> store.Record | None:
-    for data_dir in elsewhere.data_dirs():
+    for data_dir in elsewhere.known():
         record = store.Store(data_dir, owner.network).record(owner)
         if record:
             return record

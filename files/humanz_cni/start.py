@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 PACKAGE = "humanz_cni"
 
 _ALWAYS = ("errors", "spec", "disk", "jsontext", "request", "sigterm", "main")
-_KERNEL = ("address", "netlink", "links", "owner", "store")
+_KERNEL = ("address", "netlink", "links", "owner", "ipam_keys", "store")
 # command -> modules, each after those that it imports
 NEEDED = {
     b"ADD": (
-        *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
-        "pool", "result", "spoofcheck", "attach", "log",
+        *_ALWAYS, *_KERNEL, "fields", "ranges", "route", "routes", "arguments", "netconf", "parameters", "bridge",
+        "netns", "pool", "result", "spoofcheck", "attach", "log",
     ),
     b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "spoofcheck", "detach", "arguments", "log"),
 }  # fmt: skip

@@ -81,9 +81,9 @@ def _gateway_holder(sock: netlink.Socket, conf: NetConf, bridge: Link) -> Link |
     """Return the Link that has the gateway addresses, None if it is missing."""
     if not (conf.vlans and conf.vlans.tag):
         return bridge
-    from . import vlan
+    from .vlanconf import gateway_name
 
-    return links.get(sock, vlan.gateway_name(bridge.name, conf.vlans.tag))
+    return links.get(sock, gateway_name(bridge.name, conf.vlans.tag))
 
 
 def _check_kernel(sock: netlink.Socket, conf: NetConf) -> None:

@@ -26,23 +26,19 @@ from __future__ import annotations
 import fcntl
 import posix
 
-from . import disk, jsontext, sigterm
+from . import disk, ipam_keys, jsontext, sigterm
 from .address import Address
 from .errors import IO_FAILURE, TRY_AGAIN_LATER, CNIError, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from typing import Any, NoReturn, TypeAlias
+    from typing import Any, NoReturn
 
-    from .owner import Owner
-    from .restore import Stranger
+    from .holder import Holder
 
-    Holder: TypeAlias = Owner | Stranger  # whose record it is
     Record = dict[str, Any]
 
-DATA_DIR = "/run/humanz-cni"
-OWN_IPAM = ("host-local", "humanz-cni")
 LOCK_SECONDS = 10
 LOCK = "lock"
 _LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
@@ -52,27 +48,6 @@ _EACCES, _ENOTDIR, _EMLINK, _ELOOP = 13, 20, 31, 40
 def boot_id() -> str:
     """Return what identifies this boot of the machine."""
     return disk.read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
-
-
-def data_dir(conf: dict[str, Any]) -> tuple[str, bool]:
-    """Return the directory of all records that a configuration names, and whether it names one.
-
-    It never raises: DEL works whatever has become of the configuration.
-    """
-    if is_delegated(conf):
-        return DATA_DIR, False
-    ipam = conf.get("ipam")
-    configured = (ipam if isinstance(ipam, dict) and ipam.get("type") else conf).get("dataDir")
-    if disk.is_path(configured):
-        return configured, True
-    return DATA_DIR, False
-
-
-def is_delegated(conf: dict[str, Any]) -> bool:
-    """Say whether addresses come from another plugin, by the decoded configuration *conf*. It never raises."""
-    ipam = conf.get("ipam")
-    kind = ipam.get("type") if isinstance(ipam, dict) else None
-    return isinstance(kind, str) and kind != "" and kind not in OWN_IPAM
 
 
 class Store:
@@ -89,7 +64,7 @@ class Store:
         disk.make_directory(self.path, 0o755)
         if not disk.is_directory(self.path):
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
-        for path in (self.path,) if self.data_dir == DATA_DIR else (self.path, self.data_dir):
+        for path in (self.path,) if self.data_dir == ipam_keys.DATA_DIR else (self.path, self.data_dir):
             if not disk.is_own(path):
                 raise PermissionError(_EACCES, "others than root can write there: chmod go-w, or name another", path)
 
@@ -131,7 +106,7 @@ class Store:
         disk.unlink(self.path_of("." + owner.host_veth))
         if record is None:
             return []
-        released = self.held_by(owner, record)
+        released = self.addresses_of(owner, record)
         for name in released:
             disk.unlink(self.path_of(name))
         disk.unlink(self.path_of(owner.host_veth))
@@ -142,23 +117,25 @@ class Store:
         """Say whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
         return disk.is_directory(self.path) and disk.is_own(self.path)
 
-    def held_by(self, owner: Holder, record: Record) -> list[str]:
+    def addresses_of(self, owner: Holder, record: Record) -> list[str]:
         """Return the addresses that *owner*, whose *record* may be damaged, holds."""
         identity = _identity(self.path_of(owner.host_veth))
-        return [name for name in self.names_of(record) if _identity(self.path_of(name)) == identity]
+        return [name for name in self.listed_addresses(record) if _identity(self.path_of(name)) == identity]
 
-    def names_of(self, record: Record) -> Collection[str]:
+    def listed_addresses(self, record: Record) -> Collection[str]:
         """Return the addresses of *record*; a damaged record may have any of them, so all names are looked at."""
         addresses = record.get("addresses")
-        if isinstance(addresses, list) and addresses and all(map(_is_address, addresses)):
+        if isinstance(addresses, list) and addresses and all(map(is_address, addresses)):
             return addresses
-        from . import survey
-
-        return survey.addresses(self)
+        return self.addresses()
 
     def names(self) -> list[str]:
         """Return the names of all records, by owner and by address."""
         return [name for name in posix.listdir(self.path) if name != LOCK and not name.startswith(".")]
+
+    def addresses(self) -> set[str]:
+        """Return the addresses that are reserved, as texts."""
+        return {name for name in self.names() if is_address(name)}
 
     def read(self, name: str) -> Record | None:
         """Return the record that is named *name*, or None; one that cannot be read is ``{}``."""
@@ -270,12 +247,17 @@ def _wait_for_lock(descriptor: int, path: str, seconds: float) -> None:
         _signal.signal(_signal.SIGALRM, previous)
 
 
-def _is_address(value: str) -> bool:
+def parse_address(name: str) -> Address | None:
+    """Return the Address that the file *name* is named by, or None if it is named by an owner."""
     try:
-        Address.parse(value)
+        return Address.parse(name)
     except (ValueError, TypeError):
-        return False
-    return True
+        return None
+
+
+def is_address(name: str) -> bool:
+    """Return whether the file *name* is named by an address."""
+    return parse_address(name) is not None
 
 
 def _identity(path: str) -> tuple[int, int] | None:

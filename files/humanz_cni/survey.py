@@ -5,25 +5,19 @@
 
 from __future__ import annotations
 
-from . import disk
+from . import disk, ipam_keys
 from .address import Address
-from .store import DATA_DIR
+from .store import is_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from .pool import Assignment
     from .ranges import RangeSet
     from .store import Record, Store
 
 
-def addresses(store: Store) -> set[str]:
-    """Return the names of all reserved addresses, a set."""
-    return {name for name in store.names() if is_address(name)}
-
-
-def records(store: Store) -> Iterator[tuple[str, Record]]:
+def every(store: Store) -> Iterator[tuple[str, Record]]:
     """Return (file name, record) of every record by owner and of every address; ``{}`` for an unreadable one."""
     for name in store.names():
         record = store.read(name)
@@ -36,7 +30,7 @@ def forget(store: Store, is_stale: Callable[[str, Record], bool]) -> list[str]:
 
     :param is_stale: called with a name and its record, ``{}`` for one that cannot be read.
     """
-    gone = [name for name, record in records(store) if is_stale(name, record)]
+    gone = [name for name, record in every(store) if is_stale(name, record)]
     gone.sort(key=lambda name: not is_address(name))  # addresses before owners, as Store.remove does
     for name in gone:
         disk.unlink(store.path_of(name))
@@ -45,35 +39,16 @@ def forget(store: Store, is_stale: Callable[[str, Record], bool]) -> list[str]:
     return gone
 
 
-def begin_boot(store: Store, boot: str) -> None:
+def forget_earlier_boots(store: Store, boot: str) -> None:
     """Forget all records of earlier boots than *boot*, and note where those of this one are. With the lock held."""
     forget(store, lambda _name, record: record.get("boot") != boot)
-    if store.data_dir != DATA_DIR:
+    if store.data_dir != ipam_keys.DATA_DIR:
         from . import elsewhere
 
         elsewhere.note(store.data_dir)
 
 
-def first_free(store: Store, candidates: Iterable[Assignment]) -> Assignment | None:
-    """Return the first of the Assignments *candidates* whose address is free, or None."""
-    taken = addresses(store)
-    return next((one for one in candidates if str(one.address) not in taken), None)
-
-
 def usage(store: Store, range_set: RangeSet) -> tuple[int, int]:
     """Return how many addresses of *range_set* are used, and how many there are."""
-    used = (Address.parse(name) for name in addresses(store))
+    used = (Address.parse(name) for name in store.addresses())
     return sum(1 for one in used if any(one in single for single in range_set)), sum(len(one) for one in range_set)
-
-
-def is_address(name: str) -> bool:
-    """Say whether the file *name* is named by an address."""
-    return parse(name) is not None
-
-
-def parse(name: str) -> Address | None:
-    """Return the Address that the file *name* is named by, or None."""
-    try:
-        return Address.parse(name)
-    except ValueError:
-        return None

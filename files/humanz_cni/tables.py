@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from _struct import Struct
 
-from . import links
+from . import links, route
 from .address import BITS, Address, Network
 from .netlink import attributes, u32
-from .routes import Route
+from .route import Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def routes(sock: netlink.Socket, family: int) -> list[tuple[int, Route]]:
     A route with several next hops is returned once for each; the kernel makes one of IPv6 routes of equal priority.
     """
     found = []
-    for body in sock.dump(links.RTM_GETROUTE, links.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
-        of_family, prefix, _src, _tos, table, _protocol, scope, kind, _flags = links.ROUTE.unpack_from(body)
-        if of_family != family or kind != links.RTN_UNICAST:
+    for body in sock.dump(route.RTM_GETROUTE, route.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
+        of_family, prefix, _src, _tos, table, _protocol, scope, kind, _flags = route.ROUTE.unpack_from(body)
+        if of_family != family or kind != route.RTN_UNICAST:
             continue
-        values = attributes(body, links.ROUTE.size)
-        dst = Network(_address(values, links.RTA_DST) or Address(BITS[family], 0), prefix)
-        further = {"table": links.number(values.get(links.RTA_TABLE)) or table, "scope": scope, **_metrics(values)}
+        values = attributes(body, route.ROUTE.size)
+        dst = Network(_address(values, route.RTA_DST) or Address(BITS[family], 0), prefix)
+        further = {"table": links.number(values.get(route.RTA_TABLE)) or table, "scope": scope, **_metrics(values)}
         hops = _next_hops(values.get(RTA_MULTIPATH, b""))
-        hops += [(links.number(values[links.RTA_OIF]), values)] if links.RTA_OIF in values else []
-        found += [(index, Route(dst, _address(of_hop, links.RTA_GATEWAY), further)) for index, of_hop in hops]
+        hops += [(links.number(values[route.RTA_OIF]), values)] if route.RTA_OIF in values else []
+        found += [(index, Route(dst, _address(of_hop, route.RTA_GATEWAY), further)) for index, of_hop in hops]
     return found
 
 
@@ -62,9 +62,9 @@ def static_forwarding(sock: netlink.Socket) -> dict[int, set[bytes]]:
 
 def _metrics(values: dict[int, bytes]) -> dict[str, int]:
     """Return priority, mtu and advmss of a route's attributes, 0 where it has none."""
-    metrics = attributes(values.get(links.RTA_METRICS, b""))
-    found = {"priority": values.get(links.RTA_PRIORITY)}
-    found.update(mtu=metrics.get(links.RTAX_MTU), advmss=metrics.get(links.RTAX_ADVMSS))
+    metrics = attributes(values.get(route.RTA_METRICS, b""))
+    found = {"priority": values.get(route.RTA_PRIORITY)}
+    found.update(mtu=metrics.get(route.RTAX_MTU), advmss=metrics.get(route.RTAX_ADVMSS))
     return {key: links.number(value) for key, value in found.items()}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posix
 
-from . import disk, elsewhere, store, survey
+from . import disk, elsewhere, store
 from .address import Network
 from .errors import TRY_AGAIN_LATER, CNIError
 from .owner import Owner
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def only_of(reservations: Store, of_owner: Owner, record: Record) -> list[Network]:
     """Return the subnets whose rules no *record* of *reservations* needs but that of *of_owner*. With the lock held."""
-    own = reservations.held_by(of_owner, record)
+    own = reservations.addresses_of(of_owner, record)
     try:
         subnets = _noted(record)
         if subnets is None:
@@ -41,7 +41,7 @@ def only_of(reservations: Store, of_owner: Owner, record: Record) -> list[Networ
 def unneeded(reservations: Store, of_owner: Owner, record: Record, subnets: list[Network]) -> list[Network]:
     """Return those of *subnets* whose rules no pod needs but *of_owner*. Not with the lock held."""
     network, stores = of_owner.network, _stores(reservations)
-    own = reservations.held_by(of_owner, record)
+    own = reservations.addresses_of(of_owner, record)
     try:
         return _unneeded(network, stores, subnets, own)
     except OSError as exc:
@@ -139,7 +139,7 @@ def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -
     for reservations in stores:
         with posix.scandir(reservations.path) as entries:  # not all of a directory is read, as most have one soon
             for entry in entries:
-                address = survey.parse(entry.name)
+                address = store.parse_address(entry.name)
                 if address and address in subnet and not (reservations is stores[0] and entry.name in own):
                     record = reservations.read(entry.name)
                     noted = () if record is None else _noted(record)

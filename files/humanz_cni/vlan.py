@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VLANs of a bridge's ports: the keys ``vlan``, ``vlanTrunk`` and ``preserveDefaultVlan``, as the reference has them.
+"""VLANs of a bridge's ports, and the node's own interface in one.
 
 Messages are those of linux/if_bridge.h; a kernel without VLAN filtering for bridges refuses the first of them.
 """
@@ -12,14 +12,13 @@ import posix
 from _struct import Struct
 
 from . import links, owner, parameters
-from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, invalid_config, show
-from .fields import field, number
+from .errors import INTERNAL, INVALID_CONFIG, UNSUPPORTED_FIELD, CNIError, show
 from .netlink import NetlinkError, attribute, attributes, nested, text, u32
+from .vlanconf import PVID, UNTAGGED, Vlans, gateway_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from .netlink import Message, Socket
 
@@ -28,86 +27,11 @@ _AF_BRIDGE = 7
 _IFLA_AF_SPEC, _IFLA_BRIDGE_VLAN_INFO = 26, 2
 _IFLA_BR_VLAN_FILTERING, _IFLA_BR_VLAN_PROTOCOL = 7, 8
 _RTEXT_FILTER_BRVLAN = 2
-_PVID, _UNTAGGED = 2, 4
 _INFO = Struct("=HH")  # flags, VLAN
 _ENTRY = Struct("=HHHH")  # the same as an attribute: length, kind, flags, VLAN
 FILTERING = nested(links.IFLA_INFO_DATA, attribute(_IFLA_BR_VLAN_FILTERING, b"\1"))  # for a bridge's IFLA_LINKINFO
 
-_HIGHEST = 4094
-_DEFAULT = 1
 _EEXIST, _EINVAL, _EOPNOTSUPP = 17, 22, 95
-
-
-class Vlans:
-    """What a port carries: frames of VLAN *tag* without a tag (0: of none), those of *trunk*, a sorted list, with it.
-
-    *keep_default*: also those of the VLAN that the bridge gives each new port.
-    """
-
-    __slots__ = ("tag", "trunk", "keep_default")
-
-    def __init__(self, tag: int, trunk: list[int], keep_default: bool) -> None:
-        self.tag = tag
-        self.trunk = trunk
-        self.keep_default = keep_default
-
-    @property
-    def members(self) -> list[tuple[int, int]]:
-        """The port's VLANs as a list of (VLAN, flags)."""
-        untagged = self.tag or (_DEFAULT if self.trunk else 0)
-        found = [(vlan, 0) for vlan in self.trunk if vlan != untagged]
-        return [(untagged, _PVID | _UNTAGGED), *found] if untagged else found
-
-
-def load(conf: dict[str, Any], bridge_name: str) -> Vlans | None:
-    """Return the Vlans of the decoded configuration *conf*, None if it wants none. Raises CNIError."""
-    tag = conf.get("vlan")
-    if isinstance(tag, int) and not 0 <= tag <= _HIGHEST:
-        raise CNIError(INVALID_CONFIG, "invalid VLAN ID %d (must be between 0 and %d)" % (tag, _HIGHEST), "vlan")
-    tag = number(conf, "vlan", _HIGHEST, 0)
-    items = field(conf, "vlanTrunk", list, None)
-    keep_default = field(conf, "preserveDefaultVlan", bool, False)
-    if not tag and items is None:
-        return None
-    if tag and len(gateway_name(bridge_name, tag).encode()) > 15:
-        raise invalid_config("bridge", bridge_name, "%s.%d must be an interface name as well" % (bridge_name, tag))
-    return Vlans(tag, _trunk(items or []), keep_default)
-
-
-def _trunk(items: list[Any]) -> list[int]:
-    """Return the VLANs that the list *items* of ``vlanTrunk`` describes, sorted."""
-    found: set[int] = set()
-    for place, item in enumerate(items):
-        path = "vlanTrunk[%d]" % place
-        if not isinstance(item, dict):
-            raise invalid_config(path, item, "it must be an object with id, or minID and maxID")
-        lowest, highest, single = (_id(item, key, path) for key in ("minID", "maxID", "id"))
-        if (lowest is None) != (highest is None):
-            missing = "minID" if lowest is None else "maxID"
-            said = "minID and maxID should be configured simultaneously, %s is missing" % missing
-            raise CNIError(INVALID_CONFIG, said, path)
-        if lowest is not None and highest is not None:
-            if highest < lowest:
-                raise CNIError(INVALID_CONFIG, "minID is greater than maxID in trunk parameter", path)
-            found.update(range(lowest, highest + 1))
-        if single is not None:
-            found.add(single)
-    return sorted(found)
-
-
-def _id(item: dict[str, Any], key: str, path: str) -> int | None:
-    value = item.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _HIGHEST:
-        wanted = "%s.%s must be a number from 1 to %d" % (path, key, _HIGHEST)
-        raise CNIError(INVALID_CONFIG, "incorrect trunk %s parameter" % key, wanted)
-    return value
-
-
-def gateway_name(bridge_name: str, tag: int) -> str:
-    """Return the name of the node's own interface in VLAN *tag* of a bridge, which has the gateway's addresses."""
-    return "%s.%d" % (bridge_name, tag)
 
 
 def require_filtering(sock: Socket, vlans: Vlans) -> None:
@@ -219,7 +143,7 @@ def problem(sock: Socket, bridge: links.Link, port: links.Link, vlans: Vlans) ->
         return "bridge %s does not filter VLANs" % bridge.name
     present = listed(sock, port.index)
     for vlan, flags in vlans.members:
-        if vlan not in present or present[vlan] & (_PVID | _UNTAGGED) != flags:
+        if vlan not in present or present[vlan] & (PVID | UNTAGGED) != flags:
             return "host interface %s is not in VLAN %d as configured" % (port.name, vlan)
     return ""
 

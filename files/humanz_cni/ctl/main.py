@@ -87,7 +87,7 @@ def _reclaim(options: Namespace, found: list[Network], problems: list[str]) -> s
         listed = _read(network, host, problems)
         chosen = [one for one in listed if one.status == LEAKED]
         if options.unreadable:
-            chosen += [one for one in listed if one.status == UNREADABLE and one.is_nobodys(host.evidence)]
+            chosen += [one for one in listed if one.status == UNREADABLE and one.is_unused(host.kernel)]
         if not options.dry_run:
             chosen = _attempt(problems, reservations.release, network, chosen)
         released += chosen

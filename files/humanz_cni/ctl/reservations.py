@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import disk, jsontext, living, netlink, reclaim, store, survey, unmasquerade
+from .. import disk, jsontext, living, netlink, reclaim, stale, store, unmasquerade
 from ..address import Address
 from ..owner import Owner
 
@@ -27,7 +27,7 @@ _AT_ONCE = 500  # so many are released before the lock is free for an ADD in bet
 
 
 class Host:
-    """What the kernel says: pods' links, each a living.Port, and the plugin's evidence of who lives.
+    """What the kernel says: pods' links, each a living.Port, and the plugin's view of who lives.
 
     The links are by the names that ADD gave them.
 
@@ -36,7 +36,7 @@ class Host:
 
     def __init__(self) -> None:
         self.ports = _ports()
-        self.evidence = reclaim.Evidence(store.boot_id())
+        self.kernel = stale.KernelView(store.boot_id())
 
 
 class Reservation:
@@ -52,7 +52,7 @@ class Reservation:
         self.names = names
         self.record = record
         self.owner = owner
-        self.addresses = sorted(filter(survey.is_address, names), key=_by_number)
+        self.addresses = sorted(filter(store.is_address, names), key=_by_number)
         self.status = self.reason = ""
         self.namespace: bool | None = None
         self.veth: bool | None = None
@@ -67,19 +67,19 @@ class Reservation:
             return link
         return next((name for name in self.names if name.startswith("veth")), None)
 
-    def judge(self, evidence: reclaim.Evidence) -> None:
-        """Say what is to be thought of it by the Evidence of reclaim."""
+    def judge(self, kernel: stale.KernelView) -> None:
+        """Say what is to be thought of it by what the kernel shows."""
         if self.host_veth:
-            self.veth = self._has_link(evidence)
+            self.veth = self._has_link(kernel)
         try:
             if disk.is_path(self.record.get("netns")):
-                self.namespace = reclaim.has_namespace(self.record)
-            stale = reclaim.is_stale(self.record, evidence)
+                self.namespace = stale.has_namespace(self.record)
+            is_stale = stale.is_stale(self.record, kernel)
         except (KeyError, TypeError, ValueError):
             self.status, self.reason = UNREADABLE, "the record is damaged"
             return
-        if stale:
-            earlier = self.record["boot"] != evidence.boot
+        if is_stale:
+            earlier = self.record["boot"] != kernel.boot
             self.status = LEAKED
             self.reason = "of an earlier boot" if earlier else "namespace and host veth are gone"
         elif self.veth or self.namespace:
@@ -87,15 +87,15 @@ class Reservation:
         else:
             self.status, self.reason = PENDING, "its ADD may be under way"
 
-    def _has_link(self, evidence: reclaim.Evidence) -> bool:
+    def _has_link(self, kernel: stale.KernelView) -> bool:
         try:
-            return evidence.has_link(self.record)
+            return kernel.has_link(self.record)
         except (KeyError, TypeError, ValueError):
-            return self.host_veth in evidence.marks
+            return self.host_veth in kernel.marks
 
-    def is_nobodys(self, evidence: reclaim.Evidence) -> bool:
+    def is_unused(self, kernel: stale.KernelView) -> bool:
         """Say whether an unreadable one cannot be that of a pod that lives."""
-        return all(reclaim.is_nobodys(name, evidence) for name in self.names)
+        return all(stale.is_unused(name, kernel) for name in self.names)
 
     def document(self) -> dict[str, Any]:
         """Return it as the command writes it in JSON."""
@@ -128,7 +128,7 @@ def of_network(network: Network, host: Host) -> list[Reservation]:
     """Return the Reservations of *network*, judged, by address. Raises OSError."""
     found = [Reservation(network, names, record, _owner(record)) for names, record in _records(network.reservations)]
     for one in found:
-        one.judge(host.evidence)
+        one.judge(host.kernel)
     return sorted(found, key=lambda one: [_by_number(address) for address in one.addresses])
 
 
@@ -177,7 +177,7 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
 
 def _remove(reservations: store.Store, one: Reservation) -> bool:
     """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
-    names = sorted(one.names, key=lambda name: not survey.is_address(name))
+    names = sorted(one.names, key=lambda name: not store.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
     if same and one.owner:
         reclaim.remove_checks(one.owner.host_veth)

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from humanz_cni import pool, ranges, reclaim, store
+from humanz_cni import ipam_keys, pool, ranges, stale
 from humanz_cni.ctl import arguments, networks, output, pools, reservations
 from humanz_cni.owner import Owner
 
@@ -27,7 +27,7 @@ MODULES = sorted(Path(arguments.__file__).parent.glob("*.py"))
 @pytest.fixture(autouse=True)
 def _data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default data directory is the test's own."""
-    monkeypatch.setattr(store, "DATA_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(ipam_keys, "DATA_DIR", str(tmp_path / "run"))
 
 
 def conf(name: str = "net1", subnet: object = "10.9.0.0/24", **further: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def find(tmp_path: Path, *data_dirs: str, **files: Any) -> tuple[list[networks.N
 
 def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.Network:
     """Return a network with one reservation, of 10.9.0.2."""
-    network = networks.Network(store.DATA_DIR, name)
+    network = networks.Network(ipam_keys.DATA_DIR, name)
     network.reservations.create()
     sets = ranges.load({"subnet": "10.9.0.0/24"}, "ipam.")
     network.pools = [networks.Pool("/etc/10.conf", 0, sets[0])]
@@ -57,9 +57,9 @@ def made(name: str = "net1", owner: Owner = OWNER, **further: Any) -> networks.N
 
 def judged(network: networks.Network, *links: str, boot: str = BOOT) -> list[reservations.Reservation]:
     """Return the network's reservations, where the host has *links*."""
-    evidence = reclaim.Evidence(boot)
-    evidence._ports = [cast(Any, SimpleNamespace(name=name, kind="veth", alias="", mac=b"")) for name in links]
-    host = SimpleNamespace(evidence=evidence)
+    kernel = stale.KernelView(boot)
+    kernel._ports = [cast(Any, SimpleNamespace(name=name, kind="veth", alias="", mac=b"")) for name in links]
+    host = SimpleNamespace(kernel=kernel)
     return reservations.of_network(network, cast("reservations.Host", host))
 
 
@@ -151,7 +151,7 @@ def test_a_reservation_tells_all_that_its_record_says() -> None:
     assert document == {
         "network": "net1", "podNamespace": "default", "podName": "web-0", "containerID": "pod1", "ifname": "eth0",
         "addresses": ["10.9.0.2"], "netns": "/nowhere", "netnsAlive": False, "hostVeth": OWNER.host_veth,
-        "hostVethAlive": True, "status": "live", "reason": None, "dataDir": store.DATA_DIR,
+        "hostVethAlive": True, "status": "live", "reason": None, "dataDir": ipam_keys.DATA_DIR,
     }  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def test_a_pool_counts_what_is_in_its_ranges() -> None:
 
     documents = pools.documents(network, judged(network, boot="the-next"))
 
-    common = {"network": "net1", "dataDir": store.DATA_DIR}
+    common = {"network": "net1", "dataDir": ipam_keys.DATA_DIR}
     assert documents == [
         {**common, "conf": "/etc/10.conf", "set": 0, "ranges": ["10.9.0.1-10.9.0.254"], "used": 1, "total": 253,
          "leaked": 1},

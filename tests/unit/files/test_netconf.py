@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import netconf, request, store
+from humanz_cni import ipam_keys, netconf, request
 from humanz_cni.errors import CNIError
 
 IPAM = {"type": "host-local", "subnet": "10.9.0.0/24"}
@@ -124,14 +124,14 @@ def test_addresses_come_from_another_plugin_if_ipam_names_one(kind: str, delegat
 
 def test_a_delegates_data_directory_is_not_ours() -> None:
     conf = {"ipam": {"type": "whereabouts", "dataDir": "/var/lib/whereabouts"}}
-    assert store.data_dir(conf) == ("/run/humanz-cni", False)
+    assert ipam_keys.data_dir(conf) == ("/run/humanz-cni", False)
 
 
 @pytest.mark.parametrize(
     "conf", [{}, {"ipam": 7}, {"ipam": {"dataDir": 7}}, {"dataDir": []}, {"ipam": {"dataDir": "x"}}]
 )
 def test_the_data_directory_for_del_is_found_in_any_configuration(conf: dict[str, Any]) -> None:
-    assert store.data_dir(conf) == ("/run/humanz-cni", False)
+    assert ipam_keys.data_dir(conf) == ("/run/humanz-cni", False)
 
 
 @pytest.mark.parametrize("name", ["br/0", "br%d", "br 0"])

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from humanz_cni import collect, netlink, netns, reclaim, store
+from humanz_cni import collect, netlink, netns, stale, store
 from humanz_cni.errors import CNIError
 from humanz_cni.owner import Owner
 
@@ -50,17 +50,17 @@ class Link:
     index: int = 1
 
 
-class Kernel(reclaim.Evidence):
-    """Evidence without a kernel."""
+class Kernel(stale.KernelView):
+    """A view without a kernel."""
 
     def __init__(self, links: Sequence[Link] = (), held: set[str] | None = None) -> None:
         super().__init__(BOOT)
         self._ports = cast(Any, links)
-        self._held = held
+        self._addresses = held
 
 
 @pytest.mark.parametrize(
-    ("further", "links", "stale"),
+    ("further", "links", "expected"),
     [
         ({}, [], True),
         ({}, [Link(OWNER.host_veth)], False),
@@ -89,9 +89,9 @@ class Kernel(reclaim.Evidence):
         ({"link": "veth7", "index": 7}, [Link("veth7", index=8)], True),
     ],
 )
-def test_a_record(further: dict[str, Any], links: list[Link], stale: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record(further: dict[str, Any], links: list[Link], expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)
-    assert reclaim.is_stale({**RECORD, **further}, Kernel(links)) is stale
+    assert stale.is_stale({**RECORD, **further}, Kernel(links)) is expected
 
 
 @pytest.mark.parametrize("key", ["boot", "network", "containerID", "ifname", "time", "netns", "namespace", "link"])
@@ -107,17 +107,17 @@ def test_a_record_that_cannot_be_read(key: str, damage: Any) -> None:
     elif (key, damage) == ("time", 7):
         record["time"] = []
     with pytest.raises((KeyError, TypeError, ValueError)):
-        reclaim.is_stale(record, Kernel())
+        stale.is_stale(record, Kernel())
 
 
 def stale_names(reservations: store.Store, evidence: Kernel, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Return the names of the records that are stale."""
-    monkeypatch.setattr(reclaim, "Evidence", lambda _boot: evidence)
-    return set(reclaim.stale(reservations, BOOT))
+    monkeypatch.setattr(stale, "KernelView", lambda _boot: evidence)
+    return set(stale.find(reservations, BOOT))
 
 
 @pytest.mark.parametrize(
-    ("links", "held", "stale"),
+    ("links", "held", "expected"),
     [
         ([], set(), {OWNER.host_veth, "10.9.0.2", "10.9.0.3"}),
         ([Link(OWNER.host_veth)], {"10.9.0.2"}, {"10.9.0.3"}),
@@ -126,14 +126,14 @@ def stale_names(reservations: store.Store, evidence: Kernel, monkeypatch: pytest
     ],
 )
 def test_unreadable_records_go_by_their_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: list[Link], held: set[str] | None, stale: set[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: list[Link], held: set[str] | None, expected: set[str]
 ) -> None:
     reservations = store.Store(str(tmp_path), "net1")
     reservations.create()
     for name in (OWNER.host_veth, "10.9.0.2", "10.9.0.3"):
         Path(reservations.path, name).write_text("garbage")
 
-    assert stale_names(reservations, Kernel(links, held), monkeypatch) == stale
+    assert stale_names(reservations, Kernel(links, held), monkeypatch) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import pool, ranges, store, survey
+from humanz_cni import ipam_keys, pool, ranges, store
 from humanz_cni.address import Address
 from humanz_cni.errors import CNIError
 from humanz_cni.owner import Owner
@@ -80,14 +80,14 @@ def test_a_record_that_cannot_be_read_is_released_all_the_same(reservations: sto
 
     with reservations.locked():
         assert reservations.remove(OWNER) == ["10.9.0.2"]
-    assert survey.addresses(reservations) == {"10.9.0.3"}
+    assert reservations.addresses() == {"10.9.0.3"}
 
 
 def test_another_boot_starts_with_an_empty_pool(reservations: store.Store) -> None:
     first = reserve(reservations)
     assert reserve(reservations, boot="next-boot") != first
 
-    assert survey.addresses(reservations) == {"10.9.0.3"}
+    assert reservations.addresses() == {"10.9.0.3"}
 
 
 @pytest.mark.parametrize("state", ["", "{", "[]", '{"boot": "this-boot"}', '{"boot": "this-boot", "last": {"0": "x"}}'])
@@ -178,12 +178,12 @@ def test_records_are_found_without_the_lock_file(reservations: store.Store) -> N
     ("conf", "expected"),
     [
         ({"ipam": {"type": "host-local", "dataDir": "/a"}, "dataDir": "/b"}, ("/a", True)),
-        ({"ipam": {"type": "host-local"}, "dataDir": "/b"}, (store.DATA_DIR, False)),
-        ({"ipam": {"dataDir": "/a"}, "subnet": "10.9.0.0/24"}, (store.DATA_DIR, False)),
+        ({"ipam": {"type": "host-local"}, "dataDir": "/b"}, (ipam_keys.DATA_DIR, False)),
+        ({"ipam": {"dataDir": "/a"}, "subnet": "10.9.0.0/24"}, (ipam_keys.DATA_DIR, False)),
         ({"dataDir": "/b", "subnet": "10.9.0.0/24"}, ("/b", True)),
-        ({"dataDir": "/x/\ud800"}, (store.DATA_DIR, False)),
-        ({"dataDir": "x\0"}, (store.DATA_DIR, False)),
+        ({"dataDir": "/x/\ud800"}, (ipam_keys.DATA_DIR, False)),
+        ({"dataDir": "x\0"}, (ipam_keys.DATA_DIR, False)),
     ],
 )
 def test_del_looks_where_add_reserved(conf: dict[str, Any], expected: tuple[str, bool]) -> None:
-    assert store.data_dir(conf) == expected
+    assert ipam_keys.data_dir(conf) == expected

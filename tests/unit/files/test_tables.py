@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from humanz_cni import links, netlink, tables
+from humanz_cni import netlink, tables
 from humanz_cni.address import Address, Network
 from humanz_cni.netlink import attribute, u32
+from humanz_cni.route import ROUTE, RTA_DST, RTA_GATEWAY, RTA_OIF, RTN_UNICAST
 
 
 class Kernel(netlink.Socket):
@@ -23,21 +24,21 @@ class Kernel(netlink.Socket):
         return list(self._replies)
 
 
-def route(prefix: int, *attributes: bytes, kind: int = links.RTN_UNICAST) -> bytes:
+def route(prefix: int, *attributes: bytes, kind: int = RTN_UNICAST) -> bytes:
     """Return an IPv4 route as the kernel shows it."""
-    return links.ROUTE.pack(2, prefix, 0, 0, 254, 3, 0, kind, 0) + b"".join(attributes)
+    return ROUTE.pack(2, prefix, 0, 0, 254, 3, 0, kind, 0) + b"".join(attributes)
 
 
 def next_hop(index: int, gateway: str = "") -> bytes:
     """Return a next hop of a route that has several."""
-    via = attribute(links.RTA_GATEWAY, Address.parse(gateway).packed) if gateway else b""
+    via = attribute(RTA_GATEWAY, Address.parse(gateway).packed) if gateway else b""
     return struct.pack("=HBBi", 8 + len(via), 0, 0, index) + via
 
 
 def test_a_route_by_one_link() -> None:
-    gateway = attribute(links.RTA_GATEWAY, Address.parse("10.9.0.1").packed)
+    gateway = attribute(RTA_GATEWAY, Address.parse("10.9.0.1").packed)
 
-    (found,) = tables.routes(Kernel(route(0, u32(links.RTA_OIF, 7), gateway)), 2)
+    (found,) = tables.routes(Kernel(route(0, u32(RTA_OIF, 7), gateway)), 2)
 
     index, known = found
     assert (index, known.dst, known.gateway) == (7, Network.parse("0.0.0.0/0"), Address.parse("10.9.0.1"))
@@ -45,7 +46,7 @@ def test_a_route_by_one_link() -> None:
 
 def test_a_route_with_several_next_hops() -> None:
     hops = attribute(tables.RTA_MULTIPATH, next_hop(7, "10.9.0.1") + next_hop(8) + next_hop(9, "10.9.0.9"))
-    dst = attribute(links.RTA_DST, Address.parse("192.0.2.0").packed)
+    dst = attribute(RTA_DST, Address.parse("192.0.2.0").packed)
 
     found = tables.routes(Kernel(route(24, dst, hops)), 2)
 
@@ -60,6 +61,6 @@ def test_next_hops_that_are_cut_off_end_the_list() -> None:
 
 
 def test_other_families_and_kinds_are_passed_over() -> None:
-    local = route(32, u32(links.RTA_OIF, 7), kind=2)
+    local = route(32, u32(RTA_OIF, 7), kind=2)
 
-    assert tables.routes(Kernel(local, route(0, u32(links.RTA_OIF, 7))), 10) == []
+    assert tables.routes(Kernel(local, route(0, u32(RTA_OIF, 7))), 10) == []

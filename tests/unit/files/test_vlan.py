@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import links, netlink, vlan
+from humanz_cni import links, netlink, vlan, vlanconf
 from humanz_cni.errors import CNIError
 
 PVID_UNTAGGED, TAGGED = 6, 0
 
 
-def wanted(bridge: str = "br1", **conf: Any) -> vlan.Vlans:
+def wanted(bridge: str = "br1", **conf: Any) -> vlanconf.Vlans:
     """Return the VLANs that *conf* wants."""
-    loaded = vlan.load(conf, bridge)
+    loaded = vlanconf.load(conf, bridge)
     assert loaded is not None
     return loaded
 
@@ -31,7 +31,7 @@ def members(bridge: str = "br1", **conf: Any) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("conf", [{}, {"vlan": 0}, {"vlan": None, "vlanTrunk": None}, {"preserveDefaultVlan": True}])
 def test_without_a_vlan_there_is_nothing_to_do(conf: dict[str, Any]) -> None:
-    assert vlan.load(conf, "br1") is None
+    assert vlanconf.load(conf, "br1") is None
 
 
 def test_the_keys_mean_what_they_mean_to_the_reference() -> None:
