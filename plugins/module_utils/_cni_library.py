@@ -5,7 +5,7 @@
 
 ::
 
-    <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
+    <library directory>/<digest>/humanz_cni/        the package's sources; never changed once they are there
     <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
     <library directory>/<digest>/python3            a link to the interpreter, from Python 3.11 on
     <library directory>/<digest>/python3._pth       says that all it needs to start is in humanz_cni/startup
@@ -51,6 +51,7 @@ OLDEST_PYTHON = (3, 8)
 # The oldest that reads a file NAME._pth beside the link NAME by which it is called, and then looks nowhere else.
 _OLDEST_WITH_PTH = (3, 11)
 STARTUP = PACKAGE + "/startup"
+_SOURCES_ONLY = ("ctl/", "startup/")  # not in the file of bytecode: the operator's command, and Python's own start
 MANIFEST = "manifest.json"
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
@@ -95,18 +96,20 @@ _COMPILE = (
     _SOURCE
     + """
 import marshal, posix, sys
-target, final, package, head = sys.argv[1:5]
+target, directory, final, package, head = sys.argv[1:6]
 parts = {}
 rest = b""
-for path in sys.argv[5:]:
-    name = path.rpartition("/")[2]
+for name in sys.argv[6:]:
+    path = "%s/%s" % (directory, name)
     code = compile(source(path), "%s/%s" % (final, name), "exec", dont_inherit=True, optimize=2)
-    stem = name[:-3]
-    if stem == "start":
+    words = name[:-3].split("/")
+    if words == ["start"]:
         start = code
         continue
+    if words[-1] == "__init__":
+        del words[-1]
     data = marshal.dumps(code)
-    parts[package if stem == "__init__" else "%s.%s" % (package, stem)] = int(head) + len(rest), len(data)
+    parts[".".join([package, *words])] = int(head) + len(rest), len(data)
     rest += data
 names = ["_json", "_sha1", "_socket", "_struct", "fcntl", *(() if hasattr(posix, "setns") else ("_ctypes",))]
 extensions = {name: __import__(name).__spec__.origin for name in names}
@@ -272,9 +275,10 @@ class Library:
     def _compile_package(self, building: str) -> None:
         target = os.path.join(building, self._interpreter.cache_tag)
         final = os.path.join(self.path, PACKAGE)
-        sources = [os.path.join(building, PACKAGE, name) for name in self._files if "/" not in name]
-        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, final, PACKAGE]
-        status, output, error = self._run([*command, str(_cni_start.HEAD_SIZE), *sources])
+        directory = os.path.join(building, PACKAGE)
+        names = [name for name in self._files if not name.startswith(_SOURCES_ONLY)]
+        command = [self._interpreter.path, "-ISX", "no_debug_ranges", "-c", _COMPILE, target, directory, final, PACKAGE]
+        status, output, error = self._run([*command, str(_cni_start.HEAD_SIZE), *names])
         if status != 0:
             raise self._not_compiled(building, error or output)
 
