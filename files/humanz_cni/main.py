@@ -92,7 +92,7 @@ def _carry_out(asked: request.Request, started: float) -> int:
 
 
 def _load(module: str) -> Any:
-    return getattr(__import__(__package__, fromlist=[module], level=0), module)
+    return __import__("%s.%s" % (__package__, module), fromlist=["run"])
 
 
 def _version_asked() -> str:
