@@ -115,7 +115,7 @@ class Attachment:
         self._undo.append(lambda _detach: plugin.call("DEL"))
         self.chosen, self._wanted, offered = plugin.add(self.conf)
         bridge.ensure(sock, self.conf, bridge.gateways_of(self.conf, self.chosen))
-        return resolver.dns(self.conf, offered)
+        return resolver.result(self.conf, offered)
 
     def _reserve(self, namespace: str) -> None:
         ipam = self.conf.ipam
@@ -160,7 +160,7 @@ class Attachment:
             return {}
         from . import resolver
 
-        return resolver.dns(conf)
+        return resolver.result(conf)
 
     def _pod_mac(self) -> bytes:
         if self.conf.mac:

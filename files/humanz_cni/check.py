@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import links, masquerade, netconf, netlink, netns, owner, previous, store, tables
 from .address import BITS, Address, Network
 from .errors import INTERNAL, CNIError
+from .record import addresses_of
 from .route import RT_TABLE_MAIN
 from .routes import with_defaults
 
@@ -81,13 +82,12 @@ def _check_reservation(conf: NetConf, of_owner: owner.Owner, path: str, namespac
         record = reservations.record(of_owner)
     except OSError as exc:
         raise store.io_error(exc, reservations.path) from exc
-    addresses = (record or {}).get("addresses")
-    if not addresses:
+    if not record or not record.get("addresses"):
         raise _differs("host-local: Failed to find address added by container %s" % of_owner.container_id)
-    if (record or {}).get("namespace", namespace) != namespace:
+    if record.get("namespace", namespace) != namespace:
         raise _differs("%s is another network namespace than that of ADD" % path)
     try:
-        found = [Address.parse(address) for address in addresses]
+        found = addresses_of(record)
     except (ValueError, TypeError):
         raise _differs("host-local: the record %s cannot be read" % of_owner.host_veth) from None
     return [(address, _range_of(conf.ipam, address)) for address in found]

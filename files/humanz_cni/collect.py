@@ -8,8 +8,6 @@ An error stops nothing: as much as possible is removed, then all errors are repo
 
 from __future__ import annotations
 
-import posix
-
 from . import (
     delegate,
     detach,
@@ -29,20 +27,21 @@ from . import (
 from .errors import INVALID_CONFIG, CNIError, invalid_config
 from .fields import field
 from .owner import Owner, marks
+from .record import find_owner, foreign_link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
+    from .record import Record
     from .request import Request
 
     T = TypeVar("T")
-    Records = dict[str, store.Record]  # by file name
+    Records = dict[str, Record]  # by file name
 
 # The second one is what the specification called it at first.
 _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
-_TEMPORARY = (".veth", ".port-")  # how the store names a record that is being written
 
 
 def run(request: Request, _finish: object) -> list[str]:
@@ -146,26 +145,15 @@ def _holders(network: str, records: Iterable[Records]) -> Iterable[Owner]:
         holders = [Owner.from_alias(link.alias) for link in tables.all_links(sock)]
     finally:
         sock.close()
-    holders += [_holder(record, network) for of_store in records for record in of_store.values()]
+    holders += [find_owner(record) for of_store in records for record in of_store.values()]
     return {one.host_veth: one for one in holders if one and one.network == network}.values()
 
 
-def _holder(record: store.Record, network: str) -> Owner | None:
-    """Return the Owner that *record* names; None for one that cannot be read, or is another network's."""
-    parts: list[Any] = [record.get(key) for key in ("network", "containerID", "ifname")]
-    if parts[0] != network or not all(isinstance(part, str) and part for part in parts):
-        return None
-    try:
-        return Owner(*parts)
-    except UnicodeEncodeError:
-        return None
-
-
-def _is_kept(name: str, record: store.Record, network: str, keep: set[str], kernel: stale.KernelView) -> bool:
-    holder = _holder(record, network)
-    if holder:
+def _is_kept(name: str, record: Record, network: str, keep: set[str], kernel: stale.KernelView) -> bool:
+    holder = find_owner(record)
+    if holder and holder.network == network:
         return holder.host_veth in keep
-    if isinstance(record.get("link"), str):  # of another plugin's attachment, see holder.ForeignPort
+    if foreign_link(record) is not None:
         return kernel.has_link(record)
     return name in keep or not stale.is_unused(name, kernel)
 
@@ -176,9 +164,8 @@ def _forget(reservations: store.Store, records: Records, problems: list[CNIError
         for name in sorted(records, key=lambda name: not store.is_address(name)):  # as Store.remove does
             if reservations.read(name) == records[name]:
                 _attempt(problems, name, disk.unlink, reservations.path_of(name))
-        for name in posix.listdir(reservations.path):
-            if name.startswith(_TEMPORARY):
-                _attempt(problems, name, disk.unlink, reservations.path_of(name))
+        for name in reservations.half_written():
+            _attempt(problems, name, disk.unlink, reservations.path_of(name))
         reservations.sync()
 
 

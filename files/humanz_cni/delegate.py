@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _IGNORED = (_signal.SIGPIPE, _signal.SIGTERM, _signal.SIGINT)  # by this process, which a child must not inherit
 _STDERR = 2
-_REGULAR, _KIND = 0o100000, 0o170000  # of a file's mode
 
 
 class Plugin:
@@ -112,11 +111,8 @@ def _find(name: str, search: str) -> str:
     directories = [directory for directory in search.split(":") if directory]
     for directory in directories:
         path = "%s/%s" % (directory, name)
-        try:
-            if posix.stat(path).st_mode & _KIND == _REGULAR:
-                return path
-        except (OSError, UnicodeEncodeError):
-            continue
+        if disk.is_file(path):
+            return path
     raise CNIError(
         UNSUPPORTED_FIELD, "ipam.type: failed to find plugin %s in path [%s]" % (show(name), " ".join(directories)),
         "it must be host-local, or the name of an IPAM plugin in CNI_PATH",

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 LARGEST = 16 << 20  # bytes that are read of anything: ten times what a GC of 10,000 attachments brings
 _READ_SIZE = 65536
-_KIND, _DIRECTORY, _WRITERS = 0o170000, 0o040000, 0o022  # of a file's mode; the last, others than its owner
+_KIND, _DIRECTORY, _REGULAR, _WRITERS = (
+    0o170000,
+    0o040000,
+    0o100000,
+    0o022,
+)  # of a mode; the last, others than the owner
 _NO_SUCH_FILE = (2, 20, 36, 40)  # ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP: nothing can be at such a path
 
 
@@ -129,6 +134,14 @@ def is_directory(path: str) -> bool:
         if exc.errno in _NO_SUCH_FILE:
             return False
         raise
+
+
+def is_file(path: str) -> bool:
+    """Return whether *path* is a regular file, or a symbolic link to one."""
+    try:
+        return posix.stat(path).st_mode & _KIND == _REGULAR
+    except (OSError, UnicodeEncodeError):
+        return False
 
 
 def is_own(path: str) -> bool:

@@ -192,13 +192,10 @@ def _exhausted(store: Store, number: int, range_set: RangeSet) -> CNIError:
 
 def _holder(store: Store, address: Address) -> str:
     """Say who has *address*."""
-    record = store.record_of_address(address) or {}
-    if "link" in record:
-        return "another plugin's interface %s has it" % record["link"]
-    if "containerID" not in record:
-        return "%s reserves it, and cannot be read" % store.path_of(str(address))
-    whose = "container %s, interface %s" % (record["containerID"], record.get("ifname"))
-    return "%s%s has it" % (whose, ", pod %s," % record["pod"] if record.get("pod") else "")
+    from . import record
+
+    holder = record.show_holder(store.record_of_address(address) or {})
+    return holder + " has it" if holder else "%s reserves it, and cannot be read" % store.path_of(str(address))
 
 
 def _failed(number: int, error: CNIError) -> CNIError:

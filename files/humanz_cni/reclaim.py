@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from . import disk, spoofcheck, stale, survey, unmasquerade
 from .errors import CNIError
+from .record import find_owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .store import Record, Store
+    from .store import Store
 
 
 def run(reservations: Store, boot: str) -> list[str]:
@@ -23,18 +24,12 @@ def run(reservations: Store, boot: str) -> list[str]:
         return []
     with reservations.locked():
         for name, record in found.items():
-            if name == _port_of(record) and reservations.read(name) == record:
+            owner = find_owner(record)
+            if owner and name == owner.host_veth and reservations.read(name) == record:
                 remove_checks(name)
         gone = survey.forget(reservations, lambda name, record: found.get(name) == record)
     unmasquerade.of_released(reservations)
     return gone
-
-
-def _port_of(record: Record) -> str | None:
-    try:
-        return stale.owner_of(record).host_veth
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def remove_checks(port: str) -> None:

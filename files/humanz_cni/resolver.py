@@ -23,7 +23,7 @@ _LISTS = ("nameservers", "search", "options")
 _OF_RUNTIME = {"servers": "nameservers", "searches": "search", "options": "options"}
 
 
-def dns(conf: NetConf, offered: dict[str, Any] | None = None) -> dict[str, Any]:
+def result(conf: NetConf, offered: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the dns object for the NetConf *conf*.
 
     It is the configuration's if that has any, else *offered* by a delegate, else what ipam.resolvConf says; but

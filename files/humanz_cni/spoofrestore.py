@@ -13,10 +13,13 @@ from . import elsewhere, netlink, nftables, spoofremoval, spoofrules, store, tab
 from .address import Address
 from .netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError
 from .owner import Owner
+from .record import checked_addresses
 from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, TARGET, body_of, elements, key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .record import Record
+
     Keys = dict[str, set[bytes]]  # by set
 
 _EEXIST = 17
@@ -66,7 +69,7 @@ def _put_back(sock: nftables.Socket, checked: dict[Owner, set[bytes]], done: lis
             continue
         record = _record(owner)
         try:
-            if _ensure(sock, name, min(macs), _addresses(record), present):
+            if _ensure(sock, name, min(macs), checked_addresses(record), present):
                 back.setdefault(_ALL if record else _NO_RECORD, []).append(name)
         except NetlinkError as exc:
             if exc.errno != _EEXIST:  # its ADD, which is under way, was faster
@@ -99,19 +102,9 @@ def _ensure(sock: nftables.Socket, port: str, mac: bytes, addresses: list[Addres
     return bool(messages)
 
 
-def _record(owner: Owner) -> store.Record | None:
+def _record(owner: Owner) -> Record | None:
     for data_dir in elsewhere.known():
         record = store.Store(data_dir, owner.network).record(owner)
         if record:
             return record
     return None
-
-
-def _addresses(record: store.Record | None) -> list[Address] | None:
-    """Return the addresses that the pod with *record* may send from; None if any, or if nobody knows."""
-    if record is None or record.get("spoofchk") != "ip":
-        return None
-    try:
-        return [Address.parse(one) for one in record["addresses"]]
-    except (KeyError, TypeError, ValueError):  # it is damaged
-        return []

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 
 from . import living, netlink, netns, owner, survey
+from .record import owner_of
 from .store import is_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .store import Record, Store
+    from .record import Record
+    from .store import Store
 
 # An ADD that is under way has a reservation, but no link yet, and its sandbox may vanish meanwhile.
 _GRACE_SECONDS = 60
@@ -104,8 +106,3 @@ def is_unused(name: str, kernel: KernelView) -> bool:
 def has_namespace(record: Record) -> bool:
     """Say whether the network namespace that *record* is of is there; KeyError or TypeError if that cannot be read."""
     return netns.is_there(record["netns"], record.get("namespace"))
-
-
-def owner_of(record: Record) -> owner.Owner:
-    """Return the Owner that *record* names; KeyError, TypeError or ValueError if it names none."""
-    return owner.Owner(record["network"], record["containerID"], record["ifname"])

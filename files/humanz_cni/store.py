@@ -10,9 +10,7 @@
     100.100.0.5          the same file once more (a hard link), named by each address that the record lists
     .veth0123456789a     a record that is being written
 
-A record is JSON: network, containerID, ifname, addresses, netns, namespace (its identity, see ``netns.identity``),
-boot, time (seconds since the epoch), pod, spoofchk (``ip``) where ipspoofchk was set, and ipMasq (subnets) where that
-was set. Records of earlier versions have neither namespace nor ipMasq.
+What a record says is in :mod:`record`.
 
 Each step of a change leaves a state that the next call can go on from, also if it is the last one before SIGKILL: a
 record first exists by its owner, then by its addresses; it loses its addresses first, then its owner. Addresses are
@@ -36,11 +34,11 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .holder import Holder
-
-    Record = dict[str, Any]
+    from .record import Record
 
 LOCK_SECONDS = 10
 LOCK = "lock"
+_TEMPORARY = (".veth", ".port-")
 _LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
 _EACCES, _ENOTDIR, _EMLINK, _ELOOP = 13, 20, 31, 40
 
@@ -132,6 +130,10 @@ class Store:
     def names(self) -> list[str]:
         """Return the names of all records, by owner and by address."""
         return [name for name in posix.listdir(self.path) if name != LOCK and not name.startswith(".")]
+
+    def half_written(self) -> list[str]:
+        """Return the names of records that are being written, or that calls which were killed have left so."""
+        return [name for name in posix.listdir(self.path) if name.startswith(_TEMPORARY)]
 
     def addresses(self) -> set[str]:
         """Return the addresses that are reserved, as texts."""
@@ -245,6 +247,15 @@ def _wait_for_lock(descriptor: int, path: str, seconds: float) -> None:
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, previous)
+
+
+def networks(data_dir: str) -> list[str]:
+    """Return the names of the networks that have reservations in *data_dir*. Raises OSError but if there is none."""
+    try:
+        names = posix.listdir(data_dir)
+    except FileNotFoundError:
+        return []
+    return [name for name in names if disk.is_file("%s/%s/%s" % (data_dir.rstrip("/"), name, LOCK))]
 
 
 def parse_address(name: str) -> Address | None:

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
-from . import disk, ipam_keys
+import posix
+
+from . import disk, ipam_keys, jsontext
 from .address import Address
-from .store import is_address
+from .store import is_address, parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .address import Network
     from .ranges import RangeSet
-    from .store import Record, Store
+    from .record import Record
+    from .store import Store
 
 
 def every(store: Store) -> Iterator[tuple[str, Record]]:
@@ -46,6 +50,35 @@ def forget_earlier_boots(store: Store, boot: str) -> None:
         from . import elsewhere
 
         elsewhere.note(store.data_dir)
+
+
+def in_subnet(store: Store, subnet: Network) -> Iterator[str]:
+    """Generate the reserved addresses in *subnet*. A directory is not read at once: most ask for the first one."""
+    with posix.scandir(store.path) as entries:
+        for entry in entries:
+            address = parse_address(entry.name)
+            if address and address in subnet:
+                yield entry.name
+
+
+def by_record(store: Store) -> list[tuple[list[str], Record]]:
+    """Return (file names, record) of each record: it has a name for each address beside its owner's."""
+    read: dict[tuple[int, int], Record | None] = {}
+    found: dict[str | tuple[int, int], tuple[list[str], Record]] = {}
+    for name in store.names() if store.exists() else ():
+        try:
+            status = posix.lstat(store.path_of(name))
+        except FileNotFoundError:  # released meanwhile
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity not in read:
+            read[identity] = store.read(name)
+        record = read[identity]
+        if record is not None:
+            # Where a directory was copied, a record's names are files of their own.
+            key = jsontext.encode(record) if record else identity
+            found.setdefault(key, ([], record))[0].append(name)
+    return list(found.values())
 
 
 def usage(store: Store, range_set: RangeSet) -> tuple[int, int]:

@@ -9,26 +9,26 @@ and where records are lost, the addresses that pods have. What today's configura
 
 from __future__ import annotations
 
-import posix
-
-from . import disk, elsewhere, store
+from . import disk, elsewhere, store, survey
 from .address import Network
 from .errors import TRY_AGAIN_LATER, CNIError
 from .owner import Owner
+from .record import masqueraded_subnets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .address import Address
-    from .store import Record, Store
+    from .record import Record
+    from .store import Store
 
 
 def only_of(reservations: Store, of_owner: Owner, record: Record) -> list[Network]:
     """Return the subnets whose rules no *record* of *reservations* needs but that of *of_owner*. With the lock held."""
     own = reservations.addresses_of(of_owner, record)
     try:
-        subnets = _noted(record)
+        subnets = masqueraded_subnets(record)
         if subnets is None:
             from . import masquerade
 
@@ -137,25 +137,13 @@ def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]
 def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
     """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
     for reservations in stores:
-        with posix.scandir(reservations.path) as entries:  # not all of a directory is read, as most have one soon
-            for entry in entries:
-                address = store.parse_address(entry.name)
-                if address and address in subnet and not (reservations is stores[0] and entry.name in own):
-                    record = reservations.read(entry.name)
-                    noted = () if record is None else _noted(record)
-                    if noted is None or subnet in noted:
-                        return True
+        for name in survey.in_subnet(reservations, subnet):
+            if not (reservations is stores[0] and name in own):
+                record = reservations.read(name)
+                noted = () if record is None else masqueraded_subnets(record)
+                if noted is None or subnet in noted:
+                    return True
     return False
-
-
-def _noted(record: Record) -> list[Network] | None:
-    """Return the subnets that the pod with *record* is masqueraded in; None if it does not tell, as an older one."""
-    if "ipMasq" not in record and ("namespace" in record or "link" in record):
-        return []
-    try:
-        return [Network.parse(one) for one in record["ipMasq"]]
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return None
 
 
 def _failed(network: str, exc: OSError) -> CNIError:

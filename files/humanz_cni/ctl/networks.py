@@ -75,7 +75,7 @@ def find(conf_dir: str, further_dirs: list[str]) -> tuple[list[Network], list[st
         except _Problem as problem:
             problems.append(str(problem))
     for data_dir in sorted({*elsewhere.known(), *further_dirs, *(key[0] for key in networks)}):
-        for name in _network_directories(data_dir, problems):
+        for name in _names(data_dir, problems):
             network(data_dir, name)
     return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems
 
@@ -123,13 +123,10 @@ def _add_conf(network: Callable[[str, str], Network], path: str, conf: dict[str,
     found.pools += [Pool(path, number, one) for number, one in enumerate(sets)]
 
 
-def _network_directories(data_dir: str, problems: list[str]) -> list[str]:
-    """Return the names of the networks that have a directory in *data_dir*."""
+def _names(data_dir: str, problems: list[str]) -> list[str]:
+    """Return the names of the networks that have reservations in *data_dir*."""
     try:
-        names = os.listdir(data_dir)
-    except FileNotFoundError:
-        return []
+        return store.networks(data_dir)
     except OSError as exc:
         problems.append("%s: %s" % (data_dir, exc.strerror))
         return []
-    return [name for name in names if os.path.isfile(os.path.join(data_dir, name, store.LOCK))]

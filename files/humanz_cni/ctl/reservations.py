@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import disk, jsontext, living, netlink, reclaim, stale, store, unmasquerade
+from .. import disk, living, netlink, reclaim, stale, store, survey, unmasquerade
 from ..address import Address
 from ..owner import Owner
+from ..record import find_owner, foreign_link
 
 if TYPE_CHECKING:
+    from ..record import Record
     from .networks import Network
 
 LIVE = "live"  # its host veth or its network namespace is there
@@ -47,7 +48,7 @@ class Reservation:
     :param owner: the Owner, None if nobody knows, and for what another plugin has attached.
     """
 
-    def __init__(self, network: Network, names: list[str], record: store.Record, owner: Owner | None) -> None:
+    def __init__(self, network: Network, names: list[str], record: Record, owner: Owner | None) -> None:
         self.network = network
         self.names = names
         self.record = record
@@ -62,8 +63,8 @@ class Reservation:
         """The name of the attachment's link on the host, as far as it is known."""
         if self.owner:
             return self.owner.host_veth
-        link = self.record.get("link")  # of another plugin's attachment
-        if isinstance(link, str):
+        link = foreign_link(self.record)
+        if link is not None:
             return link
         return next((name for name in self.names if name.startswith("veth")), None)
 
@@ -126,7 +127,10 @@ class Reservation:
 
 def of_network(network: Network, host: Host) -> list[Reservation]:
     """Return the Reservations of *network*, judged, by address. Raises OSError."""
-    found = [Reservation(network, names, record, _owner(record)) for names, record in _records(network.reservations)]
+    found = [
+        Reservation(network, names, record, find_owner(record))
+        for names, record in survey.by_record(network.reservations)
+    ]
     for one in found:
         one.judge(host.kernel)
     return sorted(found, key=lambda one: [_by_number(address) for address in one.addresses])
@@ -193,37 +197,6 @@ def _ports() -> dict[str, tuple[Owner, living.Port]]:
     finally:
         sock.close()
     return {owner.host_veth: (owner, port) for owner, port in owners if owner}
-
-
-def _records(reservations: store.Store) -> list[tuple[list[str], store.Record]]:
-    """Return (file names, record) of each record in the store *reservations*, which has a name for each address too."""
-    cached: dict[tuple[int, int], store.Record | None] = {}
-    found: dict[str | tuple[int, int], tuple[list[str], store.Record]] = {}
-    for name in reservations.names() if reservations.exists() else ():
-        try:
-            status = os.lstat(reservations.path_of(name))
-        except FileNotFoundError:  # released meanwhile
-            continue
-        identity = status.st_dev, status.st_ino
-        if identity not in cached:
-            cached[identity] = reservations.read(name)
-        record = cached[identity]
-        if record is not None:
-            # Where a directory was copied, a record's names are files of their own.
-            key = jsontext.encode(record) if record else identity
-            found.setdefault(key, ([], record))[0].append(name)
-    return list(found.values())
-
-
-def _owner(record: store.Record) -> Owner | None:
-    """Return the Owner that *record* names, None if it names none."""
-    texts: list[Any] = [record.get(key) for key in ("network", "containerID", "ifname")]
-    if not all(isinstance(text, str) and text for text in texts):
-        return None
-    try:
-        return Owner(*texts)
-    except UnicodeEncodeError:  # JSON can write half a character
-        return None
 
 
 def _age(created: int) -> int | None:

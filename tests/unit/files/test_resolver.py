@@ -14,12 +14,12 @@ from humanz_cni import netconf, request, resolver
 from humanz_cni.errors import CNIError
 
 
-def dns(offered: Any = None, **conf: Any) -> dict[str, Any]:
+def result(offered: Any = None, **conf: Any) -> dict[str, Any]:
     """Return the dns object for the configuration *conf*; *offered* is a delegate's."""
     asked = request.Request()
     asked.conf = {"cniVersion": "1.0.0", "name": "net1", **conf}
     asked.args = ""
-    found = resolver.dns(netconf.load(asked), offered)
+    found = resolver.result(netconf.load(asked), offered)
     assert isinstance(found, dict)
     return found
 
@@ -36,31 +36,31 @@ OFFERED = {"nameservers": ["10.9.0.53"], "domain": "shop.example"}
 
 
 def test_the_configurations_dns_takes_the_place_of_the_addresses_dns(ipam: dict[str, str]) -> None:
-    assert dns(ipam=ipam) == {"nameservers": ["192.0.2.53"]}
-    assert dns(ipam=ipam, dns={"domain": "x.example"}) == {"domain": "x.example"}
-    assert dns(OFFERED) == OFFERED
-    assert dns(OFFERED, dns={"search": ["x.example"]}) == {"search": ["x.example"]}
+    assert result(ipam=ipam) == {"nameservers": ["192.0.2.53"]}
+    assert result(ipam=ipam, dns={"domain": "x.example"}) == {"domain": "x.example"}
+    assert result(OFFERED) == OFFERED
+    assert result(OFFERED, dns={"search": ["x.example"]}) == {"search": ["x.example"]}
 
 
 def test_an_empty_list_is_set_and_an_empty_domain_is_not(ipam: dict[str, str]) -> None:
-    assert dns(ipam=ipam, dns={"nameservers": []}) == {"nameservers": []}
-    assert dns(ipam=ipam, dns={"domain": "", "options": None}) == {"nameservers": ["192.0.2.53"]}
+    assert result(ipam=ipam, dns={"nameservers": []}) == {"nameservers": []}
+    assert result(ipam=ipam, dns={"domain": "", "options": None}) == {"nameservers": ["192.0.2.53"]}
 
 
 def test_what_the_runtime_names_comes_first_key_by_key() -> None:
     asked = {"dns": {"servers": ["10.96.0.10"], "searches": ["svc.cluster.local"], "options": ["ndots:5"]}}
     everything = {"nameservers": ["10.96.0.10"], "search": ["svc.cluster.local"], "options": ["ndots:5"]}
 
-    assert dns(runtimeConfig=asked) == everything
-    assert dns(OFFERED, runtimeConfig=asked) == {**everything, "domain": "shop.example"}
-    assert dns(OFFERED, runtimeConfig={"dns": {"servers": []}}) == OFFERED
+    assert result(runtimeConfig=asked) == everything
+    assert result(OFFERED, runtimeConfig=asked) == {**everything, "domain": "shop.example"}
+    assert result(OFFERED, runtimeConfig={"dns": {"servers": []}}) == OFFERED
     servers = {"dns": {"servers": ["10.96.0.10"]}}
-    found = dns(runtimeConfig=servers, dns={"nameservers": ["10.0.0.1"], "domain": "d"})
+    found = result(runtimeConfig=servers, dns={"nameservers": ["10.0.0.1"], "domain": "d"})
     assert found == {"nameservers": ["10.96.0.10"], "domain": "d"}
 
 
 def test_only_keys_of_a_dns_object_are_in_the_result() -> None:
-    assert dns(dns={"domain": "d", "servers": ["1"], "port": 53}) == {"domain": "d"}
+    assert result(dns={"domain": "d", "servers": ["1"], "port": 53}) == {"domain": "d"}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_only_keys_of_a_dns_object_are_in_the_result() -> None:
 )
 def test_a_value_of_a_wrong_type_is_refused_by_its_key(key: str, conf: dict[str, Any]) -> None:
     with pytest.raises(CNIError, match=f"^{key}: ") as caught:
-        dns(**conf)
+        result(**conf)
     assert caught.value.code == 7
 
 
@@ -98,5 +98,5 @@ def test_a_resolv_conf_is_read_as_glibc_reads_it() -> None:
 
 def test_a_resolv_conf_that_is_not_there_is_named(ipam: dict[str, str]) -> None:
     with pytest.raises(CNIError, match=r"^ipam\.resolvConf: /nowhere: No such file or directory$") as caught:
-        dns(ipam={**ipam, "resolvConf": "/nowhere"})
+        result(ipam={**ipam, "resolvConf": "/nowhere"})
     assert caught.value.code == 7
