@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """macspoofchk and ipspoofchk: what a pod sends in another's name is dropped where it enters the bridge.
 
-The rules, which :mod:`spoofrules` makes, are the same for all pods. What a pod may send from is in sets, whose keys
-begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that. This module is
-all that an ADD loads for it, so it is small, and does without :mod:`nftables`.
+The rules, which :mod:`spoofrules` makes, are the same for all pods. What a pod may send from is in sets, whose
+keys begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that. This
+module is all that an ADD loads for it, so it is small, and does without :mod:`nftables`.
 """
 
 from __future__ import annotations
