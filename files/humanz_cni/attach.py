@@ -180,7 +180,7 @@ class Attachment:
             if exc.errno != _EEXIST:
                 raise bridge.not_plugged(sock, port_of, exc) from exc
             self._undo.pop()  # it was there before
-            raise self._name_taken(sock) from exc
+            raise bridge.name_taken(sock, self.owner) from exc
         parameters.ensure_port(name, not conf.disable_ipv6)  # before the pod's end can send
         return port
 
@@ -215,16 +215,6 @@ class Attachment:
             return []
         link = links.require(sock, gateway_name(port_of.name, vlans.tag))
         return [(link.name, link.mac, "")]
-
-    def _name_taken(self, sock: netlink.Socket) -> CNIError:
-        present = links.get(sock, self.owner.host_veth)
-        if present is None:
-            text = "container veth name provided (%s) already exists" % self.request.ifname
-            return CNIError(INTERNAL, text, "CNI_IFNAME names an interface that CNI_NETNS has already")
-        whose = "this attachment's" if self.owner.owns(present) else "not ours"
-        return CNIError(
-            INTERNAL, "host veth name %s already exists" % present.name, "it is %s (alias %r)" % (whose, present.alias)
-        )
 
     def _routes(self) -> list[Route]:
         """Return the pod's routes: those of the configuration, and default routes where isDefaultGateway wants them."""

@@ -103,6 +103,17 @@ def not_plugged(sock: Socket, bridge: Link, exc: NetlinkError) -> CNIError:
     return CNIError(TRY_AGAIN_LATER if full else INTERNAL, text, "bridge is %s" % bridge.name)
 
 
+def name_taken(sock: Socket, of_owner: owner.Owner) -> CNIError:
+    """Return the CNIError for a veth pair of which the kernel has one name already, here or in the pod's namespace."""
+    present = links.get(sock, of_owner.host_veth)
+    if present is None:
+        text = "container veth name provided (%s) already exists" % of_owner.ifname
+        return CNIError(INTERNAL, text, "CNI_IFNAME names an interface that CNI_NETNS has already")
+    whose = "this attachment's" if of_owner.owns(present) else "not ours"
+    what = "it is %s (alias %r)" % (whose, present.alias)
+    return CNIError(INTERNAL, "host veth name %s already exists" % present.name, what)
+
+
 def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:
     """Make the bridge; say whether it was this call that did."""
     data = b""
