@@ -26,16 +26,32 @@ if TYPE_CHECKING:
 PACKAGE = "humanz_cni"
 
 # command -> rooms, from the lowest on, with their modules, each after those that it imports; "" is the package itself
-_ALWAYS = (("", ("errors", "spec", "disk", "jsontext", "request", "sigterm", "main")),)
-_KERNEL = ("", ("address", "netlink", "links", "owner", "ipam_keys", "store"))
+_ALWAYS = (
+    ("primitives", ("files", "jsontext", "signals")),
+    ("protocol", ("errors", "versions", "request")),
+    ("", ("main",)),
+)
 NEEDED = {
     b"ADD": (
-        *_ALWAYS,
-        _KERNEL,
-        ("", ("fields", "ranges", "route", "routes", "arguments", "netconf", "parameters", "bridge", "netns", "pool")),
-        ("", ("result", "spoofcheck", "attach", "log")),
+        ("primitives", ("address", "files", "jsontext", "signals")),
+        ("protocol", ("errors", "versions", "request", "cni_args")),
+        ("kernel", ("netlink", "links", "route", "owner", "netns")),
+        ("config", ("ipam_keys", "typed", "ranges", "routes", "netconf")),
+        ("ipam", ("store", "allocate")),
+        ("network", ("sysctls", "bridge", "spoofcheck")),
+        ("commands", ("result", "add")),
+        ("", ("log", "main")),
     ),
-    b"DEL": (*_ALWAYS, _KERNEL, ("", ("elsewhere", "spoofcheck", "detach", "arguments", "log"))),
+    b"DEL": (
+        ("primitives", ("address", "files", "jsontext", "signals")),
+        ("protocol", ("errors", "versions", "request", "cni_args")),
+        ("kernel", ("netlink", "links", "owner")),
+        ("config", ("ipam_keys",)),
+        ("ipam", ("store", "data_dirs")),
+        ("network", ("spoofcheck",)),
+        ("commands", ("delete",)),
+        ("", ("log", "main")),
+    ),
 }
 # command -> C modules that these import
 _EXTENSIONS = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from .. import __version__, ipam_keys
+from .. import __version__
+from ..config import ipam_keys
 
 NAME = "humanz-cni-ctl"
 CONF_DIR = "/etc/cni/net.d"

@@ -9,12 +9,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Callable
 
-from .. import disk, elsewhere, ipam_keys, jsontext, netconf, request, store
-from ..errors import CNIError
+from ..config import ipam_keys, netconf
+from ..ipam import data_dirs, store
+from ..primitives import files, jsontext
+from ..protocol import request
+from ..protocol.errors import CNIError
 
 if TYPE_CHECKING:
-    from ..address import Address
-    from ..ranges import RangeSet
+    from ..config.ranges import RangeSet
+    from ..primitives.address import Address
 
 PLUGIN = "humanz-cni"
 _SUFFIXES = (".conf", ".conflist", ".json")  # those that container runtimes read
@@ -74,7 +77,7 @@ def find(conf_dir: str, further_dirs: list[str]) -> tuple[list[Network], list[st
                 _add_conf(network, path, conf)
         except _Problem as problem:
             problems.append(str(problem))
-    for data_dir in sorted({*elsewhere.known(), *further_dirs, *(key[0] for key in networks)}):
+    for data_dir in sorted({*data_dirs.known(), *further_dirs, *(key[0] for key in networks)}):
         for name in _names(data_dir, problems):
             network(data_dir, name)
     return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems
@@ -94,7 +97,7 @@ def _conf_files(conf_dir: str, problems: list[str]) -> list[str]:
 def _plugins(path: str) -> list[dict[str, Any]]:
     """Return each configuration of this plugin in the file *path*, with the list's name and version."""
     try:
-        conf = json.loads(disk.read(path, os.O_NONBLOCK), parse_int=jsontext.number)
+        conf = json.loads(files.read(path, os.O_NONBLOCK), parse_int=jsontext.number)
     except OSError as exc:
         raise _Problem("%s: %s" % (path, exc.strerror)) from exc
     except (ValueError, RecursionError) as exc:

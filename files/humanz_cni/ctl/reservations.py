@@ -8,13 +8,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import disk, living, netlink, reclaim, stale, store, survey, unmasquerade
-from ..address import Address
-from ..owner import Owner
-from ..record import find_owner, foreign_link
+from ..ipam import records, stale, store
+from ..ipam.record import find_owner, foreign_link
+from ..kernel import netlink, veth_peers
+from ..kernel.owner import Owner
+from ..network import masquerade_cleanup, reclaim
+from ..primitives import files
+from ..primitives.address import Address
 
 if TYPE_CHECKING:
-    from ..record import Record
+    from ..ipam.record import Record
     from .networks import Network
 
 LIVE = "live"  # its host veth or its network namespace is there
@@ -73,7 +76,7 @@ class Reservation:
         if self.host_veth:
             self.veth = self._has_link(kernel)
         try:
-            if disk.is_path(self.record.get("netns")):
+            if files.is_path(self.record.get("netns")):
                 self.namespace = stale.has_namespace(self.record)
             is_stale = stale.is_stale(self.record, kernel)
         except (KeyError, TypeError, ValueError):
@@ -129,7 +132,7 @@ def of_network(network: Network, host: Host) -> list[Reservation]:
     """Return the Reservations of *network*, judged, by address. Raises OSError."""
     found = [
         Reservation(network, names, record, find_owner(record))
-        for names, record in survey.by_record(network.reservations)
+        for names, record in records.by_record(network.reservations)
     ]
     for one in found:
         one.judge(host.kernel)
@@ -153,12 +156,12 @@ def unrecorded(networks: list[Network], known: list[Reservation], host: Host) ->
     return [one for one in found if one.host_veth in still]
 
 
-def _unrecorded(network: Network, owner: Owner, port: living.Port) -> Reservation:
+def _unrecorded(network: Network, owner: Owner, port: veth_peers.Port) -> Reservation:
     one = Reservation(network, [], {}, owner)
     one.status, one.reason, one.veth = UNRECORDED, "no record: its address may be given to another pod", True
     sock = netlink.Socket()
     try:
-        one.addresses = [str(address) for address in living.addresses(sock, port) or () if network.has(address)]
+        one.addresses = [str(address) for address in veth_peers.addresses(sock, port) or () if network.has(address)]
     finally:
         sock.close()
     return one
@@ -175,7 +178,7 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
             gone += [one for one in chosen[first : first + _AT_ONCE] if _remove(network.reservations, one)]
             network.reservations.sync()
     if gone:
-        unmasquerade.of_released(network.reservations)
+        masquerade_cleanup.of_released(network.reservations)
     return gone
 
 
@@ -186,14 +189,14 @@ def _remove(reservations: store.Store, one: Reservation) -> bool:
     if same and one.owner:
         reclaim.remove_checks(one.owner.host_veth)
     for name in same:
-        disk.unlink(reservations.path_of(name))
+        files.unlink(reservations.path_of(name))
     return bool(same)
 
 
-def _ports() -> dict[str, tuple[Owner, living.Port]]:
+def _ports() -> dict[str, tuple[Owner, veth_peers.Port]]:
     sock = netlink.Socket()
     try:
-        owners = [(Owner.from_alias(port.alias), port) for port in living.ports(sock)]
+        owners = [(Owner.from_alias(port.alias), port) for port in veth_peers.ports(sock)]
     finally:
         sock.close()
     return {owner.host_veth: (owner, port) for owner, port in owners if owner}

@@ -17,7 +17,7 @@ import pytest
 
 import humanz_cni
 from ansible_collections.humanz.cni.plugins.module_utils import _cni_library
-from humanz_cni import errors, spec
+from humanz_cni.protocol import errors, versions
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted((ROOT / "files" / "humanz_cni").glob("*.py"))
@@ -123,7 +123,7 @@ def test_the_interpreters_start_needs_nothing_that_is_for_type_checkers() -> Non
 )
 def test_versions_are_compared_as_numbers(version: str, said: str) -> None:
     try:
-        spec.require_allowed("CHECK", "0.4.0", version)
+        versions.require_allowed("CHECK", "0.4.0", version)
         message = ""
     except errors.CNIError as error:
         message = error.message
