@@ -26,6 +26,7 @@ import surroundings
 
 RUNTIME_ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=benchmark"
 WARM_UP = 2
+PAUSE = 0.04  # seconds, longer than a grace period
 
 # A process that is smaller than the one it measures: a child's peak counts from the size of its parent on.
 PEAK = """
@@ -138,7 +139,9 @@ def measure(measured: list[Candidate], count: int, path: str) -> None:
     """Run ADD and DEL *count* times for each candidate, after a few for warm caches, and weigh them once.
 
     Each round has an order of its own: what a DEL leaves to the kernel's background would else always slow the same
-    candidate's ADD. Namespaces are made before and kept until the end, as the kernel takes them away there too.
+    candidate's ADD. Each call begins at any time within PAUSE: half of a DEL is the kernel's wait for a grace period
+    of RCU (rcu_barrier in netdev_run_todo), which takes as long as is left of the one under way, and the call before
+    has begun that. Namespaces are made before and kept until the end, as the kernel takes them away there too.
     """
     order = random.Random(0)
     pods = {}
@@ -152,6 +155,7 @@ def measure(measured: list[Candidate], count: int, path: str) -> None:
                 if number == 0:
                     candidate.weigh(command, pods[number, position], path)
                 else:
+                    time.sleep(order.uniform(0, PAUSE))
                     candidate.call(command, pods[number, position], path)
     for candidate in measured:
         for command in ("ADD", "DEL"):

@@ -15,12 +15,12 @@ from ..network import bridge, spoofcheck, sysctls
 from ..primitives import files, signals
 from ..primitives.address import Network
 from ..protocol.cni_args import pod as pod_of
-from ..protocol.errors import INTERNAL, INVALID_CONFIG, CNIError
+from ..protocol.errors import INTERNAL, INVALID_CONFIG, CNIError, listed
 from . import result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
     from typing import Any
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _EEXIST = 17
 _AT_ONCE = 200  # so many messages fit into a socket's buffers, and so do the answers if all are refused
-_LONGEST_LIST = 400  # of an error's details, in characters
 
 
 class Attachment:
@@ -51,6 +50,7 @@ class Attachment:
         self.chosen: list[allocate.Assignment] = []
         self._wanted: Sequence[Route] = self.conf.ipam.routes if self.conf.ipam else ()
         self._undo: list[Callable[[ModuleType], object]] = []
+        self._may_be_checked = not self.conf.ipam  # where there is a record, checks go before it does
 
     def run(self, finish: Finish) -> None:
         """Attach the pod and hand the result document to *finish*; if anything fails, *finish* too, undo it all."""
@@ -80,8 +80,8 @@ class Attachment:
             self._configure(pod, inside, port.peer, routes)
             if self.conf.masquerade:
                 self._masquerade()
-            if not self.conf.mac_check:
-                spoofcheck.remove(port.name)  # of a former pod; the kernel brings the port up meanwhile
+            if self._may_be_checked and not self.conf.mac_check:
+                spoofcheck.remove(port.name)  # of a former pod
             if not self.conf.leave_down:
                 bridge.settle(sock, port_of, self.owner.host_veth)
                 self._make_known(pod, inside, links.change(port.peer, mac=mac))
@@ -127,9 +127,9 @@ class Attachment:
         if not ipam:
             return
         reservations = store.Store(ipam.data_dir, self.conf.name, ipam.durable)
-        facts: dict[str, Any] = {"netns": self.request.netns, "namespace": namespace, "pod": pod_of(self.request.args)}
-        if self.conf.ip_check:
-            facts["spoofchk"] = "ip"
+        checks = "ip" if self.conf.ip_check else "mac" if self.conf.mac_check else None
+        facts: dict[str, Any] = {"netns": self.request.netns, "namespace": namespace, "spoofchk": checks}
+        facts["pod"] = pod_of(self.request.args)
         if self.conf.masquerade:
             facts["ipMasq"] = True
         try:
@@ -149,6 +149,7 @@ class Attachment:
         except allocate.StateLost:
             from ..ipam import restore
 
+            self._may_be_checked = True
             restore.run(reservations, self.conf.name, self.conf.bridge, ipam.sets, boot)
         except allocate.Exhausted:
             pass
@@ -257,7 +258,7 @@ class Attachment:
                 INTERNAL,
                 "failed to configure %s: %s" % (ifname, exc.strerror),
                 "addresses %s, routes %s"
-                % (_join(one.text for one in self.chosen), _join(str(one.dst) for one in routes)),
+                % (listed(one.text for one in self.chosen), listed(str(one.dst) for one in routes)),
             ) from exc
 
     def _make_known(self, pod: int, inside: netlink.Socket, again: netlink.Message) -> None:
@@ -289,8 +290,3 @@ class Attachment:
 def run(request: Request, finish: Finish) -> None:
     """Carry out the ADD *request*; *finish* gets the result document."""
     Attachment(request).run(finish)
-
-
-def _join(texts: Iterable[str]) -> str:
-    text = ", ".join(texts)
-    return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."

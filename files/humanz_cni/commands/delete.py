@@ -25,8 +25,8 @@ def run(request: Request, _finish: object) -> list[str]:
     send from, whether or not today's configuration has such checks.
     """
     of_owner = owner.Owner(request.network, request.container_id, request.ifname)
-    deleted = delete_link(of_owner, with_checks=True)
     stores = data_dirs.stores(request.conf, request.network)
+    deleted = delete_link(of_owner, with_checks=_may_be_checked(stores[0], of_owner))
     released = release(stores[0], of_owner)
     for other in stores[1:]:
         if _has_record(other, of_owner):
@@ -74,6 +74,15 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
         if checks:
             checks.close()
     return deleted
+
+
+def _may_be_checked(reservations: store.Store, of_owner: owner.Owner) -> bool:
+    """Return whether the attachment of *of_owner* may have checks: not if its record says so."""
+    try:
+        record = reservations.record(of_owner) if reservations.exists() else None
+    except OSError:  # whoever releases the addresses says so
+        return True
+    return record is None or record.get("spoofchk", "unknown") is not None
 
 
 def _carry_out(sock: netlink.Socket, message: Message) -> bool:

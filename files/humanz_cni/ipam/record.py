@@ -4,9 +4,9 @@
 """A record: what it says of an attachment, and of what belongs to that.
 
 It is JSON: network, containerID, ifname, addresses, netns, namespace (its identity, see ``netns.identity``), boot, time
-(seconds since the epoch), pod, spoofchk (``ip``) where ipspoofchk was set, and ipMasq (subnets) where that was set.
-Records of earlier versions have neither namespace nor ipMasq. What another plugin has attached to the bridge has link
-and index in place of containerID and ifname, see ``holder.ForeignPort``.
+(seconds since the epoch), pod, spoofchk (``ip`` for ipspoofchk, ``mac`` for macspoofchk, null for neither), and ipMasq
+(subnets) where that was set. Records of earlier versions have no namespace, no ipMasq and only ``ip``. What another
+plugin has attached to the bridge has link and index in place of containerID and ifname, see ``holder.ForeignPort``.
 
 One that cannot be read is ``{}``. Any value may be of a wrong type: a record may be damaged.
 """

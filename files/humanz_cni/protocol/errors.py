@@ -9,6 +9,7 @@ import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 INCOMPATIBLE_VERSION = 1
@@ -38,6 +39,7 @@ _REASONS = {
 
 _UNKNOWN_TO_NF_TABLES = (2, 93, 95, 97)  # ENOENT, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
 
+_LONGEST_LIST = 400  # characters of a list within a text
 _LONGEST = 4096  # characters of a text; it may hold what somebody else wrote, and a runtime repeats it in events
 
 
@@ -95,3 +97,9 @@ def show(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deeply, or no number
         return "its value"
     return text if len(text) <= 200 else text[:200] + "..."
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return *items* in one line, shortened, for a message."""
+    text = ", ".join(items)
+    return text if len(text) <= _LONGEST_LIST else text[:_LONGEST_LIST] + "..."

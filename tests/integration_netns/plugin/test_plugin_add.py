@@ -55,6 +55,13 @@ def test_the_host_end_says_whose_it_is(runtime: Runtime) -> None:
     assert runtime.links()["humanz-cni0"]["ifalias"] == "humanz-cni"
 
 
+def test_each_end_has_the_one_queue_that_it_uses(runtime: Runtime) -> None:
+    host = runtime.add(BLOG)["interfaces"][1]["name"]
+
+    for end in (runtime.links()[host], runtime.links("pod1")["eth0"]):
+        assert (end["num_tx_queues"], end["num_rx_queues"]) == (1, 1)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_s_121_s_130_s_132_s_133_s_135_s_141_each_version_has_its_own_shape_of_result(
     runtime: Runtime, version: str

@@ -240,3 +240,16 @@ def test_del_with_hardly_any_configuration_as_multus_sends_removes_the_elements(
 
     assert name not in ruleset(runtime)
     assert runtime.records() == {}
+
+
+@BOTH
+def test_del_of_a_pod_whose_record_does_not_tell_of_its_checks_removes_the_elements(runtime: Runtime, key: str) -> None:
+    """As the records that an earlier version has written."""
+    name = runtime.add({**PLAIN, key: True})["interfaces"][1]["name"]
+    rewrite = 's/, "spoofchk": "[a-z]*"//'
+    runtime.node.run("sed", "--in-place=", "--follow-symlinks", rewrite, f"/run/humanz-cni/net1/{name}")
+    assert "spoofchk" not in runtime.records()[f"/run/humanz-cni/net1/{name}"]
+
+    runtime.delete(PLAIN)
+
+    assert name not in ruleset(runtime)
