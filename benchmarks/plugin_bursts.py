@@ -23,7 +23,8 @@ from pathlib import Path
 
 from benchmarks import surroundings
 from benchmarks.plugin_add_del import Candidate
-from humanz_cni import owner, store
+from humanz_cni.ipam import store
+from humanz_cni.kernel import owner
 
 BURSTS = (10, 30)
 TAKEN = 60000

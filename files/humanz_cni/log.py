@@ -13,16 +13,17 @@ import _socket
 import posix
 import time
 
-from . import arguments, disk, jsontext
-from .errors import TRY_AGAIN_LATER
+from .primitives import files, jsontext
+from .protocol import cni_args
+from .protocol.errors import TRY_AGAIN_LATER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .errors import CNIError
-    from .request import Request
+    from .protocol.errors import CNIError
+    from .protocol.request import Request
 
     Fields = dict[str, str | int]  # of a line, by the journal's names
 
@@ -70,7 +71,7 @@ def warning(request: Request, text: str) -> None:
 
 def _write(conf: dict[str, Any], lines: list[Fields]) -> None:
     path = conf.get("logFile")
-    if disk.is_path(path):
+    if files.is_path(path):
         _to_file(path, lines)
     else:
         _to_journal(lines)
@@ -78,7 +79,7 @@ def _write(conf: dict[str, Any], lines: list[Fields]) -> None:
 
 def _outcome(request: Request, seconds: float, addresses: Iterable[str], error: CNIError | None) -> Fields:
     """Return the fields of the line about the outcome, by the journal's names."""
-    pod = arguments.pod(request.args)
+    pod = cni_args.pod(request.args)
     given = ",".join(addresses)
     name = str((request.conf or {}).get("name"))
     said = "ok %s" % given
@@ -133,7 +134,7 @@ def _to_file(path: str, lines: list[Fields]) -> None:
     descriptor = posix.open(path, _FLAGS, 0o644)
     try:
         if posix.fstat(descriptor).st_nlink == 1:  # by another name it may be a file of somebody else
-            disk.write_all(descriptor, text.encode("utf-8", "replace"))
+            files.write_all(descriptor, text.encode("utf-8", "replace"))
     finally:
         posix.close(descriptor)
 

@@ -9,26 +9,26 @@ import posix
 import sys
 import time
 
-from . import __version__, disk, jsontext, request, sigterm, spec
-from .errors import INTERNAL, INVALID_ENVIRONMENT, CNIError, words
+from . import __version__
+from .primitives import files, jsontext, signals
+from .protocol import request, versions
+from .protocol.errors import INTERNAL, INVALID_ENVIRONMENT, CNIError, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
-
-    Finish = Callable[[dict[str, Any]], None]  # takes the result document of ADD
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 # command -> (module with run(request, finish), which may return addresses that it released; the oldest version of the
 # configuration that allows it)
 _COMMANDS = {
-    "ADD": ("attach", None),
-    "DEL": ("detach", None),
-    "CHECK": ("check", "0.4.0"),
-    "GC": ("collect", "1.1.0"),
-    "STATUS": ("status", "1.1.0"),
+    "ADD": ("commands.add", None),
+    "DEL": ("commands.delete", None),
+    "CHECK": ("commands.check", "0.4.0"),
+    "GC": ("commands.gc", "1.1.0"),
+    "STATUS": ("commands.status", "1.1.0"),
 }
 
 
@@ -53,14 +53,14 @@ def run(environ: Mapping[bytes, bytes], started: float) -> int:
     try:
         asked = request.from_environment(environ)
         if asked.command != "VERSION":
-            asked.read_conf(lambda: disk.read_all(_STDIN))
+            asked.read_conf(lambda: files.read_all(_STDIN))
         return _carry_out(asked, started)
     except CNIError as exc:
         error = exc
     except BaseException as exc:  # whatever it is, the runtime gets one JSON document
         error = _unforeseen(exc)
-    sigterm.ignore()
-    _print(error.document(asked.cni_version if asked else spec.NEWEST))
+    signals.ignore()
+    _print(error.document(asked.cni_version if asked else versions.NEWEST))
     if asked:
         _load("log").operation(asked, started, error=error)
     return 1
@@ -68,33 +68,33 @@ def run(environ: Mapping[bytes, bytes], started: float) -> int:
 
 def _carry_out(asked: request.Request, started: float) -> int:
     if asked.command == "VERSION":
-        _print({"cniVersion": _version_asked(), "supportedVersions": list(spec.SUPPORTED)})
+        _print({"cniVersion": _version_asked(), "supportedVersions": list(versions.SUPPORTED)})
         return 0
     if asked.command not in _COMMANDS:
         raise CNIError(INVALID_ENVIRONMENT, "unknown CNI_COMMAND: %s" % asked.command)
     module, oldest = _COMMANDS[asked.command]
     if oldest:
-        spec.require_allowed(asked.command, oldest, asked.cni_version)
-    spec.require_supported(asked.cni_version)
-    sigterm.watch()
+        versions.require_allowed(asked.command, oldest, asked.cni_version)
+    versions.require_supported(asked.cni_version)
+    signals.watch()
     addresses: list[str] = []
 
     def finish(result: dict[str, Any]) -> None:
         addresses.extend(ip["address"] for ip in result.get("ips", ()))
-        sigterm.check()
-        sigterm.ignore()
-        if asked.cni_version in spec.WITHOUT_INTERFACES:
-            result = _load("result_020").written(result)
+        signals.check()
+        signals.ignore()
+        if asked.cni_version in versions.WITHOUT_INTERFACES:
+            result = _load("protocol.result_020").written(result)
         _print(result)
 
     addresses.extend(_load(module).run(asked, finish) or ())
-    sigterm.ignore()
+    signals.ignore()
     _load("log").operation(asked, started, addresses)
     return 0
 
 
 def _load(module: str) -> Any:
-    return getattr(__import__(__package__, fromlist=[module], level=0), module)
+    return __import__("%s.%s" % (__package__, module), fromlist=["run"])
 
 
 def _version_asked() -> str:
@@ -102,10 +102,10 @@ def _version_asked() -> str:
     try:
         conf = jsontext.decode(_read_what_comes())
         version: str = conf["cniVersion"]
-        spec.parse(version)
+        versions.parse(version)
         return version
     except (OSError, ValueError, KeyError, TypeError, AttributeError, CNIError):
-        return spec.NEWEST
+        return versions.NEWEST
 
 
 def _read_what_comes() -> bytes:
@@ -115,7 +115,7 @@ def _read_what_comes() -> bytes:
     poll = select.poll()
     poll.register(_STDIN, select.POLLIN)
     data = b""
-    while poll.poll(100) and len(data) <= disk.LARGEST:
+    while poll.poll(100) and len(data) <= files.LARGEST:
         piece = posix.read(_STDIN, 65536)
         if not piece:
             break
@@ -124,18 +124,18 @@ def _read_what_comes() -> bytes:
 
 
 def _about() -> None:
-    supported = ", ".join(spec.SUPPORTED)
+    supported = ", ".join(versions.SUPPORTED)
     text = "CNI plugin humanz-cni v%s\nCNI protocol versions supported: %s\n" % (__version__, supported)
-    disk.write_all(_STDERR, text.encode("ascii"))
+    files.write_all(_STDERR, text.encode("ascii"))
 
 
 def _print(document: dict[str, Any]) -> None:
-    disk.write_all(_STDOUT, jsontext.encode(document).encode("ascii") + b"\n")
+    files.write_all(_STDOUT, jsontext.encode(document).encode("ascii") + b"\n")
 
 
 def _unforeseen(exc: BaseException) -> CNIError:
     """Return the CNIError for the exception *exc*, which nobody foresaw; its traceback goes to standard error."""
-    if isinstance(exc, (sigterm.Terminated, KeyboardInterrupt)):
+    if isinstance(exc, (signals.Terminated, KeyboardInterrupt)):
         return CNIError(INTERNAL, "terminated by a signal before it was done")
     sys.excepthook(type(exc), exc, exc.__traceback__)
     what = "%s: %s" % (type(exc).__name__, exc)

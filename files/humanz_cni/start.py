@@ -25,16 +25,34 @@ if TYPE_CHECKING:
 
 PACKAGE = "humanz_cni"
 
-_ALWAYS = ("errors", "spec", "disk", "jsontext", "request", "sigterm", "main")
-_KERNEL = ("address", "netlink", "links", "owner", "store")
-# command -> modules, each after those that it imports
+# command -> rooms, from the lowest on, with their modules, each after those that it imports; "" is the package itself
+_ALWAYS = (
+    ("primitives", ("files", "jsontext", "signals")),
+    ("protocol", ("errors", "versions", "request")),
+    ("", ("main",)),
+)
 NEEDED = {
     b"ADD": (
-        *_ALWAYS, *_KERNEL, "fields", "ranges", "routes", "arguments", "netconf", "parameters", "bridge", "netns",
-        "pool", "result", "spoofcheck", "attach", "log",
+        ("primitives", ("address", "files", "jsontext", "signals")),
+        ("protocol", ("errors", "versions", "request", "cni_args")),
+        ("kernel", ("netlink", "links", "route", "owner", "netns")),
+        ("config", ("ipam_keys", "typed", "ranges", "routes", "netconf")),
+        ("ipam", ("store", "allocate")),
+        ("network", ("sysctls", "bridge", "spoofcheck")),
+        ("commands", ("result", "add")),
+        ("", ("log", "main")),
     ),
-    b"DEL": (*_ALWAYS, *_KERNEL, "elsewhere", "spoofcheck", "detach", "arguments", "log"),
-}  # fmt: skip
+    b"DEL": (
+        ("primitives", ("address", "files", "jsontext", "signals")),
+        ("protocol", ("errors", "versions", "request", "cni_args")),
+        ("kernel", ("netlink", "links", "owner")),
+        ("config", ("ipam_keys",)),
+        ("ipam", ("store", "data_dirs")),
+        ("network", ("spoofcheck",)),
+        ("commands", ("delete",)),
+        ("", ("log", "main")),
+    ),
+}
 # command -> C modules that these import
 _EXTENSIONS = {
     b"ADD": ("_json", "_struct", "_socket", "_sha1", "fcntl", "_ctypes"),
@@ -57,7 +75,7 @@ class Bundle:
     def execute(self, name: str, descriptor: int) -> ModuleType:
         """Make the module *name* as an import does, and return it; *descriptor* is the open file."""
         module = sys.modules[name] = type(sys)(name)
-        module.__package__ = PACKAGE
+        module.__package__ = name.rpartition(".")[0] or name
         exec(self._code(name, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
         return module
 
@@ -65,7 +83,8 @@ class Bundle:
         """Return the spec of the module *name* if it is one of the package's."""
         if name in self._parts:
             # A loader by what it does: to import the base class would take longer than an ADD.
-            return ModuleSpec(name, self, is_package=name == PACKAGE)  # type: ignore[arg-type]
+            is_package = any(one.startswith(name + ".") for one in self._parts)
+            return ModuleSpec(name, self, is_package=is_package)  # type: ignore[arg-type]
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -106,11 +125,18 @@ def start(path: str, descriptor: int, index: dict[str, Any]) -> None:
             _load_extension(name, index["extensions"][name])
     bundle = Bundle(path, index["size"], index["parts"])
     package = bundle.execute(PACKAGE, descriptor)
-    for name in NEEDED.get(command, _ALWAYS):
-        setattr(package, name, bundle.execute("%s.%s" % (PACKAGE, name), descriptor))
+    rooms = {"": package}
+    for room, names in NEEDED.get(command, _ALWAYS):
+        if room not in rooms:  # its own code is a docstring
+            rooms[room] = sys.modules["%s.%s" % (PACKAGE, room)] = type(sys)("%s.%s" % (PACKAGE, room))
+            setattr(package, room, rooms[room])
+        for name in names:
+            full = "%s.%s" % (rooms[room].__name__, name)
+            setattr(rooms[room], name, bundle.execute(full, descriptor))
     posix.close(descriptor)
-    # Only now is it a package whose further modules are looked for.
-    package.__path__ = []
+    # Only now are they packages whose further modules are looked for.
+    for one in rooms.values():
+        one.__path__ = []
     sys.meta_path.insert(0, bundle)
     package.main.main()
 

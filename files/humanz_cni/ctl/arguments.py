@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from .. import __version__, store
+from .. import __version__
+from ..config import ipam_keys
 
 NAME = "humanz-cni-ctl"
 CONF_DIR = "/etc/cni/net.d"
@@ -99,7 +100,7 @@ def _command(
     parser.add_argument(
         "--data-dir", metavar="DIR", type=_directory, action="append", default=[],
         help="a further directory of reservations, beside %s and those that configurations name; may be repeated"
-        % store.DATA_DIR,
+        % ipam_keys.DATA_DIR,
     )  # fmt: skip
     return parser
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Callable
 
-from .. import spoofrestore
-from ..errors import CNIError
+from ..network import spoofcheck_restore
+from ..protocol.errors import CNIError
 from . import arguments, networks, output, pools, reservations
 from .reservations import LEAKED, UNREADABLE
 
@@ -46,7 +46,7 @@ def main(words: list[str]) -> int:
 
 
 def _restore_checks() -> int:
-    done, problems = spoofrestore.run()
+    done, problems = spoofcheck_restore.run()
     return _say("".join(line + "\n" for line in done), problems)
 
 
@@ -87,7 +87,7 @@ def _reclaim(options: Namespace, found: list[Network], problems: list[str]) -> s
         listed = _read(network, host, problems)
         chosen = [one for one in listed if one.status == LEAKED]
         if options.unreadable:
-            chosen += [one for one in listed if one.status == UNREADABLE and one.is_nobodys(host.evidence)]
+            chosen += [one for one in listed if one.status == UNREADABLE and one.is_unused(host.kernel)]
         if not options.dry_run:
             chosen = _attempt(problems, reservations.release, network, chosen)
         released += chosen

@@ -9,12 +9,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Callable
 
-from .. import disk, elsewhere, jsontext, netconf, request, store
-from ..errors import CNIError
+from ..config import ipam_keys, netconf
+from ..ipam import data_dirs, store
+from ..primitives import files, jsontext
+from ..protocol import request
+from ..protocol.errors import CNIError
 
 if TYPE_CHECKING:
-    from ..address import Address
-    from ..ranges import RangeSet
+    from ..config.ranges import RangeSet
+    from ..primitives.address import Address
 
 PLUGIN = "humanz-cni"
 _SUFFIXES = (".conf", ".conflist", ".json")  # those that container runtimes read
@@ -42,7 +45,7 @@ class Network:
     def __init__(self, data_dir: str, name: str) -> None:
         self.data_dir = data_dir
         self.name = name
-        self.reservations = store.Store(data_dir, name, data_dir != store.DATA_DIR)
+        self.reservations = store.Store(data_dir, name, data_dir != ipam_keys.DATA_DIR)
         self.pools: list[Pool] = []
         self.has_records: bool | None = None
 
@@ -55,11 +58,11 @@ class _Problem(Exception):
     """What is wrong with a configuration file, which the text names."""
 
 
-def find(conf_dir: str, data_dirs: list[str]) -> tuple[list[Network], list[str]]:
+def find(conf_dir: str, further_dirs: list[str]) -> tuple[list[Network], list[str]]:
     """Return the Networks of this node, sorted by name, and the problems that were met, a list of texts.
 
     :param conf_dir: the directory of CNI configurations.
-    :param data_dirs: directories of records, beside the default one and those that configurations name or have named.
+    :param further_dirs: directories of records, beside the default one and those that configurations have named.
     """
     networks: dict[tuple[str, str], Network] = {}
     problems: list[str] = []
@@ -74,8 +77,8 @@ def find(conf_dir: str, data_dirs: list[str]) -> tuple[list[Network], list[str]]
                 _add_conf(network, path, conf)
         except _Problem as problem:
             problems.append(str(problem))
-    for data_dir in sorted({*elsewhere.data_dirs(), *data_dirs, *(key[0] for key in networks)}):
-        for name in _network_directories(data_dir, problems):
+    for data_dir in sorted({*data_dirs.known(), *further_dirs, *(key[0] for key in networks)}):
+        for name in _names(data_dir, problems):
             network(data_dir, name)
     return sorted(networks.values(), key=lambda one: (one.name, one.data_dir)), problems
 
@@ -94,7 +97,7 @@ def _conf_files(conf_dir: str, problems: list[str]) -> list[str]:
 def _plugins(path: str) -> list[dict[str, Any]]:
     """Return each configuration of this plugin in the file *path*, with the list's name and version."""
     try:
-        conf = json.loads(disk.read(path, os.O_NONBLOCK), parse_int=jsontext.number)
+        conf = json.loads(files.read(path, os.O_NONBLOCK), parse_int=jsontext.number)
     except OSError as exc:
         raise _Problem("%s: %s" % (path, exc.strerror)) from exc
     except (ValueError, RecursionError) as exc:
@@ -117,19 +120,16 @@ def _add_conf(network: Callable[[str, str], Network], path: str, conf: dict[str,
         loaded = netconf.load(asked)
     except CNIError as exc:
         raise _Problem("%s: %s" % (path, "; ".join(filter(None, (exc.message, exc.details))))) from exc
-    found = network(store.data_dir(conf)[0], conf["name"])
+    found = network(ipam_keys.data_dir(conf)[0], conf["name"])
     sets = getattr(loaded.ipam, "sets", None) or []
     found.has_records = bool(sets)
     found.pools += [Pool(path, number, one) for number, one in enumerate(sets)]
 
 
-def _network_directories(data_dir: str, problems: list[str]) -> list[str]:
-    """Return the names of the networks that have a directory in *data_dir*."""
+def _names(data_dir: str, problems: list[str]) -> list[str]:
+    """Return the names of the networks that have reservations in *data_dir*."""
     try:
-        names = os.listdir(data_dir)
-    except FileNotFoundError:
-        return []
+        return store.networks(data_dir)
     except OSError as exc:
         problems.append("%s: %s" % (data_dir, exc.strerror))
         return []
-    return [name for name in names if os.path.isfile(os.path.join(data_dir, name, store.LOCK))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..address import Address
+from ..primitives.address import Address
 from .reservations import LEAKED
 
 if TYPE_CHECKING:

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import disk, jsontext, living, netlink, reclaim, store, survey, unmasquerade
-from ..address import Address
-from ..owner import Owner
+from ..ipam import records, stale, store
+from ..ipam.record import find_owner, foreign_link
+from ..kernel import netlink, veth_peers
+from ..kernel.owner import Owner
+from ..network import masquerade_cleanup, reclaim
+from ..primitives import files
+from ..primitives.address import Address
 
 if TYPE_CHECKING:
+    from ..ipam.record import Record
     from .networks import Network
 
 LIVE = "live"  # its host veth or its network namespace is there
@@ -27,7 +31,7 @@ _AT_ONCE = 500  # so many are released before the lock is free for an ADD in bet
 
 
 class Host:
-    """What the kernel says: pods' links, each a living.Port, and the plugin's evidence of who lives.
+    """What the kernel says: pods' links, each a living.Port, and the plugin's view of who lives.
 
     The links are by the names that ADD gave them.
 
@@ -36,7 +40,7 @@ class Host:
 
     def __init__(self) -> None:
         self.ports = _ports()
-        self.evidence = reclaim.Evidence(store.boot_id())
+        self.kernel = stale.KernelView(store.boot_id())
 
 
 class Reservation:
@@ -47,12 +51,12 @@ class Reservation:
     :param owner: the Owner, None if nobody knows, and for what another plugin has attached.
     """
 
-    def __init__(self, network: Network, names: list[str], record: store.Record, owner: Owner | None) -> None:
+    def __init__(self, network: Network, names: list[str], record: Record, owner: Owner | None) -> None:
         self.network = network
         self.names = names
         self.record = record
         self.owner = owner
-        self.addresses = sorted(filter(survey.is_address, names), key=_by_number)
+        self.addresses = sorted(filter(store.is_address, names), key=_by_number)
         self.status = self.reason = ""
         self.namespace: bool | None = None
         self.veth: bool | None = None
@@ -62,24 +66,24 @@ class Reservation:
         """The name of the attachment's link on the host, as far as it is known."""
         if self.owner:
             return self.owner.host_veth
-        link = self.record.get("link")  # of another plugin's attachment
-        if isinstance(link, str):
+        link = foreign_link(self.record)
+        if link is not None:
             return link
         return next((name for name in self.names if name.startswith("veth")), None)
 
-    def judge(self, evidence: reclaim.Evidence) -> None:
-        """Say what is to be thought of it by the Evidence of reclaim."""
+    def judge(self, kernel: stale.KernelView) -> None:
+        """Say what is to be thought of it by what the kernel shows."""
         if self.host_veth:
-            self.veth = self._has_link(evidence)
+            self.veth = self._has_link(kernel)
         try:
-            if disk.is_path(self.record.get("netns")):
-                self.namespace = reclaim.has_namespace(self.record)
-            stale = reclaim.is_stale(self.record, evidence)
+            if files.is_path(self.record.get("netns")):
+                self.namespace = stale.has_namespace(self.record)
+            is_stale = stale.is_stale(self.record, kernel)
         except (KeyError, TypeError, ValueError):
             self.status, self.reason = UNREADABLE, "the record is damaged"
             return
-        if stale:
-            earlier = self.record["boot"] != evidence.boot
+        if is_stale:
+            earlier = self.record["boot"] != kernel.boot
             self.status = LEAKED
             self.reason = "of an earlier boot" if earlier else "namespace and host veth are gone"
         elif self.veth or self.namespace:
@@ -87,15 +91,15 @@ class Reservation:
         else:
             self.status, self.reason = PENDING, "its ADD may be under way"
 
-    def _has_link(self, evidence: reclaim.Evidence) -> bool:
+    def _has_link(self, kernel: stale.KernelView) -> bool:
         try:
-            return evidence.has_link(self.record)
+            return kernel.has_link(self.record)
         except (KeyError, TypeError, ValueError):
-            return self.host_veth in evidence.marks
+            return self.host_veth in kernel.marks
 
-    def is_nobodys(self, evidence: reclaim.Evidence) -> bool:
+    def is_unused(self, kernel: stale.KernelView) -> bool:
         """Say whether an unreadable one cannot be that of a pod that lives."""
-        return all(reclaim.is_nobodys(name, evidence) for name in self.names)
+        return all(stale.is_unused(name, kernel) for name in self.names)
 
     def document(self) -> dict[str, Any]:
         """Return it as the command writes it in JSON."""
@@ -126,9 +130,12 @@ class Reservation:
 
 def of_network(network: Network, host: Host) -> list[Reservation]:
     """Return the Reservations of *network*, judged, by address. Raises OSError."""
-    found = [Reservation(network, names, record, _owner(record)) for names, record in _records(network.reservations)]
+    found = [
+        Reservation(network, names, record, find_owner(record))
+        for names, record in records.by_record(network.reservations)
+    ]
     for one in found:
-        one.judge(host.evidence)
+        one.judge(host.kernel)
     return sorted(found, key=lambda one: [_by_number(address) for address in one.addresses])
 
 
@@ -149,12 +156,12 @@ def unrecorded(networks: list[Network], known: list[Reservation], host: Host) ->
     return [one for one in found if one.host_veth in still]
 
 
-def _unrecorded(network: Network, owner: Owner, port: living.Port) -> Reservation:
+def _unrecorded(network: Network, owner: Owner, port: veth_peers.Port) -> Reservation:
     one = Reservation(network, [], {}, owner)
     one.status, one.reason, one.veth = UNRECORDED, "no record: its address may be given to another pod", True
     sock = netlink.Socket()
     try:
-        one.addresses = [str(address) for address in living.addresses(sock, port) or () if network.has(address)]
+        one.addresses = [str(address) for address in veth_peers.addresses(sock, port) or () if network.has(address)]
     finally:
         sock.close()
     return one
@@ -171,59 +178,28 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
             gone += [one for one in chosen[first : first + _AT_ONCE] if _remove(network.reservations, one)]
             network.reservations.sync()
     if gone:
-        unmasquerade.of_released(network.reservations)
+        masquerade_cleanup.of_released(network.reservations)
     return gone
 
 
 def _remove(reservations: store.Store, one: Reservation) -> bool:
     """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
-    names = sorted(one.names, key=lambda name: not survey.is_address(name))
+    names = sorted(one.names, key=lambda name: not store.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
     if same and one.owner:
         reclaim.remove_checks(one.owner.host_veth)
     for name in same:
-        disk.unlink(reservations.path_of(name))
+        files.unlink(reservations.path_of(name))
     return bool(same)
 
 
-def _ports() -> dict[str, tuple[Owner, living.Port]]:
+def _ports() -> dict[str, tuple[Owner, veth_peers.Port]]:
     sock = netlink.Socket()
     try:
-        owners = [(Owner.from_alias(port.alias), port) for port in living.ports(sock)]
+        owners = [(Owner.from_alias(port.alias), port) for port in veth_peers.ports(sock)]
     finally:
         sock.close()
     return {owner.host_veth: (owner, port) for owner, port in owners if owner}
-
-
-def _records(reservations: store.Store) -> list[tuple[list[str], store.Record]]:
-    """Return (file names, record) of each record in the store *reservations*, which has a name for each address too."""
-    cached: dict[tuple[int, int], store.Record | None] = {}
-    found: dict[str | tuple[int, int], tuple[list[str], store.Record]] = {}
-    for name in reservations.names() if reservations.exists() else ():
-        try:
-            status = os.lstat(reservations.path_of(name))
-        except FileNotFoundError:  # released meanwhile
-            continue
-        identity = status.st_dev, status.st_ino
-        if identity not in cached:
-            cached[identity] = reservations.read(name)
-        record = cached[identity]
-        if record is not None:
-            # Where a directory was copied, a record's names are files of their own.
-            key = jsontext.encode(record) if record else identity
-            found.setdefault(key, ([], record))[0].append(name)
-    return list(found.values())
-
-
-def _owner(record: store.Record) -> Owner | None:
-    """Return the Owner that *record* names, None if it names none."""
-    texts: list[Any] = [record.get(key) for key in ("network", "containerID", "ifname")]
-    if not all(isinstance(text, str) and text for text in texts):
-        return None
-    try:
-        return Owner(*texts)
-    except UnicodeEncodeError:  # JSON can write half a character
-        return None
 
 
 def _age(created: int) -> int | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOCK = "lock"
-NOTES = ".elsewhere"  # where the plugin notes other data directories, see files/humanz_cni/elsewhere.py
+NOTES = ".elsewhere"  # where the plugin notes other data directories, see files/humanz_cni/ipam/data_dirs.py
 
 
 def networks(data_dir: str, conf_dir: str) -> list[str]:

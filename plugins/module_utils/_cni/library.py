@@ -5,7 +5,7 @@
 
 ::
 
-    <library directory>/<digest>/humanz_cni/*.py    the package; never changed once it is there
+    <library directory>/<digest>/humanz_cni/        the package's sources; never changed once they are there
     <library directory>/<digest>/cpython-311        its bytecode in one file, named by the interpreter that it is for
     <library directory>/<digest>/python3            a link to the interpreter, from Python 3.11 on
     <library directory>/<digest>/python3._pth       says that all it needs to start is in humanz_cni/startup
@@ -48,10 +48,10 @@ OLDEST_PYTHON = (3, 8)
 # The oldest that reads a file NAME._pth beside the link NAME by which it is called, and then looks nowhere else.
 _OLDEST_WITH_PTH = (3, 11)
 STARTUP = PACKAGE + "/startup"
+_SOURCES_ONLY = ("ctl/", "startup/")  # not in the file of bytecode: the operator's command, and Python's own start
 MANIFEST = "manifest.json"
 _SHEBANG_LENGTH = 127  # of kernels before 5.1, with the newline
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
-_SOURCES_ONLY = ("ctl/", "startup/")  # not in the file of bytecode: the operator's command, and Python's own start
 
 
 class Interpreter:

@@ -30,7 +30,10 @@ _LINKS = "/sys/class/net"
 _RULES = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from humanz_cni import masquerade
+try:
+    from humanz_cni.network import masquerade
+except ImportError:  # an installation of before the package had folders
+    from humanz_cni import masquerade
 if sys.argv[2:]:
     masquerade.remove(sys.argv[2:])
 else:
@@ -128,7 +131,8 @@ class NoPlugin(Resource):
     def _rules(self, *families: str) -> list[str]:
         """Return the families in which nf_tables has rules of the plugin; or remove those in *families*."""
         for library in self._versions():
-            if os.path.exists(os.path.join(library, _cni_library.PACKAGE, "masquerade.py")):
+            package = os.path.join(library, _cni_library.PACKAGE)
+            if any(os.path.exists(os.path.join(package, name)) for name in ("network/masquerade.py", "masquerade.py")):
                 status, output, error = self._run([sys.executable, "-ISB", "-c", _RULES, library, *families])
                 if status != 0:
                     raise ConvergeError("the plugin's rules in nf_tables cannot be found: %s" % error.strip())

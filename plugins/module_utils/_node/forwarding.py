@@ -33,7 +33,7 @@ SHARES = {3: 1, 2: 2, 1: 8}
 USUAL = 1024  # neighbours
 OTHERS = 256  # neighbours that are no nodes: pods, gateways
 MOST = 65536  # nodes and addresses of a pod CIDR that room is made for
-# So that no pod's packet gives its node a route. The plugin sets them too: files/humanz_cni/parameters.py.
+# So that no pod's packet gives its node a route. The plugin sets them too: files/humanz_cni/network/sysctls.py.
 PROTECTED = {
     "net.ipv4.conf.%s.accept_redirects": "0",
     "net.ipv4.conf.%s.accept_source_route": "0",

@@ -18,10 +18,11 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, seed, settings
 
-from humanz_cni import disk, main
+from humanz_cni import main
+from humanz_cni.primitives import files
 from tests.support.plugin import fuzz
 
-READ_ALL, WRITE_ALL = disk.read_all, disk.write_all
+READ_ALL, WRITE_ALL = files.read_all, files.write_all
 
 
 class Streams:
@@ -31,7 +32,7 @@ class Streams:
         self.left = data
         self.printed = {1: b"", 2: b""}
 
-    def read(self, descriptor: int, limit: int = disk.LARGEST) -> bytes:
+    def read(self, descriptor: int, limit: int = files.LARGEST) -> bytes:
         if descriptor != 0:
             return READ_ALL(descriptor, limit)
         data, self.left = self.left, b""
@@ -47,14 +48,14 @@ class Streams:
 def answer(sent: fuzz.Sent) -> tuple[int, bytes, bytes]:
     """Return exit status, output and error output of the plugin, as if it were a process of its own."""
     streams = Streams(sent.data)
-    disk.read_all, disk.write_all = streams.read, streams.write
+    files.read_all, files.write_all = streams.read, streams.write
     main._read_what_comes = lambda: streams.read(0)
     sys.excepthook = lambda *exception: streams.write(2, "".join(traceback.format_exception(*exception)).encode())
     opened = os.listdir("/proc/self/fd")
     try:
         code = main.run({name.encode(): value for name, value in sent.environment.items()}, time.monotonic())
     finally:
-        disk.read_all, disk.write_all, sys.excepthook = READ_ALL, WRITE_ALL, sys.__excepthook__
+        files.read_all, files.write_all, sys.excepthook = READ_ALL, WRITE_ALL, sys.__excepthook__
     if len(os.listdir("/proc/self/fd")) > len(opened):
         gc.collect(1)
         for descriptor in set(os.listdir("/proc/self/fd")) - set(opened):

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from humanz_cni import log, request
-from humanz_cni.errors import CNIError
+from humanz_cni import log
+from humanz_cni.protocol import request
+from humanz_cni.protocol.errors import CNIError
 
 
 def asked(conf: Any, **further: str) -> request.Request:

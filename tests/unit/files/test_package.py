@@ -15,10 +15,12 @@ import pytest
 
 import humanz_cni
 from ansible_collections.humanz.cni.plugins.module_utils._cni import compile_plugin
-from humanz_cni import errors, spec
+from humanz_cni.protocol import errors, versions
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = sorted((ROOT / "files" / "humanz_cni").glob("*.py"))
+PACKAGE = ROOT / "files" / "humanz_cni"
+ROOMS = sorted({path.parent for path in PACKAGE.glob("*/__init__.py")} - {PACKAGE / "ctl"})
+MODULES = sorted([*PACKAGE.glob("*.py"), *(path for room in ROOMS for path in room.glob("*.py"))])
 STANDARD = {
     "_ctypes", "_frozen_importlib", "_imp", "_json", "_sha1", "_signal", "_socket", "_struct", "fcntl", "gc", "json",
     "marshal", "posix", "select", "sys", "time",
@@ -31,7 +33,7 @@ def test_its_version_is_the_collections() -> None:
     assert humanz_cni.__version__ == version
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
@@ -40,7 +42,7 @@ def test_a_module_is_small_and_reads_on_python_3_8(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_it_imports_c_modules_only(path: Path) -> None:
     imported: set[str | None] = set()
     for node in ast.walk(compile_plugin.source(str(path))):
@@ -50,6 +52,14 @@ def test_it_imports_c_modules_only(path: Path) -> None:
             imported.add(node.module)
     by_sources = {"hashlib", "json", "socket", "struct", "sys"} if path.name == "public.py" else set()
     assert imported <= STANDARD | by_sources | {"humanz_cni.main", "humanz_cni.public"}
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_rooms_own_code_is_its_docstring(room: Path) -> None:
+    """The start makes rooms without executing it."""
+    tree = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
 
 
 def test_what_is_for_type_checkers_is_not_compiled(tmp_path: Path) -> None:
@@ -94,7 +104,7 @@ def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path) -> None:
 
 def test_the_interpreters_start_needs_nothing_that_is_for_type_checkers() -> None:
     """Another version of Python than it was compiled for reads its source, and evaluates its annotations."""
-    startup = ROOT / "files" / "humanz_cni" / "startup" / "encodings.py"
+    startup = PACKAGE / "startup" / "encodings.py"
     subprocess.run([sys.executable, "-IS", startup], check=True)
 
 
@@ -112,7 +122,7 @@ def test_the_interpreters_start_needs_nothing_that_is_for_type_checkers() -> Non
 )
 def test_versions_are_compared_as_numbers(version: str, said: str) -> None:
     try:
-        spec.require_allowed("CHECK", "0.4.0", version)
+        versions.require_allowed("CHECK", "0.4.0", version)
         message = ""
     except errors.CNIError as error:
         message = error.message

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the humanz.cni maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reservations that nobody will release any more, released when a pool is exhausted, with what belongs to them."""
+
+from __future__ import annotations
+
+from ..ipam import records, stale
+from ..ipam.record import find_owner
+from ..primitives import files
+from ..protocol.errors import CNIError
+from . import masquerade_cleanup, spoofcheck
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..ipam.store import Store
+
+
+def run(reservations: Store, boot: str) -> list[str]:
+    """Release what is stale in the store *reservations*; return the names of the records that were removed.
+
+    The kernel is asked before the lock is taken; a record that has changed since is left alone.
+    """
+    found = stale.find(reservations, boot)
+    if not found:
+        return []
+    with reservations.locked():
+        for name, record in found.items():
+            owner = find_owner(record)
+            if owner and name == owner.host_veth and reservations.read(name) == record:
+                remove_checks(name)
+        gone = records.forget(reservations, lambda name, record: found.get(name) == record)
+    masquerade_cleanup.of_released(reservations)
+    return gone
+
+
+def remove_checks(port: str) -> None:
+    """Remove what *port*, whose pod is gone, may send from. To be called with the lock held, before its record goes."""
+    try:
+        spoofcheck.remove(port)
+    except CNIError as exc:  # its addresses are free all the same
+        files.complain(exc.message)
