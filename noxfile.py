@@ -5,7 +5,7 @@
 
     nox -R                                          style, types and unit
     nox -R -s unit -- -k ranges                     some of the unit tests
-    nox -R -s one -- tests/unit/files/test_dad.py   one file or test of any directory
+    nox -R -s one -- tests/unit/files/kernel/test_dad.py   one file or test of any directory
 
 Each session has an environment of its own, with the option ``-R`` from one run to the next; with ``--no-venv`` it
 takes the programs that are on PATH.

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
-from tests.integration_netns.plugin.test_plugin_vlan import refuses
+from tests.integration_netns.plugin.network.test_plugin_spoofcheck import reaches
+from tests.integration_netns.plugin.network.test_plugin_vlan import refuses
 from tests.support.plugin.attacker import (
     ADVERTISED,
     ALL_NODES,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.humanz.cni.plugins.module_utils._cni import network_conf
-from tests.integration_netns.plugin.test_plugin_delegate import Delegate, delegate
+from tests.integration_netns.plugin.ipam.test_plugin_delegate import Delegate, delegate
 from tests.support.netns.node import Node
 from tests.support.plugin.runtime import BLOG, NSENTER, Runtime, nested
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_spoofcheck import mac_of, reaches
+from tests.integration_netns.plugin.network.test_plugin_spoofcheck import mac_of, reaches
 from tests.support.plugin import attacker
 from tests.support.plugin.runtime import NSENTER, Runtime, nested
 

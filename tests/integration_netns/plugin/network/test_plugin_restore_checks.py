@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_impersonation import (
+from tests.integration_netns.plugin.network.test_plugin_impersonation import (
     CONF,
     OTHER,
     OTHER6,
@@ -23,7 +23,7 @@ from tests.integration_netns.plugin.test_plugin_impersonation import (
     link_local,
     rightful,
 )
-from tests.integration_netns.plugin.test_plugin_spoofcheck import mac_of, reaches, ruleset
+from tests.integration_netns.plugin.network.test_plugin_spoofcheck import mac_of, reaches, ruleset
 from tests.support import ROOT
 from tests.support.plugin.runtime import Runtime, nested
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
+from tests.integration_netns.plugin.network.test_plugin_spoofcheck import reaches
 from tests.support.plugin.runtime import Outcome, Runtime, nested
 
 REFUSAL = "is not supported: this kernel has no VLAN filtering for bridges"

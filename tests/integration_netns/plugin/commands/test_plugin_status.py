@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_vlan import is_able
+from tests.integration_netns.plugin.network.test_plugin_vlan import is_able
 from tests.support.plugin.journal import Journal
 from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 from tests.support.plugin.system_calls import traced

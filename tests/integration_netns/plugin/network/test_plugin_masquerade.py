@@ -21,7 +21,7 @@ from tests.support.netns.node import Node
 from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 from tests.support.plugin.system_calls import traced
 
-GUIDE = Path(__file__).resolve().parents[3] / "docs" / "replace-the-bridge-plugin.md"
+GUIDE = Path(__file__).resolve().parents[4] / "docs" / "replace-the-bridge-plugin.md"
 CONF = nested(("10.9.0.0/24", "fd00:9::/64"), isDefaultGateway=True, ipMasq=True)
 # Makes all records such as the releases before wrote, which did not note what they masqueraded.
 OLDER = r"""

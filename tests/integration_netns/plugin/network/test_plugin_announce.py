@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_spoofcheck import reaches
+from tests.integration_netns.plugin.network.test_plugin_spoofcheck import reaches
 from tests.support.plugin.runtime import NSENTER, Runtime, nested
 
 MAC = "0a:00:00:00:00:77"

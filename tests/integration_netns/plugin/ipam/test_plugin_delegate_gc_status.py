@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration_netns.plugin.test_plugin_delegate import ERROR, Delegate
-from tests.integration_netns.plugin.test_plugin_gc import KEY, attachments, chains, ports
+from tests.integration_netns.plugin.commands.test_plugin_gc import KEY, attachments, chains, ports
+from tests.integration_netns.plugin.ipam.test_plugin_delegate import ERROR, Delegate
 from tests.support.plugin.runtime import NO_POD, Outcome, Runtime, nested
 
 
