@@ -9,28 +9,29 @@ left to the operator, whose next run has it accept pods.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 from typing import TYPE_CHECKING
 
+from . import iptables_syntax, nft_syntax
+
 if TYPE_CHECKING:
     from .commands import Run
 
-# Chains as nft lists and iptables -S prints them: what is ours in them, and rules that drop every packet.
-OURS = re.compile(r'comment "humanz-cni: |(jump|-j) HUMANZ-FORWARD\b')
-POLICY = re.compile(r"hook forward .*policy drop;|^-P FORWARD DROP", re.MULTILINE)
-# A rule for every packet, its verdict, and where to if that is another chain.
-VERDICT = r"(accept|drop|reject|return|queue|jump|goto)\b ?(\S*)"
-PASSING = r'(?:counter (?:packets \d+ bytes \d+ )?|log (?:prefix "[^"]*" |(?:level|group|flags|snaplen) \S+ )*)*'
-EVERY_PACKET = re.compile(r"^\t\t" + PASSING + VERDICT, re.MULTILINE)
+# What iptables -S prints: our jump, the policy, and rules for every packet.
+JUMP = re.compile(r"-j %s\b" % iptables_syntax.FORWARD)
+POLICY = re.compile(r"^-P FORWARD DROP", re.MULTILINE)
 BY_IPTABLES = re.compile(r"^-A FORWARD -j (ACCEPT|DROP|REJECT|RETURN)\b", re.MULTILINE)
-DORMANT = re.compile(r"^\tflags .*\bdormant\b", re.MULTILINE)
+# What nft lists of a rule of ours; iptables-nft's jump is one.
+OURS = re.compile(r"%s|jump %s\b" % (nft_syntax.OURS, iptables_syntax.FORWARD))
 
-# The tables that legacy iptables has loaded, by the name of the family in nft. To ask itself would load them.
-LEGACY = {"ip": ("/proc/net/ip_tables_names", "iptables"), "ip6": ("/proc/net/ip6_tables_names", "ip6tables")}
-FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
-FIREWALLD_POLICY = "/etc/firewalld/policies/humanz-cni.xml"
+# Where legacy iptables says which tables it has, and its command, by the name of the family in nft.
+LEGACY = {
+    "ip": (iptables_syntax.LEGACY_TABLES[4], "iptables"),
+    "ip6": (iptables_syntax.LEGACY_TABLES[6], "ip6tables"),
+}
 
 
 def problems(text: str, run: Run) -> list[str]:
@@ -57,51 +58,21 @@ def dropping(text: str, run: Run) -> list[str]:
 
 def by_nft(families: list[str], run: Run) -> list[str]:
     """Return the names of the chains that nft shows, iptables-nft's among them."""
-    names: list[str] = []
-    table: list[str] = []
-    for line in run(["nft", "list", "chains"])[1].splitlines():
-        words = line.split()
-        if words[:1] == ["table"]:
-            table = words[1:3]
-        elif words[:1] == ["chain"]:
-            name = words[1]
-        elif "type filter hook forward " in line and table[0] in [*families, "inet"] and not is_firewalld(table[1]):
-            names += ["chain %s %s of nftables" % (" ".join(table), name)] if drops(table, name, run) else []
-    return names
+    chains = nft_syntax.forward_chains(run(["nft", "list", "chains"])[1])
+    asked = [chain for chain in chains if chain.family in [*families, "inet"] and not is_firewalld(chain.table)]
+    return ["chain %s of nftables" % " ".join(chain[:3]) for chain in asked if drops(chain, run)]
 
 
-def drops(table: list[str], name: str, run: Run) -> bool:
-    """Say whether the chain *name* of *table*, family and name, drops whatever no rule accepts, and has none of ours.
+def drops(chain: nft_syntax.BaseChain, run: Run) -> bool:
+    """Say whether *chain* drops whatever no rule accepts, and has none of ours."""
 
-    The role, in plugins/module_utils/_firewall/nft.py, decides by the same rules.
-    """
-    listed = rules(table, name, run)
-    if OURS.search(listed) or not (POLICY.search(listed) or rules_drop(table, listed, run, {name})):
+    @functools.lru_cache(maxsize=None)
+    def rules_of(one: nft_syntax.BaseChain) -> list[nft_syntax.Rule]:
+        return nft_syntax.rules(run(["nft", "-a", "list", "chain", *one[:3]])[1])
+
+    if any(OURS.search(rule.text) for rule in rules_of(chain)) or not nft_syntax.drops(chain, rules_of):
         return False
-    return not DORMANT.search(run(["nft", "list", "table", *table])[1])
-
-
-def rules(table: list[str], name: str, run: Run) -> str:
-    """Return the chain *name* of *table* as nft lists it."""
-    return run(["nft", "list", "chain", *table, name])[1]
-
-
-def rules_drop(table: list[str], listed: str, run: Run, visited: set[str]) -> bool | None:
-    """Say whether the rules for every packet of a chain, as *listed*, drop it; None if they pass it on, or back.
-
-    *visited* are the names of the chains that have been gone through, this one among them.
-    """
-    for verdict, target in EVERY_PACKET.findall(listed):
-        if verdict not in ("jump", "goto"):
-            return None if verdict == "return" else verdict in ("drop", "reject")
-        if target not in visited:
-            visited.add(target)
-            found = rules_drop(table, rules(table, target, run), run, visited)
-            if found is not None:
-                return found
-        if verdict == "goto":
-            return None
-    return None
+    return not nft_syntax.is_dormant(run(["nft", "list", "table", *chain[:2]])[1])
 
 
 def by_legacy(loaded: str, command: str, run: Run) -> list[str]:
@@ -116,12 +87,12 @@ def by_legacy(loaded: str, command: str, run: Run) -> list[str]:
         command += "-legacy"
     elif not shutil.which(command) or "nf_tables" in run([command, "--version"])[1]:
         return []
-    listed = run([command, "-w", "5", "-S", "FORWARD"])[1]
+    listed = run([command, *iptables_syntax.WAIT, "-S", "FORWARD"])[1]
     first = BY_IPTABLES.search(listed)
     closed = POLICY.search(listed) or first and first.group(1) in ("DROP", "REJECT")
-    return ["FORWARD of %s" % command] if closed and not OURS.search(listed) else []
+    return ["FORWARD of %s" % command] if closed and not JUMP.search(listed) else []
 
 
 def is_firewalld(table: str) -> bool:
     """Say whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
-    return table in FIREWALLD_TABLES and os.path.exists(FIREWALLD_POLICY)
+    return table in nft_syntax.FIREWALLD_TABLES and os.path.exists(nft_syntax.FIREWALLD_POLICY)

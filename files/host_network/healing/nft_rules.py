@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part of the repair that is by nft: our own table, and our rules in chains of others.
 
-The file, which humanz.cni.pod_firewall writes, is for ``nft -f``, but for lines such as
-``# insert: inet filter forward: RULE``, of rules that stand first in somebody's chain. A chain that is not there drops
+humanz.cni.pod_firewall writes the file that says what these are: see nft_syntax. A chain that is not there drops
 nothing and needs no rule.
 """
 
@@ -12,14 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import commands
+from . import commands, nft_syntax
 
 if TYPE_CHECKING:
     from .commands import Run
     from .outcome import Outcome
-
-INSERT = "# insert: "
-OURS = 'comment "humanz-cni: '
 
 
 def put_back(lines: list[str], outcome: Outcome) -> None:
@@ -42,10 +38,10 @@ def restore(lines: list[str], run: Run) -> list[str]:
         if listed.split() != " ".join(table[2:]).split():  # nft breaks the lines of a set's elements
             names.append(name)
             changes += table
-    for chain, rules in inserted(lines).items():
+    for chain, rules in nft_syntax.inserted(lines).items():
         status, output, _error = run(["nft", "-a", "list", "chain", *chain.split()])
         if status == 0:
-            missing = insertions(chain, rules, output)
+            missing = nft_syntax.transaction(chain, nft_syntax.rules(output), rules)
             names += ["rules in chain %s" % chain] if missing else []
             changes += missing
     if changes:
@@ -53,24 +49,3 @@ def restore(lines: list[str], run: Run) -> list[str]:
         if status:
             raise ValueError("nft: %s" % error.strip())
     return names
-
-
-def inserted(lines: list[str]) -> dict[str, list[str]]:
-    """Return ``{chain: [rule]}`` of the rules that stand in chains of others."""
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        if line.startswith(INSERT):
-            chain, _separator, rule = line[len(INSERT) :].partition(": ")
-            found.setdefault(chain, []).append(rule)
-    return found
-
-
-def insertions(chain: str, wanted: list[str], output: str) -> list[str]:
-    """Return the lines for nft that make *wanted* the first rules of *chain*, as *output* lists it; none if so."""
-    listed = [line.strip().rpartition(" # handle ") for line in output.splitlines() if line.startswith("\t\t")]
-    rules = [(text or handle, handle) for text, _mark, handle in listed if not handle.startswith("type ")]
-    ours = [(text, handle) for text, handle in rules if OURS in text]
-    if ours == rules[: len(ours)] and [text for text, _handle in ours] == wanted:
-        return []
-    deletions = ["delete rule %s handle %s" % (chain, handle) for _text, handle in ours]
-    return deletions + ["insert rule %s %s" % (chain, rule) for rule in reversed(wanted)]

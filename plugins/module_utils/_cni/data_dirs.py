@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the CNI plugin keeps on disk: a directory for each network, where that one's configuration says.
 
+The plugin's package has the other reader of these, as a node may have no plugin, or another version of it, when modules
+look.
+
 This module_util is private to the collection; its interface may change in any release.
 """
 

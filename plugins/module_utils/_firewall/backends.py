@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .._shared import option_checks
 from .._shared.converge import ConvergeError
-from . import by_firewalld, by_nft, rules_iptables, rules_nft
+from . import by_firewalld, by_nft, iptables_syntax, rules_iptables, rules_nft
 from . import iptables as _iptables
 from . import nft as _nft
 from .by_iptables import HOOKS, Firewall, Ruleset
@@ -205,7 +205,7 @@ class _Parts:
             policy, rules = iptables.listing(hook.table, hook.base)
         except ConvergeError:
             return NO_RULES  # made by nft, of what iptables does not know
-        if policy == "ACCEPT" and all(_iptables.target(rule) == hook.chain for rule in rules):
+        if policy == "ACCEPT" and all(iptables_syntax.target(rule) == hook.chain for rule in rules):
             return NO_RULES
         self._leave_to(iptables, family)
         return {**NO_RULES, "filter": self._forward_rules(family)}

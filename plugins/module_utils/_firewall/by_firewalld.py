@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .._shared import marked_files
 from .._shared.converge import ConvergeError
+from .nft_syntax import FIREWALLD_POLICY
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 POLICY = "humanz-cni"
-FILE = "/etc/firewalld/policies/%s.xml" % POLICY
+FILE = FIREWALLD_POLICY
 # Exit codes of firewall-cmd: firewalld, or the message bus to it, does not run; it does not know the option.
 NOT_RUNNING = (252, 36)
 UNKNOWN_OPTION = 2

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from .._shared import marked_files
 from .._shared.converge import Resource
-from . import iptables as _iptables
-from . import rules_iptables
+from . import iptables_syntax, rules_iptables
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from .iptables import Iptables
 
     class Part(Protocol):
         """Rules that one command keeps, read, compared and written by themselves; its state is its own business."""
@@ -90,9 +91,7 @@ class Ruleset:
     The state is a dict: each table's lines as of rules_iptables.seen, and under ``file`` the file's text or None.
     """
 
-    def __init__(
-        self, iptables: _iptables.Iptables | None, command: str, rules: dict[str, list[str]], state_file: str
-    ) -> None:
+    def __init__(self, iptables: Iptables | None, command: str, rules: dict[str, list[str]], state_file: str) -> None:
         """Take what is wanted.
 
         :param iptables: an iptables.Iptables, or None where there is none, to remove.
@@ -120,7 +119,7 @@ class Ruleset:
         state: dict[str, Any] = {hook.table: rules_iptables.wanted(hook, self._rules[hook.table]) for hook in HOOKS}
         lines = rules_iptables.replay_text([(hook, self._rules[hook.table]) for hook in HOOKS])
         if lines and self._iptables:
-            lines.insert(0, "# command: %s" % self._iptables.name)
+            lines.insert(0, iptables_syntax.COMMAND + self._iptables.name)
         state["file"] = marked_files.compose("pod_firewall", lines) if lines else None
         return state
 
@@ -143,7 +142,7 @@ class Ruleset:
         if self._iptables is None or not self._rules[hook.table]:
             return []
         policy, rules = self._iptables.listing(hook.table, hook.base)
-        targets = [_iptables.target(rule) for rule in rules]
+        targets = [iptables_syntax.target(rule) for rule in rules]
         names = [name for start, name in KEEPERS.items() if any(target.startswith(start) for target in targets)]
         if not names and (policy == "DROP" or {"DROP", "REJECT"} & set(targets)):
             names = ["iptables"]

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from .._shared import marked_files
 from .._shared.converge import ConvergeError
-from . import rules_nft
+from . import nft_syntax, rules_nft
 
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from .nft import BaseChain, Nft
+    from .nft import Nft
+    from .nft_syntax import BaseChain
 
     class State(TypedDict):
         table: list[str]
@@ -29,15 +30,11 @@ if TYPE_CHECKING:
         file: str | None
 
 
-# Its rules are firewalld's own business: see by_firewalld.
-FIREWALLD_TABLES = ("firewalld", "firewalld_policy_drop")
-
-
 class NftRules:
     """Our table, our rules in others' chains, and the state file.
 
     The state is a dict of ``table`` (lines), ``chains`` (family, table and name as one text to lines as of
-    rules_nft.seen; chains without any are left out) and ``file`` (text or None).
+    nft_syntax.seen; chains without any are left out) and ``file`` (text or None).
     """
 
     command = "nft"
@@ -74,7 +71,7 @@ class NftRules:
         state["table"] = self._nft.table(rules_nft.FAMILY, rules_nft.TABLE)
         self._dropping = []
         for chain in self._chains(self._nft):
-            ours = rules_nft.seen(self._nft.rules(chain))
+            ours = nft_syntax.seen(self._nft.rules(chain))
             if ours:
                 state["chains"][_key(chain)] = ours
             if self._nft.drops(chain):
@@ -130,7 +127,7 @@ class NftRules:
             lines += rules_nft.replacement(desired["table"])
         for chain in self._chains(nft):
             wanted = desired["chains"].get(_key(chain), [])
-            lines += rules_nft.transaction(_key(chain), nft.rules(chain), wanted)
+            lines += nft_syntax.transaction(_key(chain), nft.rules(chain), wanted)
         if not lines:
             return
         try:
@@ -151,7 +148,7 @@ class NftRules:
         return [
             chain
             for chain in nft.forward_chains()
-            if chain[:3] not in self._left_alone and chain.table not in FIREWALLD_TABLES
+            if chain[:3] not in self._left_alone and chain.table not in nft_syntax.FIREWALLD_TABLES
         ]
 
 

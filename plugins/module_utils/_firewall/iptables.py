@@ -13,11 +13,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from .._shared import files
 from .._shared.converge import ConvergeError
+from .iptables_syntax import LEGACY_TABLES, WAIT, is_comment, rules, split
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from .._shared.converge import RunCommand
 
 COMMANDS = {4: "iptables", 6: "ip6tables"}
-LEGACY_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 SUFFIXES = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
-# Seconds to wait for the lock of legacy iptables, which another program may hold.
-WAIT = ["-w", "5"]
 _FIRST = ("-s", "-d", "-i", "-o", "-p")
 # The options of a rule, in iptables' order, by what rule() calls them.
 _MATCHES = {
@@ -81,7 +78,7 @@ class Iptables:
         """Return the policy and the rules of a chain that the kernel always has. Raises ConvergeError."""
         output = self._output([self._command] + WAIT + ["-t", table, "-S", chain])
         policy = re.search(r"^-P \S+ (\S+)", output, re.MULTILINE)
-        return policy.group(1) if policy else "ACCEPT", _rules(output)
+        return policy.group(1) if policy else "ACCEPT", rules(output)
 
     def builtin(self, table: str, chain: str) -> list[str]:
         """Return the rules of a chain that the kernel always has. Raises ConvergeError."""
@@ -96,7 +93,7 @@ class Iptables:
         status, output, error = self._run([self._command] + WAIT + ["-t", table, "-S", chain])
         if status > 1:
             raise ConvergeError("chain %s of table %s cannot be read: %s" % (chain, table, error.strip()))
-        return _rules(output) if status == 0 else None
+        return rules(output) if status == 0 else None
 
     def restore(self, text: str) -> None:
         """Apply *text*, in the syntax of iptables-restore; each of its tables at once or not at all."""
@@ -132,10 +129,6 @@ def _explained(error: str) -> str:
     return error.strip()
 
 
-def _rules(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line.startswith("-A ")]
-
-
 def rule(chain: str, target: list[str], comment: str | None = None, **matches: str) -> str:
     """Return a rule in canonical form.
 
@@ -155,9 +148,9 @@ def rule(chain: str, target: list[str], comment: str | None = None, **matches: s
 
 def canonical(line: str) -> str:
     """Return the rule *line* in one form, whatever release of iptables printed it."""
-    options, target = _split(line)
+    options, target = split(line)
     comment = [option for option in options if option[1] == "--comment"]
-    rest = [option for option in options if not _is_comment(option)]
+    rest = [option for option in options if not is_comment(option)]
     rest.sort(key=lambda option: _FIRST.index(option[1]) if option[1] in _FIRST else len(_FIRST))
     words = ["-A", line.split()[1]]
     for negation, name, *values in rest + ([["", "-m", "comment"]] + comment if comment else []):
@@ -167,41 +160,6 @@ def canonical(line: str) -> str:
             values = ["ipv6-icmp"]
         words += ([negation] if negation else []) + [name] + values
     return " ".join(_quote(word) for word in words + target)
-
-
-def target(line: str) -> str:
-    """Return the name of the target or chain that the rule *line* goes to, or an empty text."""
-    words = _split(line)[1]
-    return words[1] if words else ""
-
-
-def words_of(line: str) -> list[str]:
-    """Return the words of a rule; to look for quotes in all rules of a large cluster takes seconds."""
-    return shlex.split(line) if '"' in line else line.split()
-
-
-def matches_all(line: str) -> bool:
-    """Return whether the rule *line* matches every packet."""
-    return all(_is_comment(option) for option in _split(line)[0])
-
-
-def _is_comment(option: list[str]) -> bool:
-    return option[1] == "--comment" or option[1:] == ["-m", "comment"]
-
-
-def _split(line: str) -> tuple[list[list[str]], list[str]]:
-    """Return the match options of a rule, each ``["!" or "", name, value…]``, and the words from -j or -g on."""
-    words = words_of(line)[2:]
-    options = []
-    while words and words[0] not in ("-j", "-g"):
-        negation = words.pop(0) if words[0] == "!" else ""
-        option = [negation, words.pop(0)]
-        if option[1] == "--comment":
-            option.append(words.pop(0))
-        while words and not words[0].startswith("-") and words[0] != "!":
-            option.append(words.pop(0))
-        options.append(option)
-    return options, words
 
 
 def _quote(word: str) -> str:

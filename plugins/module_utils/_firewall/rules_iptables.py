@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import collections
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import iptables
+from . import iptables, iptables_syntax
+from .iptables_syntax import FORWARD, POSTROUTING, PREROUTING, Place
 
-FORWARD = "HUMANZ-FORWARD"
-PREROUTING = "HUMANZ-PREROUTING"
-POSTROUTING = "HUMANZ-POSTROUTING"
 MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 # What pods send neighbour and multicast listener discovery from. The kernel forwards it to no other link.
 DISCOVERY_SOURCES = ("fe80::/10", "::/128")
@@ -53,6 +51,14 @@ NAT_HOOK = Hook("nat", "POSTROUTING", POSTROUTING)
 FILTER_HOOK = Hook("filter", "FORWARD", FORWARD)
 # Ahead of connection tracking and of all that accepts what is established or marked, and for the node's own ports too.
 RAW_HOOK = Hook("raw", "PREROUTING", PREROUTING)
+# In POSTROUTING, the jump may stand anywhere ahead of a rule that ends the chain for every packet. Elsewhere it is
+# behind the leading rules of Kubernetes' policies and ahead of everything else, so that nobody's ACCEPT, DROP or REJECT
+# comes first.
+PLACES = {
+    NAT_HOOK: Place(ahead=FINAL_TARGETS),
+    FILTER_HOOK: Place(behind=KUBERNETES_CHAINS),
+    RAW_HOOK: Place(behind=KUBERNETES_CHAINS),
+}
 
 
 def jump(hook: Hook) -> str:
@@ -189,27 +195,6 @@ def without_subnets(cidrs: Iterable[str]) -> list[str]:
     return [str(network) for network in networks if network in kept]
 
 
-def where(hook: Hook, others: list[str]) -> tuple[int, int]:
-    """Return the first and the last place, counted from 0, where the jump may stand among *others*, the base's rules.
-
-    In POSTROUTING that is anywhere ahead of a rule that ends the chain for every packet. Elsewhere it is behind the
-    leading rules of Kubernetes' policies and ahead of everything else, so that nobody's ACCEPT, DROP or REJECT comes
-    first.
-    """
-    if hook is not NAT_HOOK:
-        place = _leading(others, lambda rule: iptables.target(rule).startswith(KUBERNETES_CHAINS))
-        return place, place
-    return 0, _leading(others, lambda rule: not _ends_chain(rule))
-
-
-def _leading(rules: list[str], wanted: Callable[[str], bool]) -> int:
-    return next((place for place, rule in enumerate(rules) if not wanted(rule)), len(rules))
-
-
-def _ends_chain(rule: str) -> bool:
-    return iptables.target(rule) in FINAL_TARGETS and iptables.matches_all(rule)
-
-
 def seen(hook: Hook, base: list[str], own: list[str] | None) -> list[str]:
     """Return what there is of ours at *hook*, as lines in iptables-restore syntax; no line if there is nothing.
 
@@ -219,7 +204,7 @@ def seen(hook: Hook, base: list[str], own: list[str] | None) -> list[str]:
     A jump that stands in the wrong place is preceded by a comment that says so.
     """
     lines = [] if own is None else [":%s - [0:0]" % hook.chain]
-    jumps, others = _sort_out(hook, base)
+    jumps, others = iptables_syntax.apart(base, hook.chain)
     if len(jumps) == 1:
         lines += _misplaced(hook, base.index(jumps[0]), others)
     lines += [iptables.canonical(rule) for rule in jumps]
@@ -227,18 +212,12 @@ def seen(hook: Hook, base: list[str], own: list[str] | None) -> list[str]:
 
 
 def _misplaced(hook: Hook, place: int, others: list[str]) -> list[str]:
-    first, last = where(hook, others)
+    first, last = iptables_syntax.where(PLACES[hook], others)
     if place < first:
         return ["# it stands ahead of: %s" % others[place]]
     if place > last:
         return ["# it stands behind: %s" % others[last]]
     return []
-
-
-def _sort_out(hook: Hook, base: list[str]) -> tuple[list[str], list[str]]:
-    """Return our jumps among the rules *base*, and everybody else's rules."""
-    jumps = [rule for rule in base if iptables.target(rule) == hook.chain]
-    return jumps, [rule for rule in base if iptables.target(rule) != hook.chain]
 
 
 def wanted(hook: Hook, rules: list[str]) -> list[str]:
@@ -260,21 +239,16 @@ def transaction(hook: Hook, base: list[str], own: list[str] | None, rules: list[
 
     Declaring a chain empties it, so that it is filled anew in the same transaction.
     """
-    jumps, others = _sort_out(hook, base)
-    deletions = ["-D" + rule[2:] for rule in jumps]
     if not rules:
+        deletions = [iptables_syntax.deletion(rule) for rule in iptables_syntax.apart(base, hook.chain)[0]]
         return _table(hook, deletions + ([] if own is None else ["-F %s" % hook.chain, "-X %s" % hook.chain]))
     in_place = seen(hook, base, None) == [jump(hook)]
-    placing = [] if in_place else deletions + [_insertion(hook, others)]
+    placing = [] if in_place else iptables_syntax.placing(_placed(hook), base)
     return _table(hook, [":%s - [0:0]" % hook.chain] + placing + rules)
 
 
-def _insertion(hook: Hook, others: list[str]) -> str:
-    place = where(hook, others)[1]
-    rule = jump(hook)
-    if place == len(others):
-        return rule
-    return rule.replace("-A %s" % hook.base, "-I %s %d" % (hook.base, place + 1), 1)
+def _placed(hook: Hook) -> iptables_syntax.Jump:
+    return iptables_syntax.Jump(jump(hook), PLACES[hook])
 
 
 def replay_text(hooks: Iterable[tuple[Hook, list[str]]]) -> list[str]:
@@ -285,16 +259,9 @@ def replay_text(hooks: Iterable[tuple[Hook, list[str]]]) -> list[str]:
     lines = []
     for hook, rules in hooks:
         if rules:
-            jump_lines = ["# jump: %s" % jump(hook), _place_in_words(hook)]
+            jump_lines = iptables_syntax.jump_comments(_placed(hook))
             lines += _table(hook, [":%s - [0:0]" % hook.chain] + jump_lines + rules)
     return lines
-
-
-def _place_in_words(hook: Hook) -> str:
-    """Return the comment that says what :func:`where` says."""
-    if hook is not NAT_HOOK:
-        return "# jump behind: %s" % " ".join(KUBERNETES_CHAINS)
-    return "# jump ahead of: %s" % " ".join(FINAL_TARGETS)
 
 
 def _table(hook: Hook, lines: list[str]) -> list[str]:

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from . import rules_iptables
-
-if TYPE_CHECKING:
-    from .nft import Rule
+from . import nft_syntax, rules_iptables
+from .nft_syntax import OURS
 
 FAMILY, TABLE = "inet", "humanz-cni"
-OURS = 'comment "humanz-cni: '
 PROTOCOLS = {4: "ip", 6: "ip6"}
 # The sets of destinations that see the pods' own addresses.
 KEPT = {4: "non_masquerade_ipv4", 6: "non_masquerade_ipv6"}
@@ -156,33 +152,9 @@ def replacement(table: list[str]) -> list[str]:
     return ["table %s" % name, "delete table %s" % name] + table
 
 
-def seen(rules: list[Rule]) -> list[str]:
-    """Return the texts of our rules among *rules*, of nft.Rule; one that stands behind others' is said to."""
-    lines: list[str] = []
-    for place, rule in enumerate(rules):
-        if OURS in rule.text:
-            if place > len([line for line in lines if not line.startswith("#")]):
-                lines.append("# it stands behind: %s" % rules[place - 1].text)
-            lines.append(rule.text)
-    return lines
-
-
-def transaction(chain: str, rules: list[Rule], wanted: list[str]) -> list[str]:
-    """Return the lines for ``nft -f`` that make *wanted* our rules of *chain*, ahead of everybody else's.
-
-    :param chain: family, table and name, as one text.
-    :param rules: the chain's rules, of nft.Rule.
-    """
-    if seen(rules) == wanted:
-        return []
-    lines = ["delete rule %s handle %d" % (chain, rule.handle) for rule in rules if OURS in rule.text]
-    return lines + ["insert rule %s %s" % (chain, text) for text in reversed(wanted)]
-
-
 def replay_text(table: list[str], chains: dict[str, list[str]]) -> list[str]:
     """Return the lines of the state file: our own table, and in comments our rules in others' chains.
 
     A rule in somebody's chain would be added once more by every replay: it is for files/host_network.
     """
-    lines = ["# insert: %s: %s" % (chain, text) for chain in sorted(chains) for text in chains[chain]]
-    return lines + (replacement(table) if table else [])
+    return nft_syntax.insert_comments(chains) + (replacement(table) if table else [])

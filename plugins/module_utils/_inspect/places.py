@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     #: Returns the path of a command, None if it is not there.
     FindCommand = Callable[[str], Optional[str]]
 
-OWN_FILES = (
-    *("routes", "vxlan", "vxlan-fdb", "sysctl", "sysctl.before.json"),
-    *("rules.v4", "rules.v4-other", "rules.v6", "rules.v6-other", "rules.nft"),
+SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"
+MODULES_FILE = "/etc/modules-load.d/humanz-cni.conf"
+_OWN_MARKED = ("sysctl", "rules.v4", "rules.v4-other", "rules.v6", "rules.v6-other", "rules.nft", "vxlan", "vxlan-fdb")
+# Files that modules mark as theirs; what somebody else has put there stays, and fails them.
+MARKED_FILES = (
+    *(SYSCTL_FILE, MODULES_FILE, static_routes.PROTOCOL_NAMES),
+    *("%s/%s" % (directories.OWN_DIRECTORY, name) for name in _OWN_MARKED),
 )
 WITHOUT_PERSISTENCE = "set pod_network_persistence to false"
 
@@ -39,9 +43,9 @@ def places(options: dict[str, Any], find_command: FindCommand) -> list[Place]:
         Place(options["conf_dir"], tuple(network_conf.NAMES.values()), "pod_network_cni_conf_dir"),
         Place(options["library_dir"], (), "pod_network_library_dir", size=LARGE),
         Place(options["sbin_dir"], (operator_command.NAME,), "pod_network_sbin_dir", programs=True),
-        Place(directories.OWN_DIRECTORY, OWN_FILES),
-        Place("/etc/sysctl.d", ("99-humanz-cni.conf",)),
-        Place("/etc/modules-load.d", ("humanz-cni.conf",)),
+        Place(directories.OWN_DIRECTORY, ("routes", "sysctl.before.json", *_OWN_MARKED)),
+        _of(SYSCTL_FILE),
+        _of(MODULES_FILE),
         _of(static_routes.PROTOCOL_NAMES),
         Place(old_bridge.DATA_DIR),
         Place(lock.DIRECTORY),

@@ -26,6 +26,7 @@ from .._shared import marked_files, option_checks
 from .._shared.converge import ConvergeError
 from .._shared.kernel import Kernel, describe
 from . import bridge_rules, places, refusals, writable
+from .places import SYSCTL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 8)
 
-SYSCTL_FILE = "/etc/sysctl.d/99-humanz-cni.conf"  # of node_kernel
 TAILSCALE = ipaddress.ip_network("100.64.0.0/10")  # that of carrier-grade NAT, RFC 6598
 TAILSCALE_RULES = (["nft", "list", "chain", "ip", "filter", "ts-input"], ["iptables-nft", "-S", "ts-input"])
 TAILSCALE_LEGACY_RULES = (["iptables-legacy", "-S", "ts-input"], ["iptables", "-S", "ts-input"])

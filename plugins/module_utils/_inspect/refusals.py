@@ -9,7 +9,6 @@ This module_util is private to the collection; its interface may change in any r
 from __future__ import annotations
 
 import functools
-import glob
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from .._routing import static_routes
 from .._shared import marked_files, option_checks
 from .._shared.converge import ConvergeError
 from . import kernel_features
+from .places import MARKED_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from .._shared.converge import RunCommand
 
     FindCommand = Callable[[str], Optional[str]]
-
-# Where other modules write; what somebody else has put there stays, and fails them.
-FILES = (
-    "/etc/sysctl.d/99-humanz-cni.conf",
-    "/etc/modules-load.d/humanz-cni.conf",
-    "/etc/humanz-cni/sysctl",
-    "/etc/humanz-cni/rules.*",
-    "/etc/humanz-cni/vxlan*",
-    static_routes.PROTOCOL_NAMES,
-)
 
 
 def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str]:
@@ -56,7 +46,7 @@ def found(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -
         lambda: option_checks.quotable_path("pod_network_library_dir", options["library_dir"]),
         lambda: option_checks.quotable_path("pod_network_sbin_dir", options["sbin_dir"]),
         lambda: persistence.require_interval("pod_network_heal_interval", options["heal_interval"]),
-        *(functools.partial(marked_files.read, path) for pattern in FILES for path in sorted(glob.glob(pattern))),
+        *(functools.partial(marked_files.read, path) for path in MARKED_FILES),
         lambda: persistence.Persistence(run, systemctl, {}, {}, options["library_dir"]).read(),
     ]
     texts = [text for check in checks for text in _refusal(check)]

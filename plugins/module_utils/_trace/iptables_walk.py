@@ -15,7 +15,7 @@ import fnmatch
 import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._firewall import iptables
+from .._firewall import iptables_syntax
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -118,7 +118,7 @@ def _walk(
 
 def _match(rule: str, packet: Packet) -> tuple[bool | None, str | None, bool]:
     """Return (whether *rule* matches or None if that cannot be decided, its target, whether it comes back from it)."""
-    words = iptables.words_of(rule)[2:]
+    words = iptables_syntax.words_of(rule)[2:]
     target: str | None = None
     certain, jumps = True, True
     while words:

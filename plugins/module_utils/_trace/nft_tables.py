@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._firewall import nft as _nft
 from .._firewall import rules_nft
+from .._firewall.nft_syntax import OURS, BaseChain
 from . import nft_walk
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class NftTables:
         self._nft = _nft.Nft(run, "nft")
         self._chains: list[dict[str, Any]] | None = None
         self._tables: dict[tuple[str, str], nft_walk.Table] = {}
-        self._texts: dict[_nft.BaseChain, dict[int, str]] = {}
+        self._texts: dict[BaseChain, dict[int, str]] = {}
 
     def decisions(
         self, kind: str, hook: str, packet: Packet, left_out: Collection[tuple[str, str, str]]
@@ -95,7 +96,7 @@ class NftTables:
 
     def _text(self, rule: dict[str, Any]) -> str:
         """Return *rule* as nft writes it, with the chain that it stands in."""
-        chain = _nft.BaseChain(rule["family"], rule["table"], rule["chain"], "")
+        chain = BaseChain(rule["family"], rule["table"], rule["chain"], "")
         if chain not in self._texts:
             self._texts[chain] = {found.handle: found.text for found in self._nft.rules(chain)}
         text = self._texts[chain].get(rule["handle"], "handle %d" % rule["handle"])
@@ -124,6 +125,6 @@ def own_rules(run: RunCommand) -> list[str]:
         else:
             lines += ["add rule %s %s %s" % (table, name, text) for text in content if not text.startswith("type ")]
     for base in nft.forward_chains():
-        texts = [rule.text for rule in nft.rules(base) if rules_nft.OURS in rule.text]
+        texts = [rule.text for rule in nft.rules(base) if OURS in rule.text]
         lines += ["insert rule %s %s" % (" ".join(base[:3]), text) for text in texts]
     return lines

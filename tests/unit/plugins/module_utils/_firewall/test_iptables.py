@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.humanz.cni.plugins.module_utils._firewall import iptables as _iptables
+from ansible_collections.humanz.cni.plugins.module_utils._firewall import iptables_syntax
 from ansible_collections.humanz.cni.plugins.module_utils._shared.converge import ConvergeError
 
 ACCEPT = '-A C -s 10.0.0.0/24 -i br0 -m comment --comment "two words" -j ACCEPT'
@@ -56,8 +57,8 @@ def test_rule_is_canonical() -> None:
     ],
 )
 def test_target(rule: str, target: str, all_packets: bool) -> None:
-    assert _iptables.target(rule) == target
-    assert _iptables.matches_all(rule) is all_packets
+    assert iptables_syntax.target(rule) == target
+    assert iptables_syntax.matches_all(rule) is all_packets
 
 
 class Node:
@@ -122,6 +123,6 @@ def test_refused_rules_are_shown() -> None:
 def test_thousands_of_rules_of_others_cost_little() -> None:
     rules = ["-A FORWARD -s 10.0.%d.%d/32 -j DROP" % divmod(number, 256) for number in range(10_000)]
     started = time.process_time()
-    assert {_iptables.target(rule) for rule in rules} == {"DROP"}
-    assert not any(_iptables.matches_all(rule) for rule in rules)
+    assert {iptables_syntax.target(rule) for rule in rules} == {"DROP"}
+    assert not any(iptables_syntax.matches_all(rule) for rule in rules)
     assert time.process_time() - started < 0.2  # seconds of a processor; a search for quotes takes more

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils._firewall import nft as _nft
-from ansible_collections.humanz.cni.plugins.module_utils._firewall import rules_iptables, rules_nft
-from ansible_collections.humanz.cni.plugins.module_utils._firewall.nft import BaseChain, Nft, Rule
+from ansible_collections.humanz.cni.plugins.module_utils._firewall import nft_syntax, rules_iptables, rules_nft
+from ansible_collections.humanz.cni.plugins.module_utils._firewall.nft import Nft
+from ansible_collections.humanz.cni.plugins.module_utils._firewall.nft_syntax import BaseChain, Rule
 from ansible_collections.humanz.cni.plugins.module_utils._shared.converge import ConvergeError
 
 CHAINS = """\
@@ -38,7 +38,7 @@ FORWARD = BaseChain("inet", "filter", "forward", "accept")
 
 
 def test_forward_chains() -> None:
-    assert _nft.forward_chains(CHAINS) == [
+    assert nft_syntax.forward_chains(CHAINS) == [
         BaseChain("inet", "filter", "forward", "drop"),
         BaseChain("ip", "old", "way", "accept"),
     ]
@@ -52,7 +52,7 @@ def listing(*rules: str, name: str = "forward") -> str:
 
 def test_rules() -> None:
     long = "ip saddr { 192.0.2.1,\n\t\t\t     192.0.2.2 } accept"
-    assert _nft.rules(listing("ct state established accept", long)) == [
+    assert nft_syntax.rules(listing("ct state established accept", long)) == [
         Rule("ct state established accept", 5),
         Rule("ip saddr { 192.0.2.1, 192.0.2.2 } accept", 6),
     ]
@@ -74,7 +74,7 @@ def test_rules() -> None:
     ],
 )
 def test_for_every_packet(rule: str, verdict: str | None) -> None:
-    assert _nft.for_every_packet(rule) == verdict
+    assert nft_syntax.for_every_packet(rule) == verdict
 
 
 def test_a_kernel_without_nf_tables_has_no_chains_and_takes_no_rules() -> None:
@@ -114,12 +114,12 @@ def test_each_family_of_chains_gets_the_rules_that_it_can_have() -> None:
     ],
 )
 def test_transaction(rules: list[Rule], lines: list[str]) -> None:
-    assert rules_nft.transaction("c", rules, [SOURCE, DESTINATION]) == lines
+    assert nft_syntax.transaction("c", rules, [SOURCE, DESTINATION]) == lines
 
 
 def test_a_rule_behind_others_is_said_to_be() -> None:
     rules = [Rule(SOURCE, 7), Rule("drop", 3), Rule(DESTINATION, 8)]
-    assert rules_nft.seen(rules) == [SOURCE, "# it stands behind: drop", DESTINATION]
+    assert nft_syntax.seen(rules) == [SOURCE, "# it stands behind: drop", DESTINATION]
 
 
 def test_own_table() -> None:

@@ -1,32 +1,17 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which chains drop whatever is not accepted: the repair on the node, which stands alone, and the role decide alike."""
+"""Which chains drop whatever is not accepted."""
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils._firewall import by_nft, nft
+from ansible_collections.humanz.cni.plugins.module_utils._firewall.nft import Nft
+from ansible_collections.humanz.cni.plugins.module_utils._firewall.nft_syntax import BaseChain
 
-HEAL_DROPS = Path(__file__).resolve().parents[5] / "files" / "host_network" / "healing" / "drops.py"
-FORWARD = nft.BaseChain("inet", "filter", "forward", "accept")
+FORWARD = BaseChain("inet", "filter", "forward", "accept")
 
-
-def _heal_drops() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("heal_drops", HEAL_DROPS)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-heal_drops = _heal_drops()
 
 DROPPING: dict[str, dict[str, list[str]]] = {
     "a last rule": {
@@ -82,51 +67,17 @@ class Listed:
         return "\n".join([*lines, "\t}", ""])
 
 
-def both(listed: Listed) -> tuple[bool, bool]:
-    role = nft.Nft(listed, "nft").drops(FORWARD._replace(policy=listed.policy))
-    return role, heal_drops.drops(["inet", "filter"], "forward", listed)
+def dropped(listed: Listed) -> bool:
+    return Nft(listed, "nft").drops(FORWARD._replace(policy=listed.policy))
 
 
 @pytest.mark.parametrize(("chains", "drops"), LISTINGS, ids=[*DROPPING, *PASSING])
-def test_both_say_the_same(chains: dict[str, list[str]], drops: bool) -> None:
-    assert both(Listed(chains)) == (drops, drops)
-    assert both(Listed(chains, "drop")) == (True, True)
+def test_a_chain_drops_by_its_rules_or_its_policy(chains: dict[str, list[str]], drops: bool) -> None:
+    assert dropped(Listed(chains)) == drops
+    assert dropped(Listed(chains, "drop"))
 
 
 def test_a_dormant_table_drops_nothing() -> None:
-    assert both(Listed({"forward": ["drop"]}, flags="dormant")) == (False, False)
-    assert both(Listed({"forward": []}, "drop", "owner,dormant")) == (False, False)
-    assert both(Listed({"forward": []}, "drop", "owner")) == (True, True)
-
-
-def test_the_same_tables_are_left_to_firewalld() -> None:
-    assert heal_drops.FIREWALLD_TABLES == by_nft.FIREWALLD_TABLES
-
-
-@pytest.mark.parametrize(
-    ("installed", "version", "rules", "named"),
-    [
-        (["iptables"], "iptables v1.8.2 (legacy)", "-P FORWARD ACCEPT\n-A FORWARD -j DROP\n", ["FORWARD of iptables"]),
-        (["iptables"], "iptables v1.6.1", "-P FORWARD DROP\n", ["FORWARD of iptables"]),
-        (["iptables"], "iptables v1.8.9 (nf_tables)", "-P FORWARD DROP\n", []),
-        (["iptables", "iptables-legacy"], "", "-P FORWARD DROP\n", ["FORWARD of iptables-legacy"]),
-        (["iptables"], "iptables v1.6.1", "-P FORWARD ACCEPT\n-A FORWARD -j ACCEPT\n-A FORWARD -j DROP\n", []),
-        ([], "", "", []),
-    ],
-)
-def test_legacy_iptables(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    installed: list[str],
-    version: str,
-    rules: str,
-    named: list[str],
-) -> None:
-    loaded = tmp_path / "ip_tables_names"
-    loaded.write_text("filter\n", encoding="ascii")
-    monkeypatch.setattr(heal_drops.shutil, "which", lambda name: name if name in installed else None)
-
-    def run(command: list[str]) -> tuple[int, str, str]:
-        return 0, version if command[1:] == ["--version"] else rules, ""
-
-    assert heal_drops.by_legacy(str(loaded), "iptables", run) == named
+    assert not dropped(Listed({"forward": ["drop"]}, flags="dormant"))
+    assert not dropped(Listed({"forward": []}, "drop", "owner,dormant"))
+    assert dropped(Listed({"forward": []}, "drop", "owner"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.module_utils._firewall import rules_iptables
+from ansible_collections.humanz.cni.plugins.module_utils._firewall import iptables_syntax, rules_iptables
 from ansible_collections.humanz.cni.plugins.module_utils._firewall.rules_iptables import (
     FILTER_HOOK,
     NAT_HOOK,
@@ -37,7 +37,7 @@ DROP = "-A FORWARD -j DROP"
     ],
 )
 def test_where(hook: Hook, others: list[str], places: tuple[int, int]) -> None:
-    assert rules_iptables.where(hook, others) == places
+    assert iptables_syntax.where(rules_iptables.PLACES[hook], others) == places
 
 
 @pytest.mark.parametrize(
