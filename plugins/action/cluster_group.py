@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._texts import some_of
 from ..modules.cluster_group import OPTIONS
 
 GROUP = "pod_network_group"
@@ -51,7 +52,7 @@ def choose(variable: str, given: str | None, of_hosts: dict[str, list[str]]) -> 
     if given is not None and given not in of_hosts:
         return given
     if len(of_hosts) > 1:
-        said = "; ".join("%s on %s" % (value, _names(hosts)) for value, hosts in of_hosts.items())
+        said = "; ".join("%s on %s" % (value, some_of(hosts, SHOWN)) for value, hosts in of_hosts.items())
         raise AnsibleActionFail(
             "%s: hosts of the inventory have different ones: %s. Give all of them the same, or say which one is meant, "
             "as by -e %s=%s" % (variable, said, variable, next(iter(of_hosts)))
@@ -96,8 +97,3 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _names(hosts: list[str]) -> str:
-    more = " and %d more" % (len(hosts) - SHOWN) if len(hosts) > SHOWN else ""
-    return ", ".join(hosts[:SHOWN]) + more

@@ -13,8 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._shared.files import read_text
 from ..modules.cluster_picture import OPTIONS
-from ..plugin_utils._actions import controller_files, host_results, run_files
-from ..plugin_utils._actions.node import read_plan
+from ..plugin_utils._actions import controller_files, host_results, plan_file, run_files
 from ..plugin_utils._picture import page
 
 # Of what pod_network_info returned.
@@ -36,7 +35,7 @@ class ActionModule(ActionBase):
         picture = page.render(
             {
                 **table,
-                "plan": read_plan(args["plan"]) if args["plan"] else None,
+                "plan": plan_file.read(args["plan"]) if args["plan"] else None,
                 "plan_error": args["plan_error"],
                 "nodes": {name: _node(registered.of(name)) for name in table["cluster"]["nodes"]},
             }

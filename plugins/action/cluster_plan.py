@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._shared import texts
-from ..module_utils._shared.files import write_text
 from ..modules.cluster_plan import OPTIONS
-from ..plugin_utils._actions import inventory_values
+from ..plugin_utils._actions import inventory_values, plan_file
 from ..plugin_utils._plan import agreement
 from ..plugin_utils._plan.cluster import make_plan
 from ..plugin_utils._plan.networks import HAS_NETADDR
@@ -51,7 +46,7 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg="the cluster cannot be planned, as it has %s" % texts.counted(lines))
             return result
         plan["problems"] = [problem._asdict() for problem in problems]
-        result["plan"] = self._write(plan)
+        result["plan"] = plan_file.write(plan)
         return result
 
     def _nodes(self, group: str, task_vars: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -62,13 +57,6 @@ class ActionModule(ActionBase):
                 "holds the cluster's nodes" % group
             )
         return inventory_values.values_of(task_vars, task_vars["groups"][group], VARIABLES)
-
-    def _write(self, plan: dict[str, Any]) -> str:
-        text = json.dumps(plan)
-        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-        path = os.path.join(constants.DEFAULT_LOCAL_TMP, "humanz-cni-plan-%s.json" % digest)
-        write_text(path, text, 0o600)
-        return path
 
 
 def _vxlan(arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
+from ..module_utils._texts import some_of
 from ..modules.play_check import OPTIONS
 from ..plugin_utils._actions.host_results import Results
 from ..plugin_utils._plan import packet_sizes
@@ -92,11 +93,6 @@ def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> 
             refused.append(host)
         elif not (result and result.get("unreachable")) and (result == {} or host not in active):
             early.append(host)
-    said = ["%s reported problems" % _names(refused)] if refused else []
-    said += ["%s failed before the checks" % _names(early)] if early else []
+    said = ["%s reported problems" % some_of(refused, SHOWN)] if refused else []
+    said += ["%s failed before the checks" % some_of(early, SHOWN)] if early else []
     return " and ".join(said) + ", see above." if said else None
-
-
-def _names(hosts: list[str]) -> str:
-    more = " and %d more" % (len(hosts) - SHOWN) if len(hosts) > SHOWN else ""
-    return ", ".join(hosts[:SHOWN]) + more

@@ -129,6 +129,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils._shared.ip_addresses import shown
+from ..module_utils._shared.texts import some_of
 from ..plugin_utils._kubernetes import kubeconfig
 from ..plugin_utils._kubernetes import nodes as kubernetes_nodes
 from ..plugin_utils._kubernetes.api import list_nodes
@@ -267,7 +268,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         lines = ["%s%s: %s" % (name, fault["value"], fault["remedy"]) for name, fault in found]
         if lines:
             self.display.warning(
-                "%s: not used of what the cluster says, and a problem of the plan: %s" % (path, _names(lines, "; "))
+                "%s: not used of what the cluster says, and a problem of the plan: %s"
+                % (path, some_of(lines, SHOWN, "; "))
             )
         if not nodes:
             self.display.warning("%s: the cluster has no nodes" % path)
@@ -275,16 +277,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if without:
             self.display.warning(
                 "%s: no podCIDR: %s. kube-controller-manager gives each node one with --allocate-node-cidrs and "
-                "--cluster-cidr; without these, set pod_network_pod_cidr in the inventory." % (path, _names(without))
+                "--cluster-cidr; without these, set pod_network_pod_cidr in the inventory."
+                % (path, some_of(without, SHOWN))
             )
         without = [node.name for node in nodes if not node.internal_ips]
         if without and self.get_option("node_ip_from_internal_ip"):
             self.display.warning(
                 "%s: no InternalIP: %s. kubelet reports one, see its --node-ip; without it, set pod_network_node_ip in "
-                "the inventory." % (path, _names(without))
+                "the inventory." % (path, some_of(without, SHOWN))
             )
-
-
-def _names(nodes: list[str], separator: str = ", ") -> str:
-    more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
-    return separator.join(nodes[:SHOWN]) + more

@@ -14,6 +14,12 @@ def counted(problems: list[str]) -> str:
     return "%d problem%s" % (len(problems), "" if len(problems) == 1 else "s")
 
 
+def some_of(items: list[str], most: int, separator: str = ", ") -> str:
+    """Return the first *most* of *items* as one text, and how many more there are."""
+    more = " and %d more" % (len(items) - most) if len(items) > most else ""
+    return separator.join(items[:most]) + more
+
+
 def printable(text: str) -> str:
     """Return *text* as one line, without what a terminal takes for commands and XML and UTF-8 have no place for."""
     if text.isprintable():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,7 +19,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from .._plan.node import node_part
-from . import pyroute2_archive
+from . import plan_file, pyroute2_archive
 
 
 class NodeAction(ActionBase):
@@ -61,7 +60,7 @@ class NodeAction(ActionBase):
         return result
 
     def _part(self, path: str, task_vars: dict[str, Any]) -> dict[str, Any]:
-        plan, name = read_plan(path), task_vars["inventory_hostname"]
+        plan, name = plan_file.read(path), task_vars["inventory_hostname"]
         if plan["problems"] and not self.takes_problems:
             raise AnsibleActionFail("plan: has %d problems, see humanz.cni.cluster_plan" % len(plan["problems"]))
         if name not in plan["nodes"]:
@@ -115,16 +114,3 @@ def _without_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def read_plan(path: str) -> dict[str, Any]:
-    """Return the plan that ``cluster_plan`` wrote to the file *path* on the controller."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            plan: dict[str, Any] = json.load(stream)
-    except (OSError, ValueError) as exc:
-        raise AnsibleActionFail(
-            "plan: %s cannot be read (%s): it takes the plan that humanz.cni.cluster_plan returned in this run"
-            % (path, exc)
-        ) from exc
-    return plan

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...module_utils._shared.ip_addresses import shown
+from ...module_utils._shared.texts import some_of
 from .problems import Problem, Unreadable
 
 KUBERNETES_VARIABLES = (
@@ -105,7 +106,7 @@ def differences(
             found.setdefault(_comparable(value), (value, []))[1].append(node)
         if len(found) > 1:
             by_value = sorted(found.values(), key=lambda item: -len(item[1]))
-            what = "; ".join("%s on %s" % (_in_words(value), _names(members)) for value, members in by_value)
+            what = "; ".join("%s on %s" % (_in_words(value), some_of(members, SHOWN)) for value, members in by_value)
             remedy = "must be the same on all nodes: set it once, for the inventory group of the nodes"
             problems.append(Problem("cluster", "%s is %s" % (variable, what), remedy))
     return problems
@@ -156,13 +157,13 @@ def absences(nodes: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> 
         lines.append(
             "no nodes of the Kubernetes cluster, but of the inventory: %s. That is right for nodes that have yet to "
             "join; a node that has left belongs out of the inventory, and a node's inventory name must be its name in "
-            "'kubectl get nodes'." % _names(strangers)
+            "'kubectl get nodes'." % some_of(strangers, SHOWN)
         )
     missing = [name for group in sources for name in groups.get(group, []) if name not in nodes]
     if missing:
         lines.append(
             "nodes of the Kubernetes cluster, but not of the inventory group that is planned: %s. No other node gets a "
-            "route to their pods: add them to the group." % _names(missing)
+            "route to their pods: add them to the group." % some_of(missing, SHOWN)
         )
     return lines
 
@@ -207,8 +208,3 @@ def _node_ip_problems(name: str, planned: list[str], given: list[str]) -> Iterat
             "inventory source" % " or ".join(given)
         )
         yield Problem(name, "pod_network_node_ip %s" % ",".join(planned), remedy)
-
-
-def _names(nodes: list[str]) -> str:
-    more = " and %d more" % (len(nodes) - SHOWN) if len(nodes) > SHOWN else ""
-    return ", ".join(nodes[:SHOWN]) + more

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...module_utils._texts import some_of
+
 SHOWN = 20  # interfaces that a line names for each size
 
 
@@ -41,10 +43,7 @@ def _by_size(ends: list[dict[str, Any]], key: str) -> str:
     for end in ends:
         found.setdefault(end[key], []).append("%s of %s" % (end["device"], end["node"]))
     if key == "sends":
-        return ", ".join("up to %d bytes by %s" % (size, _names(found[size])) for size in sorted(found, reverse=True))
-    return ", ".join("at most %d bytes pass %s" % (size, _names(found[size])) for size in sorted(found))
-
-
-def _names(interfaces: list[str]) -> str:
-    more = " and %d more" % (len(interfaces) - SHOWN) if len(interfaces) > SHOWN else ""
-    return ", ".join(interfaces[:SHOWN]) + more
+        return ", ".join(
+            "up to %d bytes by %s" % (size, some_of(found[size], SHOWN)) for size in sorted(found, reverse=True)
+        )
+    return ", ".join("at most %d bytes pass %s" % (size, some_of(found[size], SHOWN)) for size in sorted(found))
