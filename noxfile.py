@@ -54,7 +54,7 @@ def style(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of all Python."""
-    install(session, "hypothesis", "mypy", "nox", "pytest")
+    install(session, "hypothesis", "jinja2", "mypy", "nox", "pytest", "sphinx")
     find_collection(session)
     session.run("mypy", *session.posargs)
 

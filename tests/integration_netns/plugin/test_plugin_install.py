@@ -219,7 +219,7 @@ def test_s_026_killed_at_any_moment_the_old_plugin_or_the_new_one_answers(node: 
     enter = [NSENTER, f"--target={node.pid}", "--mount", "--net", "--", "strace", "-f", "-o", "/dev/null"]
     inject = ["-e", f"inject={call}:signal=SIGKILL:when={count}"]
     done = subprocess.run(
-        [*enter, *IN_CHECKOUT, *inject, sys.executable, *DRIVER, "cni_plugin"],
+        [*enter, *inject, *IN_CHECKOUT, sys.executable, *DRIVER, "cni_plugin"],
         input=json.dumps(source).encode(), capture_output=True, check=False,
     )  # fmt: skip
 
