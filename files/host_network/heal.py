@@ -110,7 +110,7 @@ def heal() -> Outcome:
         outcome.done += done
         outcome.wrong += wrong
     except (OSError, Refused) as exc:
-        outcome.wrong.append("checks of what pods send: %s" % exc)
+        outcome.wrong.append("spoof checks of pods: %s" % exc)
     outcome.closed = heal_drops.problems(known, run)
     return outcome
 
@@ -159,7 +159,7 @@ def put_back_routes(lines: list[str], outcome: Outcome) -> None:
                 if route.dst in foreign:
                     holder = output_of(["ip", family, "route", "show", "table", table, "exact", route.dst])
                     text = "; ".join(" ".join(line.split()) for line in holder.splitlines())
-                    outcome.wrong.append("route %s is held by somebody else: %s" % (route.dst, text))
+                    outcome.wrong.append("route %s exists already and is not ours: %s" % (route.dst, text))
             apply_routes([route for route in missing if route.dst not in foreign], own, outcome)
 
 
@@ -301,7 +301,7 @@ def listed(output: str) -> list[str]:
 
 
 def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
-    """Say whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
+    """Return whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
     status, output, _error = run([command, *WAIT, "-t", table, "-S", chain])
     rules = listed(output)
     if status or len(rules) != len(wanted):

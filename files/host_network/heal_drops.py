@@ -43,8 +43,8 @@ def problems(text: str, run: Run) -> list[str]:
     try:
         names = dropping(text, run)
     except Exception as exc:  # whatever another program's tables make of this one, what was put back is to be said
-        return ["it cannot be told what drops pods' packets: %s: %s" % (type(exc).__name__, exc)]
-    said = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node"
+        return ["cannot find out what drops pods' packets: %s: %s" % (type(exc).__name__, exc)]
+    said = "%s drops what none of its rules accepts, and has no rule for pods: run humanz.cni.site for this node"
     return [said % name for name in names]
 
 
@@ -73,7 +73,7 @@ def by_nft(families: list[str], run: Run) -> list[str]:
 
 
 def drops(table: list[str], name: str, run: Run) -> bool:
-    """Say whether the chain *name* of *table*, family and name, drops whatever no rule accepts, and has none of ours.
+    """Return whether the chain *name* of *table*, family and name, drops what no rule accepts, and has none of ours.
 
     The role, in plugins/module_utils/_nft.py, decides by the same rules.
     """
@@ -89,7 +89,7 @@ def rules(table: list[str], name: str, run: Run) -> str:
 
 
 def rules_drop(table: list[str], listed: str, run: Run, visited: set[str]) -> bool | None:
-    """Say whether the rules for every packet of a chain, as *listed*, drop it; None if they pass it on, or back.
+    """Return whether the rules for every packet of a chain, as *listed*, drop it; None if they pass it on, or back.
 
     *visited* are the names of the chains that have been gone through, this one among them.
     """
@@ -125,5 +125,5 @@ def by_legacy(loaded: str, command: str, run: Run) -> list[str]:
 
 
 def is_firewalld(table: str) -> bool:
-    """Say whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
+    """Return whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
     return table in FIREWALLD_TABLES and os.path.exists(FIREWALLD_POLICY)

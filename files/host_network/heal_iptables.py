@@ -98,6 +98,6 @@ def target_of(rule: str) -> str:
 
 
 def matches_all(rule: str) -> bool:
-    """Say whether *rule* is for every packet: nothing but a comment stands ahead of its target."""
+    """Return whether *rule* is for every packet: nothing but a comment stands ahead of its target."""
     words = words_of(rule)[2:]
     return words[0] in ("-j", "-g") or words[:3] == ["-m", "comment", "--comment"] and words[4] in ("-j", "-g")

@@ -77,7 +77,7 @@ def take() -> int | None:
     try:
         status = os.lstat(DIRECTORY)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise NoLockError("nothing was checked, as %s is no directory of root's alone: remove it" % DIRECTORY)
+            raise NoLockError("nothing was checked, as %s must be a directory of root alone: remove it" % DIRECTORY)
         descriptor = os.open(LOCK, FLAGS, 0o600)
     except FileNotFoundError:
         return None

@@ -80,9 +80,9 @@ class Plugin:
         try:
             result = jsontext.decode(output)
         except ValueError as exc:
-            raise CNIError(DECODING_FAILURE, "%sit is no JSON: %s" % (self._where, exc)) from exc
+            raise CNIError(DECODING_FAILURE, "%sit is not JSON: %s" % (self._where, exc)) from exc
         if not isinstance(result, dict):
-            raise CNIError(DECODING_FAILURE, self._where + "it is no JSON object")
+            raise CNIError(DECODING_FAILURE, self._where + "it is not a JSON object")
         return previous.converted(result, self._where)
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _EEXIST = 17
 _SHOWN = 5  # ports that are named in one line
-_ALL = "put back the checks of"
-_NO_RECORD = "put back the checks of hardware addresses, as no record has the IP addresses, of"
+_ALL = "put back the spoof checks of"
+_NO_RECORD = "put back the spoof checks of hardware addresses, as no record has the IP addresses, of"
 
 
 def run() -> tuple[list[str], list[str]]:
@@ -78,7 +78,7 @@ def _put_back(sock: nftables.Socket, checked: dict[Owner, set[bytes]], done: lis
 
 
 def _ensure(sock: nftables.Socket, port: str, mac: bytes, addresses: list[Address] | None, present: Keys) -> bool:
-    """Add what is missing of the elements of *port*; say whether anything was.
+    """Add what is missing of the elements of *port*; return whether anything was.
 
     :param addresses: None if any is right, or nobody knows them.
     """

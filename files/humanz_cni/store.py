@@ -69,7 +69,7 @@ def data_dir(conf: dict[str, Any]) -> tuple[str, bool]:
 
 
 def is_delegated(conf: dict[str, Any]) -> bool:
-    """Say whether addresses come from another plugin, by the decoded configuration *conf*. It never raises."""
+    """Return whether addresses come from another plugin, by the decoded configuration *conf*. It never raises."""
     ipam = conf.get("ipam")
     kind = ipam.get("type") if isinstance(ipam, dict) else None
     return isinstance(kind, str) and kind != "" and kind not in OWN_IPAM
@@ -91,7 +91,7 @@ class Store:
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
         for path in (self.path,) if self.data_dir == DATA_DIR else (self.path, self.data_dir):
             if not disk.is_own(path):
-                raise PermissionError(_EACCES, "others than root can write there: chmod go-w, or name another", path)
+                raise PermissionError(_EACCES, "not only root can write there: chmod go-w, or choose another", path)
 
     def locked(self, seconds: float = LOCK_SECONDS) -> _Lock:
         """Return a context manager in which nobody else changes the store.
@@ -109,7 +109,7 @@ class Store:
         return self.read(str(address))
 
     def is_taken(self, address: Address | str) -> bool:
-        """Say whether *address* is reserved."""
+        """Return whether *address* is reserved."""
         return disk.exists(self.path_of(str(address)))
 
     def add(self, owner: Holder, record: Record) -> None:
@@ -139,7 +139,7 @@ class Store:
         return released
 
     def exists(self) -> bool:
-        """Say whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
+        """Return whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
         return disk.is_directory(self.path) and disk.is_own(self.path)
 
     def held_by(self, owner: Holder, record: Record) -> list[str]:

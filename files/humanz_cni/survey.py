@@ -67,7 +67,7 @@ def usage(store: Store, range_set: RangeSet) -> tuple[int, int]:
 
 
 def is_address(name: str) -> bool:
-    """Say whether the file *name* is named by an address."""
+    """Return whether the file *name* is named by an address."""
     return parse(name) is not None
 
 

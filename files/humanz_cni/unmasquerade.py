@@ -135,7 +135,7 @@ def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]
 
 
 def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
-    """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
+    """Return whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
     for reservations in stores:
         with posix.scandir(reservations.path) as entries:  # not all of a directory is read, as most have one soon
             for entry in entries:

@@ -27,7 +27,7 @@ _AT_ONCE = 500  # so many are released before the lock is free for an ADD in bet
 
 
 class Host:
-    """What the kernel says: pods' links, each a living.Port, and the plugin's evidence of who lives.
+    """What the kernel says: pods' links, each a living.Port, and the plugin's evidence of who runs.
 
     The links are by the names that ADD gave them.
 
@@ -94,7 +94,7 @@ class Reservation:
             return self.host_veth in evidence.marks
 
     def is_nobodys(self, evidence: reclaim.Evidence) -> bool:
-        """Say whether an unreadable one cannot be that of a pod that lives."""
+        """Return whether an unreadable one cannot be that of a running pod."""
         return all(reclaim.is_nobodys(name, evidence) for name in self.names)
 
     def document(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
 
 
 def _remove(reservations: store.Store, one: Reservation) -> bool:
-    """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
+    """Remove all names of the Reservation *one*, addresses first as the plugin does; return whether there were any."""
     names = sorted(one.names, key=lambda name: not survey.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
     if same and one.owner:

@@ -217,7 +217,7 @@ def test_ipspoofchk_takes_addresses(runtime: Runtime) -> None:
     conf = {**BY_ADDRESS, "ipam": {}}
     assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk takes ipam"
     conf["ipam"] = {"type": "dhcp"}
-    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not take ipam.type dhcp"
+    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not allow ipam.type dhcp"
 
 
 @BOTH
