@@ -143,7 +143,7 @@ class NoPlugin(Resource):
         return [path for directory in self._library_dirs for path in _cni_library.versions(directory)]
 
     def _is_free(self, bridge: str, links: dict[str, str]) -> bool:
-        """Say whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
+        """Return whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
         directory = os.path.join(_LINKS, bridge, "brif")
         ports = os.listdir(directory) if os.path.isdir(directory) else []
         return all(links.get(port, "").partition(" ")[0] == NAME for port in ports)

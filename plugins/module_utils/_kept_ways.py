@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PEER = "the address that this SSH connection comes from"
 GATEWAY = "the default gateway"
 REMEDIES = {
-    PEER: "pod CIDRs must be apart from that address, or connect from another one",
-    GATEWAY: "pod CIDRs must be apart from that address",
+    PEER: "pod CIDRs must not contain that address, or connect from another one",
+    GATEWAY: "pod CIDRs must not contain that address",
 }
 
 

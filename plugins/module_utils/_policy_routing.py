@@ -180,9 +180,9 @@ def _line(rule: Rule, route: Route | None, taken: list[str], ahead: int, cluster
             words(rule),
         )
     if rule.table == LOCAL_TABLE or ahead < 1:
-        return "%s: remove that route or rule, or have the cluster's pods in another network" % start
+        return "%s: remove that route or rule, or choose another network for the cluster's pods" % start
     command = "ip%s rule add to %s lookup main priority %d" % (" -6" if first.version == 6 else "", holder, ahead)
-    return "%s: have the cluster's pods in another network, or the node `%s` at every boot" % (start, command)
+    return "%s: choose another network for the cluster's pods, or the node `%s` at every boot" % (start, command)
 
 
 def words(rule: Rule) -> str:

@@ -127,7 +127,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     renamed = _renamed(part, links, foreign)
     foreign = [route for route in foreign if route not in renamed]
     found += [
-        "pod_network_bridge %s: this node's pods are on %s: say that one, or take them off and reset this node first"
+        "pod_network_bridge %s: this node's pods are on %s: set it to that, or drain and reset this node first"
         % (part.bridge, route.device)
         for route in renamed
     ]
@@ -258,8 +258,8 @@ def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindComm
             if status == 0 and any(str(TAILSCALE) in line and "drop" in line.lower() for line in output.splitlines()):
                 return (
                     "pod_network_cluster_cidr %s: overlaps %s, which Tailscale on this node drops where it comes in by "
-                    "another interface than its own (chain ts-input): have the cluster's pods in another network, such "
-                    "as 10.244.0.0/16" % (cidr, TAILSCALE)
+                    "another interface than its own (chain ts-input): choose another network for the cluster's pods, "
+                    "such as 10.244.0.0/16" % (cidr, TAILSCALE)
                 )
     return None
 
@@ -298,7 +298,7 @@ def _without_ipv6(part: Part) -> list[str]:
     values = [_sysctl.read(name) for name in (key % part.bridge.replace(".", "/"), default)]
     cidr = next(cidr for cidr in part.pod_cidrs if ":" in cidr)
     if values[1] is None:
-        return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: start it without ipv6.disable=1" % cidr]
+        return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: boot it without ipv6.disable=1" % cidr]
     if "0" in values:
         return []
     return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, default)]
@@ -355,7 +355,7 @@ def _held_addresses(part: Part, links: list[Link], addresses: list[Address], for
         if found:
             other = "pod_network_pod_cidr for the node behind it" if found[0] == "route" else found[0]
             lines.append(
-                "%s %s: holds %s, an address of this node on %s, which takes packets to a pod or service with that "
+                "%s %s: contains %s, an address of this node on %s, which takes packets to a pod or Service with that "
                 "address for its own: remove it there, or choose another %s" % (*found, one.address, one.device, other)
             )
     return lines
@@ -434,7 +434,7 @@ def _taken(part: Part, links: list[Link]) -> list[str]:
         if link.name == part.vxlan_device and not _vxlan.is_ours(link.kind, link.alias)
     ]
     return [
-        "pod_network_%s %s: is a %s interface of somebody else: remove that one, or name another"
+        "pod_network_%s %s: is another program's %s interface: remove it, or choose another name"
         % (variable, link.name, link.kind or "physical")
         for variable, link in taken
     ]

@@ -131,7 +131,7 @@ def release(name: str) -> None:
         with _RELEASING.held(LOCK_SECONDS, "release of %s" % name):
             _release(name)
     except LockError as exc:
-        raise ConvergeError("the probe pod %s cannot be taken away: %s" % (name, exc), reason="probe_failed") from exc
+        raise ConvergeError("the probe pod %s cannot be removed: %s" % (name, exc), reason="probe_failed") from exc
 
 
 def _release(name: str) -> None:
@@ -206,7 +206,7 @@ def _await_report(reading: int) -> Pod:
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
     if not text:
-        raise ConvergeError("the probe pod's process ended before the pod was made", reason="probe_failed")
+        raise ConvergeError("the probe pod's process ended before the pod was attached", reason="probe_failed")
     report: Report = json.loads(text)
     if "error" in report:
         raise ConvergeError(report["error"], **report["facts"])

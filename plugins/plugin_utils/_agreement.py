@@ -192,8 +192,8 @@ def _pod_cidr_problems(name: str, planned: list[str], given: list[str]) -> Itera
     """The pods' addresses come from the planned CIDRs, and Kubernetes must know them for this node's."""
     if planned and given and set(planned) != set(given):
         remedy = (
-            "is not what Kubernetes has given the node: must be %s; "
-            "take it out of host_vars and other sources, and the cluster's holds" % ",".join(given)
+            "is not what Kubernetes gave the node: must be %s; "
+            "remove it from host_vars and other sources, so that this value applies" % ",".join(given)
         )
         yield Problem(name, "pod_network_pod_cidr %s" % ",".join(planned), remedy)
 

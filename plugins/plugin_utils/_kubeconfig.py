@@ -139,7 +139,7 @@ def _load(path: str) -> dict[str, Any]:
     except Exception as exc:  # PyYAML's own errors, and text that is not UTF-8
         raise AnsibleParserError("kubeconfig %s is not YAML: %s" % (path, str(exc).splitlines()[0])) from None
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
-        raise AnsibleParserError("%s is no kubeconfig file: must have 'kind: Config'" % path)
+        raise AnsibleParserError("%s is not a kubeconfig file: must have 'kind: Config'" % path)
     return content
 
 

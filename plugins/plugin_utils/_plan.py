@@ -186,11 +186,11 @@ def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Proble
     family, without = _tunnels.underlay(members)
     for name in without:
         value = "pod_network_node_ip %s" % ",".join(map(str, members[name]["node_ips"]))
-        yield Problem(name, value, "has none of IPv%d, by which the nodes reach each other with VXLAN" % family)
+        yield Problem(name, value, "has no IPv%d address, by which the nodes reach each other with VXLAN" % family)
 
 
 def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
+    """Return what *plan* says to the node *name*; KeyError if it is not a node of the plan.
 
     ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "unreachable": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr],
     "routes": [{"dst": cidr, "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``,
@@ -307,9 +307,9 @@ def _wrong_network(network: Any) -> str | None:
     if network.ip != network.network:
         return "has host bits set: must be %s" % network.cidr
     if not network.prefixlen:
-        return "is every address there is: must be a part of them"
+        return "is the whole address space: must be a part of it"
     if network.is_ipv4_mapped():
-        return "is IPv4 in the notation of IPv6: must be %s" % _unmapped(network)
+        return "is an IPv4-mapped IPv6 address: must be %s" % _unmapped(network)
     return None
 
 
@@ -339,11 +339,11 @@ def _next_hops(node: str, variable: str, variables: dict[str, Any], problems: li
 def _wrong_next_hop(address: Any) -> str | None:
     """Return why *address* is none that other nodes can reach a node by, and what would be right; None if it is."""
     if address.is_ipv4_mapped():
-        return "is IPv4 in the notation of IPv6: must be %s" % address.ipv4()
+        return "is an IPv4-mapped IPv6 address: must be %s" % address.ipv4()
     if address.version == 6 and address.is_link_local():
         return "is link-local, and leads nowhere without an interface: must be a global or unique local address"
     if address.is_loopback() or address.is_multicast() or not int(address):
-        return "is no machine's own address: must be one by which the other nodes reach this one"
+        return "cannot be a node's address: must be one by which the other nodes reach this one"
     return None
 
 
@@ -354,7 +354,7 @@ def _cluster_problems(read: dict[str, list[Any]]) -> list[Problem]:
         Problem(
             "cluster",
             "pod_network_cluster_cidr %s" % cluster,
-            "overlaps %s %s: must be apart from it" % (variable, network),
+            "overlaps %s %s: must not overlap it" % (variable, network),
         )
         for cluster in read["cluster_cidrs"]
         for variable, network in reserved
@@ -399,7 +399,7 @@ def _pod_cidr_problems(
         for network in read[variable]:
             if _overlap(cidr, network):
                 name = "pod_network_service_cidr" if variable == "service_cidrs" else "pod_network_node_cidrs"
-                yield problem("overlaps %s %s: must be apart from it" % (name, network))
+                yield problem("overlaps %s %s: must not overlap it" % (name, network))
     if member["node_ips"] and not any(address.version == cidr.version for address in member["node_ips"]):
         yield problem("has no next hop: pod_network_node_ip must have an IPv%d address too" % cidr.version)
 
@@ -413,7 +413,7 @@ def _missing_families(node: str, member: dict[str, list[Any]], read: dict[str, l
     if not had <= set(wanted):  # said already: it must lie in the cluster's network
         return
     for version in sorted(set(wanted) - had):
-        remedy = "has none of IPv%d: pod_network_cluster_cidr has %s, so every node must have a part of it"
+        remedy = "has no IPv%d network: pod_network_cluster_cidr has %s, so every node must have a part of it"
         value = "pod_network_pod_cidr %s" % ",".join(map(str, member["pod_cidrs"]))
         yield Problem(node, value, remedy % (version, wanted[version]))
 
@@ -473,7 +473,7 @@ def _covered_nodes(members: Members) -> Iterator[Problem]:
             if covering is None or covering.version != version or item.last > covering.last:
                 covering, owner = item, node
         elif covering is not None and covering.version == version and item in covering:
-            remedy = "covers pod_network_node_ip %s of %s: must be apart from the nodes' addresses" % (item, node)
+            remedy = "covers pod_network_node_ip %s of %s: must not contain an address of a node" % (item, node)
             yield Problem(owner, "pod_network_pod_cidr %s" % covering, remedy)
 
 

@@ -286,7 +286,7 @@ LATER = {
     "the other iptables": ("iptables-legacy -P FORWARD DROP", "", "FORWARD of iptables-legacy"),
     "IPv6 of the other iptables": ("ip6tables-legacy -A FORWARD -j REJECT", "", "FORWARD of ip6tables-legacy"),
 }
-SAID = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node\n"
+SAID = "%s drops what none of its rules accepts, and has no rule for pods: run humanz.cni.site for this node\n"
 
 
 @pytest.mark.parametrize("how", LATER)

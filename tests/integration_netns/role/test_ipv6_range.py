@@ -128,5 +128,5 @@ def test_a_pod_beyond_the_part_is_not_cut_off(cluster: Cluster) -> None:
     beyond = f"{PREFIX}:1:5"
     assert cluster.add("pod1", ["100.100.0.5", beyond]) == f"{beyond}/64"
     (said,) = cluster.converge(pod_network_ipv6_prefix_length=120)["problems"]
-    assert f"pods of this node are in {PREFIX}:/64 ({beyond}): take them off first, by `kubectl drain`" in said
+    assert f"pods of this node are in {PREFIX}:/64 ({beyond}): remove them first, by `kubectl drain`" in said
     assert cluster.reaches("pod1", "fd00:200::99")

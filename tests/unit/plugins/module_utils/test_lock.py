@@ -105,6 +105,6 @@ def test_a_pod_that_cannot_be_taken_away_for_another_run_says_so(
 ) -> None:
     monkeypatch.setattr(_probe, "LOCK_SECONDS", 0)
     monkeypatch.setattr(_probe, "_RELEASING", _lock.Lock("probe"))
-    said = "humanz-probe-1 cannot be taken away: .* release of humanz-probe-2"
+    said = "humanz-probe-1 cannot be removed: .* release of humanz-probe-2"
     with _lock.Lock("probe").held(0, "release of humanz-probe-2"), pytest.raises(ConvergeError, match=said):
         _probe.release("humanz-probe-1")
