@@ -271,7 +271,7 @@ def test_the_pages_commands_show_what_it_says(site: Site) -> None:
     site.args["backend"] = "nftables"
     site.converge()
     assert "Nat from pods to outside" in _outputs(site, alone)[0]
-    assert "hook forward" in _outputs(site, page_blocks("What you read when it goes wrong")[0])[0]
+    assert "hook forward" in _outputs(site, page_blocks("Messages")[0])[0]
     # firewalld's are run where it runs.
     assert PAGE.count("```console") == 5
 
