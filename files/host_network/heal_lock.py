@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock that the collection's modules hold while they are at work: what one removes is not to be put back meanwhile.
+"""The lock that the collection's modules hold while they work, so that a repair does not undo what one of them does.
 
 It is a file that only root can open, gone when nobody holds it, and says who does. See plugins/module_utils/_lock.py.
 """

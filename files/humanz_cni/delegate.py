@@ -52,7 +52,7 @@ class Plugin:
 
         :param conf: the NetConf.
 
-        A gateway that is left out is the subnet's first address, if there is to be one. Raises the plugin's CNIError.
+        A gateway that is left out is the subnet's first address, if there must be one. Raises the plugin's CNIError.
         """
         result = self._decode(self.call("ADD"))
         given = [_assignment(one, path, conf) for path, one in previous.items(result, "ips", self._where)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
+"""DEL: remove an attachment, as much of it as exists. What is gone already is no error."""
 
 from __future__ import annotations
 

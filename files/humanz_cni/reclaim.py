@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reservations that nobody will release any more: looked for when a pool is exhausted."""
+"""Leaked reservations, which no DEL will release: searched for when a pool is exhausted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of pods that live, put back where somebody has removed them, as ``nft flush ruleset`` does.
+"""The spoof checks of running pods, put back after something has removed them, as ``nft flush ruleset`` does.
 
 Which port is checked, and for which hardware address, says the static forwarding entry that ADD has made; for which IP
 addresses, the pod's record. What is there stays, and nothing is removed.

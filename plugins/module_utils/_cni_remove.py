@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes the CNI plugin off a node, with all that it made there and nothing else. The standard library only.
+"""Removes the CNI plugin from a node, with all that it made there and nothing else. The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the node's kernel lacks of what the pod network takes: kinds of interfaces, rules, br_netfilter.
+"""What the node's kernel lacks of what the pod network needs: types of interfaces, rules, br_netfilter.
 
 What the kernel has, or could load, is there. The rest is tried, in a network namespace that ends with the trial.
 

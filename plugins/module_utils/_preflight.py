@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node would have to say against its part of the plan. Reads only; each finding is (value, remedy).
+"""What keeps a node from taking its part in the plan. Reads only; each finding is (value, remedy).
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -102,7 +102,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
         every = {family: kernel.routes(family, None) for family in families}
         routes = [route for family in families for route in every[family] if route.table == part.table]
         links = kernel.links()
-        # Also an interface that there is to be no longer, or by another name.
+        # Also an interface that is no longer wanted, or has a former name.
         devices = {part.bridge} | {link.name for link in links if _vxlan.is_ours(link.kind, link.alias)}
         recorded, damaged = _recorded(part.state_file)
         had = _routes.ours(routes, part.protocol, recorded)
@@ -441,7 +441,7 @@ def _taken(part: Part, links: list[Link]) -> list[str]:
 
 
 def _renamed(part: Part, links: list[Link], foreign: list[Route]) -> list[Route]:
-    """Return the routes to this node's own pods by a bridge of ours that has another name than there is to be."""
+    """Return the routes to this node's own pods by a bridge of ours that has another name than the wanted one."""
     bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
     own = {*part.pod_cidrs, *part.pod_ranges}
     return [route for route in foreign if route.dst in own and route.device in bridges]

@@ -107,7 +107,7 @@ options:
     type: str
     default: humanz-cni0
   vxlan_device:
-    description: The interface of M(humanz.cni.node_vxlan), if there is to be one.
+    description: The interface of M(humanz.cni.node_vxlan), if the plan has one.
     type: str
     default: ""
   vxlan_peers:

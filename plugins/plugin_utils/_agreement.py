@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where hosts disagree about what is the whole cluster's, and the inventory and the Kubernetes cluster about a node.
+"""Where hosts disagree about the cluster's variables, and the inventory disagrees with Kubernetes about a node.
 
 The latter is known by the variables of the inventory plugin kubernetes_nodes. Values that contradict each other are
 problems, which stop a run. Which hosts there are may differ for a while, as nodes join and leave: that is a warning, or

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of the user's on the controller, replaced whole: pages and reports.
+"""The user's files on the controller, replaced whole: pages and reports.
 
 Several runs may write the same one, and it may be a colleague's: the last one wins, and permissions stay.
 

@@ -68,7 +68,7 @@ class Reservation:
         return next((name for name in self.names if name.startswith("veth")), None)
 
     def judge(self, evidence: reclaim.Evidence) -> None:
-        """Say what is to be thought of it by the Evidence of reclaim."""
+        """Set its status and reason by the Evidence of reclaim."""
         if self.host_veth:
             self.veth = self._has_link(evidence)
         try:
