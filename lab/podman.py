@@ -60,7 +60,7 @@ def podman(*args: str, check: bool = True) -> str:
 
 
 def image_exists(image: str) -> bool:
-    """Whether the lab's storage holds the image."""
+    """Return whether the lab's storage holds the image."""
     return run(command("image", "exists", image), env=environment(), check=False).returncode == 0
 
 

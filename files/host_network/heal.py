@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts back what is missing of the pod network's routes, rules and kernel parameters on this node.
 
-What there is to be is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
+The desired state is in /etc/humanz-cni: in routes, which humanz.cni.node_routes writes, in rules.*, which
 humanz.cni.pod_firewall writes, in vxlan*, which humanz.cni.node_vxlan writes, and in sysctl, which
 humanz.cni.node_kernel writes. What pods' packets are checked by, the CNI plugin's command knows. What is there stays:
 nothing is removed but a jump to our own chain, or a rule of ours, that stands in the wrong place. A prefix that

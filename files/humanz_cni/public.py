@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts what Python promises in the place of its C modules, for those who have the time to import it.
+"""Puts Python's public modules in the place of its C modules, for programs that have the time to import them.
 
 The package imports C modules of CPython, which a release of it may change or drop. To import this module first makes it
 work there as well: where it runs from its sources, and for the operator's command.

@@ -35,10 +35,10 @@ class ActionModule(ActionBase):
         if not nodes:
             raise AnsibleActionFail(
                 "the inventory has no host in a group %s: put the cluster's nodes into it, or set %s to the name of "
-                "the group that they are in; and look whether -i names the inventory that was meant" % (group, GROUP)
+                "the group that they are in; and check that -i names the right inventory" % (group, GROUP)
             )
         if not set(nodes) & set(task_vars["ansible_play_hosts_all"]):
-            result["warnings"] = ["no host that --limit leaves is in the group %s" % group]
+            result["warnings"] = ["--limit leaves no host of the group %s" % group]
         serial = choose(SERIAL, _text(args["serial"]), of_hosts[SERIAL])
         return dict(result, changed=False, group=group, **batches(serial))
 
@@ -54,7 +54,7 @@ def choose(variable: str, given: str | None, of_hosts: dict[str, list[str]]) -> 
     if len(of_hosts) > 1:
         said = "; ".join("%s on %s" % (value, some_of(hosts, SHOWN)) for value, hosts in of_hosts.items())
         raise AnsibleActionFail(
-            "%s: hosts of the inventory have different ones: %s. Give all of them the same, or say which one is meant, "
+            "%s: hosts of the inventory have different values: %s. Set the same for all of them, or choose one, "
             "as by -e %s=%s" % (variable, said, variable, next(iter(of_hosts)))
         )
     return next(iter(of_hosts), None)

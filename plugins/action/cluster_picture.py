@@ -73,8 +73,8 @@ def _table(path: str) -> dict[str, Any]:
         return {"cluster": table["cluster"], "failures": table["failures"]}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise AnsibleActionFail(
-            "table: %s is no table (%s: %s): it takes the file that humanz.cni.pod_reachability returned in this run, "
-            "with stage: table" % (path, type(exc).__name__, exc)
+            "table: %s is not a table (%s: %s): it takes the file that humanz.cni.pod_reachability returned in this "
+            "run, with stage: table" % (path, type(exc).__name__, exc)
         ) from exc
 
 

@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         if getattr(self._templar, "_fail_on_undefined_errors", True):
             return None
         return (
-            "a variable that is not defined would get as text into files and rules: set error_on_undefined_vars "
+            "an undefined variable would be written into files and rules as text: set error_on_undefined_vars "
             "(ANSIBLE_ERROR_ON_UNDEFINED_VARS) to true"
         )
 

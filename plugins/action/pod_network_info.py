@@ -32,7 +32,7 @@ class ActionModule(NodeAction):
         """Return the module's result. With paths, a plan that was given to all modules is left out."""
         given = {name for name in ("paths", "paths_file") if self._task.args.get(name) is not None}
         if len(given) == 2:
-            raise AnsibleActionFail("paths, paths_file: one of them must be left out, as each says what is asked")
+            raise AnsibleActionFail("paths, paths_file: give only one of them, as each names the targets")
         if given:
             self._task.args.pop("plan", None)
         return super().run(tmp, task_vars)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: kubernetes_nodes
-short_description: Nodes, pod CIDRs and node IPs from a Kubernetes cluster
+short_description: Read nodes, pod CIDRs and node IPs from a Kubernetes cluster
 version_added: 0.1.0
 description:
   - Makes a host of every node of a Kubernetes cluster and gives it the variables that the role
-    P(humanz.cni.pod_network#role) needs of each host, so that nobody types them twice.
+    P(humanz.cni.pod_network#role) needs of each host, so that you need not type them.
   - Reads the nodes from the Kubernetes API, or from a file that C(kubectl) saved.
   - The source is a YAML file whose name ends in C(kubernetes_nodes.yml) or C(kubernetes_nodes.yaml).
   - Sets C(pod_network_pod_cidr) and C(pod_network_node_ip), which another source or C(host_vars) may set too. What the
@@ -20,7 +20,7 @@ description:
   - Sets C(kubernetes_labels), and C(kubernetes_nodes_group) to O(group).
   - Uses of a node only what has exactly the form that Kubernetes gives it, marked unsafe. What has not is in
     C(kubernetes_faults) of that host, and a problem of M(humanz.cni.cluster_plan). So is a node whose name is that of a
-    group or of the controller, which is no host, in C(kubernetes_nodes_left_out) of O(group).
+    group or of the controller, which becomes no host, in C(kubernetes_nodes_left_out) of O(group).
 extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
@@ -135,7 +135,7 @@ from ..plugin_utils._kubernetes import nodes as kubernetes_nodes
 from ..plugin_utils._kubernetes.api import list_nodes
 
 SHOWN = 20  # nodes that a warning names
-_TAKEN = "is the name of a host or of a group that no label must choose: give this entry a prefix"
+_TAKEN = "is the name of a host or of a group that a label must not choose: give this entry a prefix"
 
 
 class _TakenError(AnsibleParserError):
@@ -268,7 +268,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         lines = ["%s%s: %s" % (name, fault["value"], fault["remedy"]) for name, fault in found]
         if lines:
             self.display.warning(
-                "%s: not used of what the cluster says, and a problem of the plan: %s"
+                "%s: ignored in what the cluster says, and a problem of the plan: %s"
                 % (path, some_of(lines, SHOWN, "; "))
             )
         if not nodes:

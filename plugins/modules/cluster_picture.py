@@ -14,9 +14,9 @@ description:
   - Writes one HTML page on the controller. It shows what fails and why, which nodes to look at, the nodes and their
     next hops by network, who reaches whom, and of each node its pods' networks, the use of its address pool, its
     routes, and what differs from the plan.
-  - The page needs nothing but itself. It has no script, loads nothing, and its Content-Security-Policy forbids both.
-  - Nothing in it tells the time, so that the same network gives the same page, and a change means that something is
-    another way. The file's own date is always that of the last run.
+  - The page is self-contained. It has no script, loads nothing, and its Content-Security-Policy forbids both.
+  - Nothing in it tells the time, so that the same network gives the same page, and a change means that the
+    network has changed. The file's own date is always that of the last run.
   - Runs on the controller only, once for all hosts. The role P(humanz.cni.verify#role) shows the order of tasks.
 options:
   path:

@@ -105,7 +105,7 @@ requirements:
   - netaddr >= 0.10.0, on the controller
 seealso:
   - name: Troubleshoot
-    description: From the message to what helps.
+    description: What each message means, and what to do.
     link: https://github.com/humanz/ansible-cni/blob/main/docs/operations/troubleshoot.md
   - plugin: humanz.cni.kubernetes_nodes
     plugin_type: inventory
@@ -124,7 +124,7 @@ EXAMPLES = r"""
   register: cluster
   run_once: true
 
-- name: Plan it so that, beside pods and nodes, one network alone opens connections to pods
+- name: Plan it with one more network that may open connections to pods
   humanz.cni.cluster_plan:
     cluster_cidr: 100.100.0.0/16
     node_cidrs: [200.0.0.0/24]

@@ -101,7 +101,7 @@ options:
       - Whether the bridge and the pods keep the kernel's IPv6 link-local addresses where O(pod_cidrs) has no IPv6
         network.
       - By default the file has the plugin's key C(disableIPv6), and they have no IPv6 at all. With V(true) a bridge
-        on which IPv6 was disabled gets it back when it is made anew, as after a reboot.
+        on which IPv6 was disabled gets it back when it is recreated, as after a reboot.
       - With V(true) and O(spoof_check=false) a pod reaches what listens on the node by the bridge's link-local address,
         which rules for IPv4 do not see, unless the rules of M(humanz.cni.pod_firewall) are those of nftables or
         firewalld, which drop it. With O(spoof_check=true) nothing passes that a pod without an IPv6 address sends by
@@ -158,7 +158,7 @@ options:
     default: info
   foreign:
     description:
-      - What to do if somebody else's configuration comes before ours by name, so that runtimes would load it instead.
+      - What to do if another program's configuration comes before ours by name, so that runtimes would load it instead.
       - V(fail) names it and changes nothing. V(keep) accepts it, which is right for a meta plugin that calls ours.
     type: str
     choices: [fail, keep]
@@ -191,7 +191,7 @@ EXAMPLES = r"""
   humanz.cni.cni_conf:
     plan: "{{ cluster.plan }}"
 
-- name: Attach them so that none can send in another's name
+- name: Attach them with spoof checks
   humanz.cni.cni_conf:
     plan: "{{ cluster.plan }}"
     spoof_check: true

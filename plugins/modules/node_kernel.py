@@ -143,7 +143,7 @@ EXAMPLES = r"""
   humanz.cni.node_kernel:
     pod_cidrs: [100.100.0.0/24, "fd00:100::/64"]
 
-- name: Put everything back
+- name: Restore the former values
   humanz.cni.node_kernel:
     state: absent
 """
@@ -211,7 +211,7 @@ def _sysctls(module: AnsibleModule) -> dict[str, str]:
         return found
     for key, value in values.items():
         if not sysctl.KEY.match(key):
-            raise ConvergeError("sysctls: %r is no parameter such as net.ipv4.ip_forward" % key)
+            raise ConvergeError("sysctls: %r is not a sysctl such as net.ipv4.ip_forward" % key)
         if isinstance(value, bool) or not isinstance(value, (int, str)) or not sysctl.normal(value):
             raise ConvergeError("sysctls: %s is %r, it must be a number or a text such as 1" % (key, value))
     return {key: sysctl.normal(value) for key, value in values.items()}
@@ -231,7 +231,7 @@ def _settings(module: AnsibleModule) -> KernelSettings:
     params = module.params
     for name in params["modules"]:
         if not re.match(r"[A-Za-z0-9_-]+\Z", name):
-            raise ConvergeError("modules: %r is no name of a kernel module such as br_netfilter" % name)
+            raise ConvergeError("modules: %r is not the name of a kernel module such as br_netfilter" % name)
     wanted = params["state"] == "present"
     return KernelSettings(
         modules=kernel_modules.Modules(module.run_command, module.get_bin_path),

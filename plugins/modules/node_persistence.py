@@ -25,7 +25,7 @@ description:
     empty or reorder rules when they start, such as nftables, and reports what cannot be put back. None of them is a
     daemon.
   - Where systemd-networkd is installed, it is told to keep routes of other programs, from its next start on. Where
-    NetworkManager is installed, it is told to leave the pods' bridge and wires alone.
+    NetworkManager is installed, it is told to leave the pods' bridge and veth pairs alone.
 options:
   state:
     description:
@@ -89,7 +89,7 @@ EXAMPLES = r"""
   humanz.cni.node_persistence:
     heal_interval: 0
 
-- name: Neither
+- name: Remove the units and the programs
   humanz.cni.node_persistence:
     state: absent
 """

@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find on a node what stands against its part of the plan."""
+"""Find what keeps a node from taking its part in the plan."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_preflight
-short_description: Find on a node what stands against its part of the plan
+short_description: Find what keeps a node from taking its part in the plan
 version_added: 0.1.0
 description:
   - Fails with everything that keeps the node from taking its part in the pod network, as RV(problems).
@@ -20,7 +20,7 @@ description:
   - Finds a kernel without C(br_netfilter), without bridges, veth or, for O(vxlan_device), VXLAN, and one that does not
     take the rules of M(humanz.cni.pod_firewall). A module that could be loaded counts as there. The rules are tried in
     a network namespace that ends with the trial; the kernel loads on demand what they need.
-  - Finds a Python that cannot run the plugin, files of somebody else where modules write, a node without systemd, and
+  - Finds a Python that cannot run the plugin, files of other programs where modules write, a node without systemd, and
     units that systemd could not start in the order that they ask for.
   - Finds addresses of the node that a pod or a service may have, and rules of C(ip rule) by which packets to pods take
     the route of another table, as those of a VPN may.
@@ -107,7 +107,7 @@ options:
     type: str
     default: humanz-cni0
   vxlan_device:
-    description: The interface of M(humanz.cni.node_vxlan), if there is to be one.
+    description: The interface of M(humanz.cni.node_vxlan), if the plan has one.
     type: str
     default: ""
   vxlan_peers:
@@ -171,7 +171,7 @@ options:
     choices: [conflist, conf]
     default: conflist
   spoof_check:
-    description: Whether what pods send is checked, as in M(humanz.cni.cni_conf). The kernel must be able to.
+    description: Whether pods' source addresses are checked, as in M(humanz.cni.cni_conf). The kernel must be able to.
     type: bool
     default: false
   foreign:

@@ -11,7 +11,7 @@ module: node_python
 short_description: Install pyroute2 where a node has none
 version_added: 0.1.0
 description:
-  - Sees to it that the Python that runs Ansible's modules on the node can import pyroute2.
+  - Ensures that the Python that runs Ansible's modules on the node can import pyroute2.
   - Where it can already, for example with the distribution's package C(python3-pyroute2), nothing is done.
   - Elsewhere the controller's own pyroute2, which is pure Python, is put into
     O(library_dir) as C(pyroute2.zip), about half a megabyte. The node needs no internet access, and nothing

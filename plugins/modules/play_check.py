@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: play_check
-short_description: Require that a play runs in lockstep, and that none of its hosts has failed
+short_description: Require that each task runs on all hosts before the next, and that no host has failed
 version_added: 0.1.0
 description:
   - Fails unless the play's strategy runs each task on all hosts before it begins the next, as C(linear) does and
@@ -17,7 +17,7 @@ description:
     to be a variable's value would get into files and rules.
   - With O(hosts) and O(results), fails unless all of these hosts have what they registered, and none has failed. A host
     that could not be reached does not count.
-  - With O(group) as well, fails if nodes would drop large packets of other nodes' pods without a word, which is told by
+  - With O(group) as well, fails if nodes would silently drop large packets of other nodes' pods, which is told by
     RV(humanz.cni.node_preflight#module:mtus).
   - Runs on the controller only. No node is connected to, so use it with C(run_once).
 options:
@@ -60,7 +60,7 @@ EXAMPLES = r"""
   register: play
   run_once: true
 
-- name: Look at each node
+- name: Check each node
   humanz.cni.node_preflight:
     plan: "{{ cluster.plan }}"
   register: preflight

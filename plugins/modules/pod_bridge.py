@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take a node's pod bridge out of networks that are no longer the node's."""
+"""Remove the addresses of former pod CIDRs from a node's bridge."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ module: pod_bridge
 short_description: Remove the bridge address of a former pod CIDR
 version_added: 0.1.0
 description:
-  - Takes the addresses of pod CIDRs that the node had before off the pods' bridge, and with them the kernel's routes,
-    and removes the CNI configuration that would attach further pods there. M(humanz.cni.cni_conf) writes the new one,
+  - Removes the addresses of former pod CIDRs from the pods' bridge, and with them the kernel's routes, and removes the
+    CNI configuration that would attach further pods there. M(humanz.cni.cni_conf) writes the new one,
     and the plugin gives the bridge its new address with the next pod.
-  - Refuses that while pods are attached, and says how to take them off.
+  - Refuses that while pods are attached, and says how to remove them.
   - Changes nothing where the node has its pod CIDRs already, or has no bridge yet.
 options:
   pod_cidrs:
@@ -33,7 +33,7 @@ options:
     description:
       - The networks that the cluster's pod CIDRs are parts of, in CIDR notation.
       - What the bridge has of them is of a pod CIDR, also where no CNI configuration of this collection says so. No
-        other address of the bridge is ever taken off.
+        other address of the bridge is ever removed.
     type: list
     elements: str
     default: []
@@ -60,11 +60,11 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Leave what was this node's pod CIDR
+- name: Remove the bridge address of a former pod CIDR
   humanz.cni.pod_bridge:
     plan: "{{ cluster.plan }}"
 
-- name: The same for a node whose pod CIDR is said here
+- name: Do so for a node whose pod CIDR is given here
   humanz.cni.pod_bridge:
     pod_cidrs:
       - 100.100.7.0/24
@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 addresses:
-  description: The addresses that were taken off the bridge, or would be.
+  description: The addresses that were removed from the bridge, or would be.
   returned: success
   type: list
   elements: str

@@ -18,8 +18,8 @@ description:
     itself. C(HUMANZ-FORWARD) drops the same.
   - With O(vxlan_peers), C(HUMANZ-PREROUTING) also drops what comes to the node's VXLAN port from any other address or
     from a pod.
-  - The jumps in C(FORWARD) and C(PREROUTING) stand behind the leading rules of Kubernetes' network policies and ahead
-    of everybody else's, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. They are put back
+  - The jumps in C(FORWARD) and C(PREROUTING) come after the leading rules of Kubernetes' network policies and before
+    all others, so that a C(DROP), a C(REJECT) or the chain's policy does not cut pods off. They are put back
     in their places when another program got ahead of them.
   - Chains are declared and filled in one transaction of C(iptables-restore), so that there is no moment without
     the rules while they change. Rules of anybody else are neither changed nor moved.
@@ -120,8 +120,8 @@ extends_documentation_fragment:
   - humanz.cni._plan
 notes:
   - Chains are read one by one, so that the thousands of rules of a large cluster's services cost nothing.
-  - firewalld takes up a policy only when it loads its whole configuration anew, which ends what has been set at run
-    time alone. This is done when the policy changes, and only then.
+  - firewalld loads a policy only when it reloads its whole configuration, which ends what has been set at run time
+    alone. This is done when the policy changes, and only then.
 requirements:
   - iptables or nftables
 seealso:

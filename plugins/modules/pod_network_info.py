@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell what a node has of the pod network."""
+"""Report the state of the pod network on a node."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pod_network_info
-short_description: Tell what a node has of the pod network
+short_description: Report the state of the pod network on a node
 version_added: 0.1.0
 description:
   - Returns the CNI plugin, configurations, routes, rules, bridge, address pool and sysctls of a node.

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start a short-lived pod on a node, connect from it, and take it away."""
+"""Start a short-lived pod on a node, connect from it, and remove it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ description:
     A UDP listener on the same port answers in kind.
   - Connects to other such pods, and to anything else, from that pod and from the node itself.
   - Needs neither a container runtime nor Kubernetes on the node.
-  - The pod takes itself away after O(lifetime), with C(DEL), also if nobody comes back to stop it.
+  - The pod removes itself after O(lifetime), with C(DEL), also if nobody comes back to stop it.
   - The module reports no change, as every probe pod leaves the node as it was before.
 options:
   state:
     description:
       - V(started) makes the probe pod and returns its addresses.
       - V(probed) connects to O(targets) and returns what came of it.
-      - V(stopped) takes the probe pod away. None there is no error.
+      - V(stopped) removes the probe pod. It is no error if there is none.
     type: str
     choices: [started, probed, stopped]
     default: started
@@ -48,7 +48,7 @@ options:
     default: 7217
   lifetime:
     description:
-      - The number of seconds after which the pod takes itself away.
+      - The number of seconds after which the pod removes itself.
       - By default 120, and two more for each host of the play, or up to ten with fewer than five forks.
     type: int
   targets:

@@ -19,7 +19,7 @@ options:
   stage:
     description:
       - V(settings) requires that hosts do not disagree about variables of P(humanz.cni.verify#role), and that O(files)
-        are files. It is to come before anything that would have to be taken away if it fails.
+        are files. Run it before anything that its failure would leave behind.
       - V(targets) reads what M(humanz.cni.pod_probe) started, and writes who has to connect to whom.
       - V(failures) reads what it probed, and writes what failed and which nodes' tables can tell why.
       - V(table) reads what M(humanz.cni.pod_network_info) said about these, and returns the table.
@@ -95,7 +95,7 @@ EXAMPLES = r"""
     state: started
   register: started_pod
 
-- name: Work out who has to connect to whom
+- name: Select the targets of every pod and node
   humanz.cni.pod_reachability:
     stage: targets
     results: started_pod

@@ -171,7 +171,7 @@ def test_a_pod_that_starts_or_ends_costs_no_check(node: HealingNode, whole: list
 def test_a_conflict_that_lasts_is_logged_when_it_begins_and_when_it_ends(node: HealingNode, whole: list[str]) -> None:
     seen = len(node.log())
     node.sh("ip route flush proto 217; ip route add blackhole 100.100.0.0/24\n" + TICKS % 3)
-    conflict = "route 100.100.0.0/24 is held by somebody else: blackhole 100.100.0.0/24"
+    conflict = "route 100.100.0.0/24 exists already and is not ours: blackhole 100.100.0.0/24"
     lines = node.log()[seen:]
     assert lines.count(conflict) == 1
     assert len(lines) == 5, lines  # what was put back, the conflict, and three lines of systemd's own

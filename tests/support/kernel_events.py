@@ -60,7 +60,7 @@ class Monitor:
 
 
 def _listens(pid: int) -> bool:
-    """Say whether the process has a netlink socket that has joined a group."""
+    """Return whether the process has a netlink socket that has joined a group."""
     try:
         sockets = [line.split() for line in Path(f"/proc/{pid}/net/netlink").read_text(encoding="ascii").splitlines()]
         joined = {f"socket:[{row[9]}]" for row in sockets[1:] if int(row[3], 16)}

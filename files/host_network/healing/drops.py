@@ -42,8 +42,8 @@ def problems(text: str, run: Run) -> list[str]:
     try:
         names = dropping(text, run)
     except Exception as exc:  # whatever another program's tables make of this one, what was put back is to be said
-        return ["it cannot be told what drops pods' packets: %s: %s" % (type(exc).__name__, exc)]
-    said = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node"
+        return ["cannot find out what drops pods' packets: %s: %s" % (type(exc).__name__, exc)]
+    said = "%s drops what none of its rules accepts, and has no rule for pods: run humanz.cni.site for this node"
     return [said % name for name in names]
 
 
@@ -64,7 +64,7 @@ def by_nft(families: list[str], run: Run) -> list[str]:
 
 
 def drops(chain: nft_syntax.BaseChain, run: Run) -> bool:
-    """Say whether *chain* drops whatever no rule accepts, and has none of ours."""
+    """Return whether *chain* drops whatever no rule accepts, and has none of ours."""
 
     @functools.lru_cache(maxsize=None)
     def rules_of(one: nft_syntax.BaseChain) -> list[nft_syntax.Rule]:
@@ -94,5 +94,5 @@ def by_legacy(loaded: str, command: str, run: Run) -> list[str]:
 
 
 def is_firewalld(table: str) -> bool:
-    """Say whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
+    """Return whether *table* is one of firewalld's, which our policy has accept pods elsewhere than in the chain."""
     return table in nft_syntax.FIREWALLD_TABLES and os.path.exists(nft_syntax.FIREWALLD_POLICY)

@@ -61,7 +61,7 @@ def rules_of(command: str, table: str, chain: str) -> list[str]:
 
 
 def holds(command: str, table: str, chain: str, wanted: list[str]) -> bool:
-    """Say whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
+    """Return whether our *chain* has the rules *wanted*, also where this iptables writes them in other words."""
     status, output, _error = commands.run([command, *iptables_syntax.WAIT, "-t", table, "-S", chain])
     rules = iptables_syntax.rules(output)
     if status or len(rules) != len(wanted):

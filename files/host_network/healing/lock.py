@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock that the collection's modules hold while they are at work: what one removes is not to be put back meanwhile.
+"""The lock that the collection's modules hold while they work, so that a repair does not undo what one of them does.
 
 It is a file that only root can open, gone when nobody holds it, and says who does. See
 plugins/module_utils/_shared/lock.py.
@@ -78,7 +78,7 @@ def take() -> int | None:
     try:
         status = os.lstat(DIRECTORY)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise NoLockError("nothing was checked, as %s is no directory of root's alone: remove it" % DIRECTORY)
+            raise NoLockError("nothing was checked, as %s must be a directory of root alone: remove it" % DIRECTORY)
         descriptor = os.open(LOCK, FLAGS, 0o600)
     except FileNotFoundError:
         return None

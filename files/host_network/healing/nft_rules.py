@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the repair that is by nft: our own table, and our rules in chains of others.
+"""The part of the repair that uses nft: our own table, and our rules in chains of others.
 
 humanz.cni.pod_firewall writes the file that says what these are: see nft_syntax. A chain that is not there drops
 nothing and needs no rule.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of what pods send, which the CNI plugin has made: its command puts them back.
+"""The spoof checks of pods, which the CNI plugin has made: its command puts them back.
 
 That takes more than a tenth of a second, so it is called only if anything is not as it was when nothing was missing.
 """
@@ -34,7 +34,7 @@ def put_back(run: Run) -> tuple[list[str], list[str]]:
     if found and found == known():
         return [], []
     if not os.path.exists(COMMAND):
-        return [], ["the checks of what pods send are not looked at: %s is missing: run humanz.cni.site" % COMMAND]
+        return [], ["the spoof checks of pods are not looked at: %s is missing: run humanz.cni.site" % COMMAND]
     status, output, error = run([COMMAND, "restore-checks"])
     if found and not (status or output):
         remember(found)

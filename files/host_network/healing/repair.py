@@ -47,7 +47,7 @@ def heal() -> Outcome:
         outcome.done += done
         outcome.wrong += wrong
     except (OSError, Refused) as exc:
-        outcome.wrong.append("checks of what pods send: %s" % exc)
+        outcome.wrong.append("spoof checks of pods: %s" % exc)
     outcome.closed = drops.problems(known, run)
     return outcome
 

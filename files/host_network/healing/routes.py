@@ -46,7 +46,7 @@ def put_back(lines: list[str], outcome: Outcome) -> None:
                 if route.dst in foreign:
                     holder = commands.output_of(["ip", family, "route", "show", "table", table, "exact", route.dst])
                     text = "; ".join(" ".join(line.split()) for line in holder.splitlines())
-                    outcome.wrong.append("route %s is held by somebody else: %s" % (route.dst, text))
+                    outcome.wrong.append("route %s exists already and is not ours: %s" % (route.dst, text))
             apply_routes([route for route in missing if route.dst not in foreign], own, outcome)
 
 
@@ -96,7 +96,7 @@ def prefix_of(words: list[str]) -> str:
 
 
 def apply_routes(routes: list[Route], own: dict[str, str], outcome: Outcome) -> None:
-    """Have ``ip`` put *routes* back; *own* is what is there of ours. An ``add`` never overwrites anybody's route."""
+    """Let ``ip`` put *routes* back; *own* are those of ours that exist. An ``add`` never overwrites another route."""
     if not routes:
         return
     lines = [route.line.replace("add", "replace", 1) if route.dst in own else route.line for route in routes]

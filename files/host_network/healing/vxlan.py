@@ -50,7 +50,7 @@ def missing(lines: list[str], run: Run) -> tuple[str, str, list[str]]:
     if status:
         return command, device, lines
     if not ("vxlan id" in shown and "alias humanz-cni" in shown):
-        raise ValueError("%s is an interface of somebody else" % device)
+        raise ValueError("%s is another program's interface" % device)
     there = made_by(device, shown.split(), run)
     return command, device, [line for line in lines if line not in there and not line.startswith("link add ")]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits for what the kernel says of interfaces, addresses, routes and rules of routing, for heal.py.
+"""Waits for what the kernel says of interfaces, addresses, routes and routing policy, for heal.py.
 
 Whatever manages the network, routes can be put back once the interface to the other nodes is up and has its address.
 """

@@ -113,7 +113,7 @@ def _check_bridge(sock: netlink.Socket, conf: NetConf, interfaces: prev_result.I
     if bridge is None:
         raise _differs("bridge %s is missing" % conf.bridge)
     if bridge.kind != "bridge":
-        raise _differs("interface %s is no bridge" % conf.bridge)
+        raise _differs("interface %s is not a bridge" % conf.bridge)
     if not bridge.is_up:
         raise _differs("bridge %s is down" % conf.bridge)
     if bridge.alias == owner.ALIAS:  # somebody else's may take its address from its ports
@@ -128,7 +128,7 @@ def _check_container(inside: netlink.Socket, request: Request, interfaces: prev_
     if container is None:
         raise _differs("interface %s in %s is missing" % (request.ifname, request.netns))
     if container.kind != "veth":
-        raise _differs("interface %s in %s is no veth" % (request.ifname, request.netns))
+        raise _differs("interface %s in %s is not a veth" % (request.ifname, request.netns))
     if (request.ifname, request.netns) not in interfaces:
         raise _differs("prevResult has no interface %s in sandbox %s" % (request.ifname, request.netns))
     _check_mac(container, interfaces, request.netns)
@@ -148,7 +148,7 @@ def _check_port(
     if port.index != container.peer or port.peer != container.index:
         raise _differs("host interface %s is not the peer of %s" % (port.name, container.name))
     if port.master != bridge.index:
-        raise _differs("host interface %s is no port of bridge %s" % (port.name, bridge.name))
+        raise _differs("host interface %s is not a port of bridge %s" % (port.name, bridge.name))
     if not port.is_up:
         raise _differs("host interface %s is down" % port.name)
     _check_mac(port, interfaces)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DEL: take an attachment away, as much of it as is there. What is gone already is no error."""
+"""DEL: remove an attachment, as much of it as exists. What is gone already is no error."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def remove_masquerading(reservations: store.Store) -> None:
 
 
 def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
-    """Delete the veth pair of *of_owner*; say whether there was one.
+    """Delete the veth pair of *of_owner*; return whether there was one.
 
     :param with_checks: remove what it may send from as well. That goes first, as the kernel frees both at once then,
         and the link is down by then, as it must not be up unchecked. To set it down takes time, so it is not done for
@@ -86,7 +86,7 @@ def _may_be_checked(reservations: store.Store, of_owner: owner.Owner) -> bool:
 
 
 def _carry_out(sock: netlink.Socket, message: Message) -> bool:
-    """Carry out *message*; say whether its link is there still: it may have gone with the pod's namespace just now."""
+    """Carry out *message*; return whether its link is still there: it may have gone with the pod's namespace."""
     try:
         sock.request(message)
     except netlink.NetlinkError as exc:
@@ -103,7 +103,7 @@ def _index(sock: netlink.Socket, of_owner: owner.Owner) -> int:
 
 
 def _has_record(reservations: store.Store, of_owner: owner.Owner) -> bool:
-    """Say whether *reservations* have a record of *of_owner*; a directory out of use may be broken."""
+    """Return whether *reservations* have a record of *of_owner*; a directory out of use may be broken."""
     try:
         return files.exists(reservations.path_of(of_owner.host_veth))
     except OSError as exc:

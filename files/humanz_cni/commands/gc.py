@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GC: take away what is left of attachments of this network that the runtime does not know any more.
+"""GC: remove what is left of attachments of this network that the runtime no longer knows.
 
 An error stops nothing: as much as possible is removed, then all errors are reported as one.
 """

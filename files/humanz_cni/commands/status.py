@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""STATUS: could the next ADD be served, and is the network of the pods that are there whole?
+"""STATUS: could the next ADD be served, and is the network of the running pods intact?
 
 A runtime that asks takes an error for "this node's network is not ready", and Kubernetes may then evict all pods. So an
 error is only what the end of pods does not cure, and each one says what is to be done about it. A full pool is a line

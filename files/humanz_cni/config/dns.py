@@ -73,7 +73,7 @@ def _texts(conf: dict[str, Any], key: str, path: str) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    """Say whether *text* is an IP address, possibly with a scope such as %eth0."""
+    """Return whether *text* is an IP address, possibly with a scope such as %eth0."""
     try:
         Address.parse(text.partition("%")[0])
     except ValueError:

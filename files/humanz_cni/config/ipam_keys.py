@@ -30,7 +30,7 @@ def data_dir(conf: dict[str, Any]) -> tuple[str, bool]:
 
 
 def is_delegated(conf: dict[str, Any]) -> bool:
-    """Say whether addresses come from another plugin, by the decoded configuration *conf*."""
+    """Return whether addresses come from another plugin, by the decoded configuration *conf*."""
     ipam = conf.get("ipam")
     kind = ipam.get("type") if isinstance(ipam, dict) else None
     return isinstance(kind, str) and kind != "" and kind not in OWN_IPAM

@@ -188,15 +188,15 @@ def _check(conf: dict[str, Any], loaded: NetConf) -> None:
     if loaded.ip_check and not (loaded.ipam or loaded.delegated):
         raise CNIError(INVALID_CONFIG, "ipspoofchk takes ipam", "without it the pod has no address to send from")
     if loaded.ip_check and field(conf, "ipam", dict, {}).get("type") == "dhcp":
-        what = "it asks for addresses from 0.0.0.0, also when it renews them: macspoofchk takes it"
-        raise CNIError(INVALID_CONFIG, "ipspoofchk does not take ipam.type dhcp", what)
+        what = "it asks for addresses from 0.0.0.0, also when it renews them: macspoofchk allows it"
+        raise CNIError(INVALID_CONFIG, "ipspoofchk does not allow ipam.type dhcp", what)
     if loaded.mtu and loaded.mtu < _LOWEST_MTU:
-        raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's own, or at least %d" % _LOWEST_MTU)
+        raise invalid_config("mtu", loaded.mtu, "it must be 0, for the kernel's default, or at least %d" % _LOWEST_MTU)
     has_ipv6 = _has_ipv6(loaded.ipam)
     if has_ipv6 and loaded.disable_ipv6:
         raise invalid_config("disableIPv6", True, "ipam has an IPv6 range: remove one of the two")
     if has_ipv6 and 0 < loaded.mtu < _LOWEST_MTU_OF_IPV6:
-        raise invalid_config("mtu", loaded.mtu, "IPv6 takes at least %d" % _LOWEST_MTU_OF_IPV6)
+        raise invalid_config("mtu", loaded.mtu, "IPv6 needs at least %d" % _LOWEST_MTU_OF_IPV6)
     backend = field(conf, "ipMasqBackend", str, "")
     if backend not in _MASQUERADE_BACKENDS:
         raise invalid_config("ipMasqBackend", backend, "it must be nftables, or left out")

@@ -55,11 +55,11 @@ class Range:
         return wanted.bits == self.start.bits and self.start.value <= wanted.value <= self.end.value
 
     def overlaps(self, other: Range) -> bool:
-        """Say whether any address is in both ranges."""
+        """Return whether any address is in both ranges."""
         return self.start in other or other.start in self
 
     def is_reserved(self, candidate: Address) -> bool:
-        """Say whether *candidate* must never go to a pod: the gateway's, the network's own, or broadcast."""
+        """Return whether *candidate* must never go to a pod: the gateway's, the network's own, or broadcast."""
         return candidate == self.gateway or (
             candidate.bits == 32 and candidate in (self.subnet.first, self.subnet.last)
         )

@@ -14,8 +14,7 @@ from ..config import ipam_keys
 NAME = "humanz-cni-ctl"
 CONF_DIR = "/etc/cni/net.d"
 _DESCRIPTION = (
-    "Show and release the addresses that the CNI plugin humanz-cni has reserved, and\n"
-    "restore the checks of what pods send."
+    "Show and release the addresses that the CNI plugin humanz-cni has reserved, and\nrestore the spoof checks of pods."
 )
 _EPILOG = """\
 exit status:
@@ -30,7 +29,7 @@ examples:
   %(prog)s reclaim --dry-run       what reclaim would release
   %(prog)s reclaim                 release it
   %(prog)s list --json             for programs
-  %(prog)s restore-checks          put back the checks of pods
+  %(prog)s restore-checks          put back the spoof checks of pods
 
 All columns, and the keys of the JSON documents, are described in
 docs/operator-command.md of the collection humanz.cni.
@@ -44,8 +43,8 @@ status of a reservation:
   unrecorded  a pod's host veth is there, but no record of it
 """
 _RECLAIM = """\
-Releases what list shows as leaked. What belongs to a pod that lives, or that is
-being attached, is never released. Pods may be attached and detached meanwhile.
+Releases what list shows as leaked, and never what belongs to a pod that runs or
+is being attached. Pods may be attached and detached meanwhile.
 """
 _RESTORE = """\
 For pods that were attached with ipspoofchk or macspoofchk, after their rules or
@@ -64,9 +63,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     listing.add_argument("--leaks", action="store_true", help="only those that are leaked or unreadable")
     pools = _command(commands, "pools", "show how many addresses of each range set are used", "")
     reclaiming = _command(commands, "reclaim", "release leaked reservations", _RECLAIM)
-    reclaiming.add_argument("-n", "--dry-run", action="store_true", help="only say what would be released")
+    reclaiming.add_argument("-n", "--dry-run", action="store_true", help="only show what would be released")
     reclaiming.add_argument(
-        "--unreadable", action="store_true", help="also damaged records that cannot be those of a pod that lives"
+        "--unreadable", action="store_true", help="also damaged records that cannot be those of a running pod"
     )
     for one, formats in ((listing, ("table", "wide", "json")), (pools, ("table", "json")),
                          (reclaiming, ("table", "wide", "json"))):  # fmt: skip
@@ -75,8 +74,8 @@ def parse(words: list[str]) -> argparse.Namespace:
         output.add_argument("--json", action="store_const", const="json", dest="output", help="the same as -o json")
     commands.add_parser(
         "restore-checks",
-        help="put back the checks of what pods send",
-        description="Put back the checks of what pods send.",
+        help="put back the spoof checks of pods",
+        description="Put back the spoof checks of pods.",
         epilog=_RESTORE,
         formatter_class=_AsWritten,
     )
@@ -95,11 +94,11 @@ def _command(
     )
     parser.add_argument("--network", metavar="NAME", help="only this network's")
     parser.add_argument(
-        "--conf-dir", metavar="DIR", type=_directory, help="where the CNI configurations are; default: %s" % CONF_DIR
+        "--conf-dir", metavar="DIR", type=_directory, help="directory of the CNI configurations; default: %s" % CONF_DIR
     )
     parser.add_argument(
         "--data-dir", metavar="DIR", type=_directory, action="append", default=[],
-        help="a further directory of reservations, beside %s and those that configurations name; may be repeated"
+        help="another directory of reservations, beside %s and those that configurations name; may be repeated"
         % ipam_keys.DATA_DIR,
     )  # fmt: skip
     return parser
@@ -107,5 +106,5 @@ def _command(
 
 def _directory(text: str) -> str:
     if not os.path.isdir(text):
-        raise argparse.ArgumentTypeError("%r is no directory" % text)
+        raise argparse.ArgumentTypeError("%r is not a directory" % text)
     return os.path.abspath(text)

@@ -50,7 +50,7 @@ class Network:
         self.has_records: bool | None = None
 
     def has(self, address: Address) -> bool:
-        """Say whether *address* is in a pool of the network."""
+        """Return whether *address* is in a pool of the network."""
         return any(address in pool for pool in self.pools)
 
 
@@ -101,9 +101,9 @@ def _plugins(path: str) -> list[dict[str, Any]]:
     except OSError as exc:
         raise _Problem("%s: %s" % (path, exc.strerror)) from exc
     except (ValueError, RecursionError) as exc:
-        raise _Problem("%s: it is no JSON: %s" % (path, exc)) from exc
+        raise _Problem("%s: it is not JSON: %s" % (path, exc)) from exc
     if not isinstance(conf, dict):
-        raise _Problem("%s: it is no JSON object" % path)
+        raise _Problem("%s: it is not a JSON object" % path)
     plugins = conf.get("plugins", [conf])
     if not isinstance(plugins, list):
         raise _Problem("%s: plugins must be a list" % path)

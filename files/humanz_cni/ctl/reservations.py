@@ -98,7 +98,7 @@ class Reservation:
             return self.host_veth in kernel.marks
 
     def is_unused(self, kernel: stale.KernelView) -> bool:
-        """Say whether an unreadable one cannot be that of a pod that lives."""
+        """Return whether an unreadable one cannot be that of a running pod."""
         return all(stale.is_unused(name, kernel) for name in self.names)
 
     def document(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def release(network: Network, chosen: list[Reservation]) -> list[Reservation]:
 
 
 def _remove(reservations: store.Store, one: Reservation) -> bool:
-    """Remove all names of the Reservation *one*, addresses first as the plugin does; say whether there were any."""
+    """Remove all names of the Reservation *one*, addresses first as the plugin does; return whether there were any."""
     names = sorted(one.names, key=lambda name: not store.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
     if same and one.owner:

@@ -140,7 +140,7 @@ def _requested(store: Store, number: int, range_set: RangeSet, address: Address)
     if address == of_range.gateway:
         raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is subnet's gateway" % address))
     if of_range.is_reserved(address):
-        raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is no host's address" % address))
+        raise _failed(number, CNIError(INVALID_CONFIG, "requested ip %s is not a host's address" % address))
     if store.is_taken(address):
         text = "requested IP address %s is not available in range set %s" % (address, ranges.show(range_set))
         raise _failed(number, Exhausted(TRY_AGAIN_LATER, "%s: %s" % (text, _holder(store, address))))

@@ -43,7 +43,7 @@ class Plugin:
 
         :param conf: the NetConf.
 
-        A gateway that is left out is the subnet's first address, if there is to be one. Raises the plugin's CNIError.
+        A gateway that is left out is the subnet's first address, if there must be one. Raises the plugin's CNIError.
         """
         result = self._decode(self.call("ADD"))
         given = [_assignment(one, path, conf) for path, one in prev_result.items(result, "ips", self._where)]
@@ -71,9 +71,9 @@ class Plugin:
         try:
             result = jsontext.decode(output)
         except ValueError as exc:
-            raise CNIError(DECODING_FAILURE, "%sit is no JSON: %s" % (self._where, exc)) from exc
+            raise CNIError(DECODING_FAILURE, "%sit is not JSON: %s" % (self._where, exc)) from exc
         if not isinstance(result, dict):
-            raise CNIError(DECODING_FAILURE, self._where + "it is no JSON object")
+            raise CNIError(DECODING_FAILURE, self._where + "it is not a JSON object")
         return prev_result.converted(result, self._where)
 
 

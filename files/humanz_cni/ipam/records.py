@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All reservations of a network at once: what the pool's usual way never has to look at."""
+"""All reservations of a network at once, which most ADDs never read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of attachments that are alive, made again where a network has no state: a new node, or a directory lost.
+"""Records of running attachments, recreated where a network has no state: a new node, or a lost directory.
 
 Also of what another plugin has attached to the bridge: after a change from the reference's ``bridge`` to this plugin
 its pods live on, with addresses of which only their own plugin has records.

@@ -41,7 +41,7 @@ class KernelView:
         return self._marks
 
     def has_link(self, record: Record) -> bool:
-        """Say whether the link that *record* is of is there, whatever it is called now.
+        """Return whether the link that *record* is of is there, whatever it is called now.
 
         Raises KeyError, TypeError or ValueError for a record that cannot be read.
         """
@@ -51,7 +51,7 @@ class KernelView:
         return any(port.name == name if index is None else port.index == index for port in self._veths())
 
     def has_address(self, address: str) -> bool:
-        """Say whether *address*, a text, is at the other end of any veth pair, or may be."""
+        """Return whether *address*, a text, is at the other end of any veth pair, or may be."""
         if self._addresses == ():
             sock = netlink.Socket()
             try:
@@ -84,7 +84,7 @@ def _is_stale(name: str, record: Record, kernel: KernelView) -> bool:
 
 
 def is_stale(record: Record, kernel: KernelView) -> bool:
-    """Say whether *record* is of an earlier boot, or of a sandbox that is gone.
+    """Return whether *record* is of an earlier boot, or of a sandbox that is gone.
 
     A sandbox is gone if neither its network namespace nor the host's end of its veth pair is there.
 
@@ -100,10 +100,10 @@ def is_stale(record: Record, kernel: KernelView) -> bool:
 
 
 def is_unused(name: str, kernel: KernelView) -> bool:
-    """Say whether nothing is there that a record is named by; *name* is its file's, and all that can be read of it."""
+    """Return whether what a record is named by is gone; *name* is its file's, and all that can be read of it."""
     return not kernel.has_address(name) if is_address(name) else name not in kernel.marks
 
 
 def has_namespace(record: Record) -> bool:
-    """Say whether the network namespace that *record* is of is there; KeyError or TypeError if that cannot be read."""
+    """Return whether the network namespace of *record* exists; KeyError or TypeError if that cannot be read."""
     return netns.is_there(record["netns"], record.get("namespace"))

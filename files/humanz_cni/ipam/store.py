@@ -65,7 +65,7 @@ class Store:
             raise NotADirectoryError(_ENOTDIR, "Not a directory", self.path)
         for path in (self.path,) if self.data_dir == ipam_keys.DATA_DIR else (self.path, self.data_dir):
             if not files.is_own(path):
-                raise PermissionError(_EACCES, "others than root can write there: chmod go-w, or name another", path)
+                raise PermissionError(_EACCES, "not only root can write there: chmod go-w, or choose another", path)
 
     def locked(self, seconds: float = LOCK_SECONDS) -> _Lock:
         """Return a context manager in which nobody else changes the store.
@@ -83,7 +83,7 @@ class Store:
         return self.read(str(address))
 
     def is_taken(self, address: Address | str) -> bool:
-        """Say whether *address* is reserved."""
+        """Return whether *address* is reserved."""
         return files.exists(self.path_of(str(address)))
 
     def add(self, owner: Holder, record: Record) -> None:
@@ -113,7 +113,7 @@ class Store:
         return released
 
     def exists(self) -> bool:
-        """Say whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
+        """Return whether the network has any state on disk. What others can write, or a symbolic link, is not ours."""
         return files.is_directory(self.path) and files.is_own(self.path)
 
     def addresses_of(self, owner: Holder, record: Record) -> list[str]:

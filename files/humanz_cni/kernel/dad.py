@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""enabledad: an ADD is done when the kernel has found out that nobody else has the pod's IPv6 addresses."""
+"""enabledad: ADD waits until the kernel's duplicate address detection has passed the pod's IPv6 addresses."""
 
 from __future__ import annotations
 

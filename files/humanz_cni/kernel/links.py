@@ -86,7 +86,7 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Say whether the link is administratively up."""
+        """Return whether the link is administratively up."""
         return bool(self.flags & IFF_UP)
 
     def parameters(self, family: int, numbers: Iterable[int]) -> dict[int, int]:

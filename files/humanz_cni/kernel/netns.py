@@ -33,7 +33,7 @@ def open_namespace(path: str) -> int:
     except OSError:
         pass  # ENOTTY: the file is no namespace
     posix.close(descriptor)
-    raise CNIError(INVALID_ENVIRONMENT, 'failed to open netns "%s": it is no network namespace' % path, "CNI_NETNS")
+    raise CNIError(INVALID_ENVIRONMENT, 'failed to open netns "%s": it is not a network namespace' % path, "CNI_NETNS")
 
 
 def refuse_own(descriptor: int, override: str) -> None:
@@ -45,7 +45,7 @@ def refuse_own(descriptor: int, override: str) -> None:
 
 
 def is_own(descriptor: int) -> bool:
-    """Say whether *descriptor* is the namespace that the process is in."""
+    """Return whether *descriptor* is the namespace that the process is in."""
     given, own = posix.fstat(descriptor), posix.stat(HOST)
     return (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino)
 
@@ -59,7 +59,7 @@ def identity(descriptor: int, inside: netlink.Socket) -> str:
 
 
 def is_there(path: str, known: str | None) -> bool:
-    """Say whether the namespace with the identity *known* is at *path*, where anything may be by now.
+    """Return whether the namespace with the identity *known* is at *path*, where anything may be by now.
 
     :param known: None if nobody knows it. Then any namespace may be it, but not the one that the process is in.
 

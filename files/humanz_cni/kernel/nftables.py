@@ -71,7 +71,7 @@ class Socket(netlink.Socket):
 
 
 def has_rule(sock: Socket, family: int, table: str, chain: str, comment: str) -> bool:
-    """Say whether there is a rule with *comment* in *chain* of *table*, which need not exist."""
+    """Return whether there is a rule with *comment* in *chain* of *table*, which need not exist."""
     return comment[:_COMMENT_LENGTH] in comments(sock, family, table, chain)
 
 
@@ -94,7 +94,7 @@ def chains(sock: Socket, family: int, table: str) -> list[str]:
 
 
 def has_table(sock: Socket, family: int, name: str) -> bool:
-    """Say whether the table *name* exists."""
+    """Return whether the table *name* exists."""
     return _exists(sock, _GETTABLE, _HEADER.pack(family, 0, 0) + text(_TABLE_NAME, name))
 
 

@@ -49,11 +49,11 @@ class Owner:
         return " ".join((ALIAS, self.network, self.container_id, self.ifname))
 
     def owns(self, link: Link) -> bool:
-        """Say whether *link* is the host's end of the attachment's veth pair, whatever it is called now."""
+        """Return whether *link* is the host's end of the attachment's veth pair, whatever it is called now."""
         return self.is_marked(marks(link))
 
     def is_marked(self, some: Container[str | bytes]) -> bool:
-        """Say whether *some*, the :func:`marks` of one link or of all, have what tells this attachment's."""
+        """Return whether *some*, the :func:`marks` of one link or of all, have what tells this attachment's."""
         return self.host_veth in some or self.host_mac in some
 
     @classmethod

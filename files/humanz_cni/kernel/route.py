@@ -39,12 +39,12 @@ class Route:
 
     @property
     def is_default(self) -> bool:
-        """Say whether the route is for every address of its family, in the main table."""
+        """Return whether the route is for every address of its family, in the main table."""
         return self.dst.prefix == 0 and self.further.get("table", 0) in (0, RT_TABLE_MAIN)
 
     @property
     def is_direct(self) -> bool:
-        """Say whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
+        """Return whether the configuration wants the route without a gateway: its scope is the link, or narrower."""
         return self.further.get("scope", 0) >= RT_SCOPE_LINK
 
     def document(self, extended: bool) -> dict[str, Any]:

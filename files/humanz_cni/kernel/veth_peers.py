@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attachments that are alive, as the kernel shows them: what there is to go by where records are lost or damaged.
+"""Attachments that exist in the kernel, for where their records are lost or damaged.
 
 The other end of a veth pair is in a pod's namespace, which need not have a name that could be opened. The kernel lists
 the addresses there all the same, by the number that it gives the namespace of a link's peer (Linux 4.20 or newer).

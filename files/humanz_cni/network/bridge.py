@@ -55,7 +55,7 @@ def _ensure(sock: Socket, conf: NetConf, gateways: list[Network]) -> Link:
     if bridge.kind != "bridge":
         raise CNIError(
             INVALID_CONFIG, '"%s" already exists but is not a bridge' % conf.bridge,
-            "bridge names a link of kind %s" % (bridge.kind or "physical"),
+            "bridge names a link of type %s" % (bridge.kind or "physical"),
         )  # fmt: skip
     ipv6 = False if conf.disable_ipv6 else any(one.address.bits == 128 for one in gateways) or None
     forward = any(one.address.bits == 32 for one in gateways)
@@ -117,7 +117,7 @@ def name_taken(sock: Socket, of_owner: owner.Owner) -> CNIError:
 
 
 def _create(sock: Socket, conf: NetConf, mac: bytes | None) -> bool:
-    """Make the bridge; say whether it was this call that did."""
+    """Make the bridge; return whether it was this call that did."""
     data = b""
     if conf.vlans:
         from . import vlan
@@ -217,7 +217,7 @@ def await_addresses(sock: Socket, addresses: Iterable[Address]) -> None:
     """
     for address in addresses:
         if not _wait(lambda: _is_local(sock, address)):  # noqa: B023  (it is called before the next one's turn)
-            files.complain("the kernel does not take packets to %s after %d seconds" % (address, _SETTLE_SECONDS))
+            files.complain("the kernel does not accept packets to %s after %d seconds" % (address, _SETTLE_SECONDS))
 
 
 def announce(inside: Socket, again: Message, whose: str) -> None:

@@ -51,7 +51,7 @@ def ensure(name: str, of: list[Network], rehearse: bool = False) -> None:
 
 
 def is_there(name: str, subnet: Network) -> bool:
-    """Say whether what leaves *subnet* of the network *name* is masqueraded."""
+    """Return whether what leaves *subnet* of the network *name* is masqueraded."""
     sock = nftables.Socket()
     try:
         return nftables.has_rule(sock, _FAMILY[subnet.address.bits], ALIAS, _chain(name, subnet), _comment(name))

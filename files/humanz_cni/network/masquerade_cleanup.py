@@ -136,7 +136,7 @@ def _unrecorded(network: str, stores: list[Store]) -> list[list[Address] | None]
 
 
 def _is_noted(stores: list[Store], subnet: Network, own: Collection[str] = ()) -> bool:
-    """Say whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
+    """Return whether the pod of any record needs the rules of *subnet*; *own* as for :func:`_unneeded`."""
     for reservations in stores:
         for name in records.in_subnet(reservations, subnet):
             if not (reservations is stores[0] and name in own):

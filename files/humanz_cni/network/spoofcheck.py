@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""macspoofchk and ipspoofchk: what a pod sends in another's name is dropped where it enters the bridge.
+"""macspoofchk and ipspoofchk: frames with forged addresses are dropped where they enter the bridge.
 
 The rules, which :mod:`spoofcheck_rules` makes, are the same for all pods. What a pod may send from is in sets, whose
 keys begin with the name of its port, which follows from the attachment's owner: DEL needs no more than that. This

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ports are checked for what, as the sets of nf_tables have it, and how that goes again."""
+"""Which ports are checked for what, as the sets of nf_tables have it, and how to end a port's checks."""
 
 from __future__ import annotations
 

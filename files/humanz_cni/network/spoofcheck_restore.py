@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of pods that live, put back where somebody has removed them, as ``nft flush ruleset`` does.
+"""The spoof checks of running pods, put back after something has removed them, as ``nft flush ruleset`` does.
 
 Which port is checked, and for which hardware address, says the static forwarding entry that ADD has made; for which IP
 addresses, the pod's record. What is there stays, and nothing is removed.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _EEXIST = 17
 _SHOWN = 5  # ports that are named in one line
-_ALL = "put back the checks of"
-_NO_RECORD = "put back the checks of hardware addresses, as no record has the IP addresses, of"
+_ALL = "put back the spoof checks of"
+_NO_RECORD = "put back the spoof checks of hardware addresses, as no record has the IP addresses, of"
 
 
 def run() -> tuple[list[str], list[str]]:
@@ -83,7 +83,7 @@ def _put_back(sock: nftables.Socket, checked: dict[Owner, set[bytes]], done: lis
 
 
 def _ensure(sock: nftables.Socket, port: str, mac: bytes, addresses: list[Address] | None, present: Keys) -> bool:
-    """Add what is missing of the elements of *port*; say whether anything was.
+    """Add what is missing of the elements of *port*; return whether anything was.
 
     :param addresses: None if any is right, or nobody knows them.
     """

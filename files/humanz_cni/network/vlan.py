@@ -122,7 +122,7 @@ def _make_gateway(sock: Socket, bridge: links.Link, name: str) -> None:
 
 
 def is_filtering(sock: Socket, name: str) -> bool:
-    """Say whether the bridge *name* keeps its ports' VLANs apart."""
+    """Return whether the bridge *name* keeps its ports' VLANs apart."""
     body = links.LINK.pack(0, 0, 0, 0, 0) + text(links.IFLA_IFNAME, name)
     values = attributes(sock.get((links.RTM_GETLINK, 0, body)), links.LINK.size)
     data = attributes(attributes(values.get(links.IFLA_LINKINFO, b"")).get(links.IFLA_INFO_DATA, b""))

@@ -91,7 +91,7 @@ class Network:
         return address.bits == self.address.bits and self.first.value <= address.value <= self.last.value
 
     def overlaps(self, other: Network) -> bool:
-        """Say whether any address is in both networks."""
+        """Return whether any address is in both networks."""
         return self.first in other or other.first in self
 
     def __str__(self) -> str:

@@ -96,7 +96,7 @@ def replace(path: str, temporary: str, data: bytes, durable: bool) -> None:
 
 
 def unlink(path: str) -> bool:
-    """Remove the file *path*; say whether there was one."""
+    """Remove the file *path*; return whether there was one."""
     try:
         posix.unlink(path)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def unlink(path: str) -> bool:
 
 
 def is_path(value: object) -> TypeGuard[str]:
-    """Say whether *value* is an absolute path that a file can have, without detours by ``..``."""
+    """Return whether *value* is an absolute path that a file can have, without detours by ``..``."""
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value or ".." in value.split("/"):
         return False
     try:
@@ -116,7 +116,7 @@ def is_path(value: object) -> TypeGuard[str]:
 
 
 def exists(path: str) -> bool:
-    """Say whether *path* exists, whatever it is."""
+    """Return whether *path* exists, whatever it is."""
     try:
         posix.lstat(path)
     except OSError as exc:
@@ -127,7 +127,7 @@ def exists(path: str) -> bool:
 
 
 def is_directory(path: str) -> bool:
-    """Say whether *path* is a directory itself, and no symbolic link to one."""
+    """Return whether *path* is a directory itself, and no symbolic link to one."""
     try:
         return posix.lstat(path).st_mode & _KIND == _DIRECTORY
     except OSError as exc:
@@ -145,7 +145,7 @@ def is_file(path: str) -> bool:
 
 
 def is_own(path: str) -> bool:
-    """Say whether nobody else can make or rename anything in the directory *path*. Raises OSError."""
+    """Return whether nobody else can make or rename anything in the directory *path*. Raises OSError."""
     status = posix.stat(path)
     return status.st_uid == posix.geteuid() and not status.st_mode & _WRITERS
 

@@ -68,7 +68,7 @@ def _explain(body: str) -> NoReturn:
     from json import loads
 
     loads(body, parse_int=number)
-    raise ValueError("it is no JSON")
+    raise ValueError("it is not JSON")
 
 
 def encode(value: object) -> str:

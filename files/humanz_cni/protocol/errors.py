@@ -33,7 +33,7 @@ _REASONS = {
     17: "it is there already, or the configuration has it twice",
     _EMFILE: "humanz-cni has as many open files as it may have: see LimitNOFILE of the container runtime, or ulimit -n",
     54: "the bridge has as many ports as the kernel allows, 1023",
-    95: "Operation not supported: the kernel has not all modules that it takes",
+    95: "Operation not supported: the kernel lacks a module that this needs",
     105: "the kernel has no memory for it",
 }
 
@@ -79,7 +79,7 @@ def rules_refused(option: str, exc: OSError) -> CNIError:
     """Return the error for *exc*, by which nf_tables refuses what *option* of the configuration takes."""
     text = words(exc)
     if exc.errno in _UNKNOWN_TO_NF_TABLES:
-        text = "%s: the kernel has not all modules of nf_tables that it takes" % posix.strerror(exc.errno)
+        text = "%s: the kernel lacks a module of nf_tables that this needs" % posix.strerror(exc.errno)
     return CNIError(INTERNAL, "%s: nf_tables refuses the rules: %s" % (option, text))
 
 

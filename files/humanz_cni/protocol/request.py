@@ -129,7 +129,7 @@ def decode_conf(data: bytes) -> dict[str, Any]:
     if conf is None:
         conf = {}
     if not isinstance(conf, dict):
-        raise CNIError(DECODING_FAILURE, "error unmarshall network config: it is no JSON object")
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: it is not a JSON object")
     return conf
 
 
@@ -161,17 +161,17 @@ def check_conf(conf: dict[str, Any]) -> None:
     """Raise CNIError unless *conf* has a valid name and, if any, a cniVersion that is a string."""
     name = conf.get("name") or ""
     if not isinstance(name, str):
-        raise CNIError(DECODING_FAILURE, "error unmarshall network config: name is no string")
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: name is not a string")
     if not name:
         raise CNIError(INVALID_CONFIG, "missing network name")
     if not is_name(name):
         raise CNIError(INVALID_CONFIG, "invalid characters found in network name", name)
     if not isinstance(conf.get("cniVersion") or "", str):
-        raise CNIError(DECODING_FAILURE, "error unmarshall network config: cniVersion is no string")
+        raise CNIError(DECODING_FAILURE, "error unmarshall network config: cniVersion is not a string")
 
 
 def is_name(text: str) -> bool:
-    """Say whether *text* is a valid container ID and network name."""
+    """Return whether *text* is a valid container ID and network name."""
     return text[:1].isalnum() and _NAME_CHARACTERS.issuperset(text)
 
 

@@ -70,7 +70,7 @@ def _configured(conf_dir: str) -> Iterator[str]:
 
 
 def _is_ours(path: str) -> bool:
-    """Say whether the directory *path* is the plugin's: the reference's host-local keeps nothing in its lock."""
+    """Return whether the directory *path* is the plugin's: the reference's host-local keeps nothing in its lock."""
     try:
         state = json.loads(read_text(os.path.join(path, _LOCK)) or "")
     except (OSError, ValueError, RecursionError):

@@ -71,10 +71,10 @@ def read_network(path: str) -> Network:
     try:
         conf = json.loads(_files.require_text(path))
     except (OSError, ValueError, RecursionError) as exc:
-        raise CniError("%s is no CNI configuration: %s" % (path, exc), reason="conf_broken") from exc
+        raise CniError("%s is not a CNI configuration: %s" % (path, exc), reason="conf_broken") from exc
     problem = _conf_problem(conf)
     if problem:
-        raise CniError("%s is no CNI configuration: %s" % (path, problem), reason="conf_broken")
+        raise CniError("%s is not a CNI configuration: %s" % (path, problem), reason="conf_broken")
     return {
         "path": path,
         "name": conf["name"],

@@ -118,7 +118,7 @@ class Library:
         return stated[0].decode("ascii")
 
     def is_whole(self) -> bool:
-        """Say whether every file is there and as it was installed."""
+        """Return whether every file is there and as it was installed."""
         manifest = read_text(os.path.join(self.path, MANIFEST))
         try:
             expected = json.loads(manifest or "")

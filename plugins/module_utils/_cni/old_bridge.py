@@ -108,7 +108,7 @@ class OldNetwork(Resource):
             return None
         pod_cidrs = ", ".join(map(str, self._ranges))
         return (
-            "pod_network_pod_cidr %s: pods of this node are in %s (%s): take them off first, by `kubectl drain` and, "
+            "pod_network_pod_cidr %s: pods of this node are in %s (%s): remove them first, by `kubectl drain` and, "
             "for those of DaemonSets, `crictl rmp --force` while kubelet is stopped; `humanz-cni-ctl reclaim` releases "
             "addresses of pods that are gone" % (pod_cidrs, ", ".join(old), ", ".join(pods[:SHOWN]))
         )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes the CNI plugin off a node, with all that it made there and nothing else. The standard library only.
+"""Removes the CNI plugin from a node, with all that it made there and nothing else. The standard library only.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -143,7 +143,7 @@ class NoPlugin(Resource):
         return [path for directory in self._library_dirs for path in _cni_library.versions(directory)]
 
     def _is_free(self, bridge: str, links: dict[str, str]) -> bool:
-        """Say whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
+        """Return whether *bridge* has no port but those of our pods, and of our own interfaces in VLANs."""
         directory = os.path.join(_LINKS, bridge, "brif")
         ports = os.listdir(directory) if os.path.isdir(directory) else []
         return all(links.get(port, "").partition(" ")[0] == NAME for port in ports)

@@ -58,7 +58,7 @@ class Firewalld:
 
     @property
     def running(self) -> bool:
-        """Whether firewalld runs, or ran when it was looked at last: that takes it a third of a second."""
+        """Return whether firewalld runs, or ran when it was looked at last: that takes it a third of a second."""
         if self._running is None:
             self._rules()
         return bool(self._running)

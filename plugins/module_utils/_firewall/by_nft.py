@@ -139,7 +139,7 @@ class NftRules:
             if not by_hand:
                 raise
             raise ConvergeError(
-                "%s. Pods are cut off by chains that drop: %s. Have the program that keeps them accept this: %s"
+                "%s. Pods are cut off by chains that drop: %s. Have the program that manages them accept this: %s"
                 % (exc, ", ".join(desired["chains"]), "; ".join(by_hand)),
                 **exc.facts,
             ) from exc

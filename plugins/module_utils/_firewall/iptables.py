@@ -60,14 +60,14 @@ class Iptables:
         self._restore = restore
         found = re.search(r"v(\d+)\.(\d+)\.(\d+)(?: \((\w+)\))?", self._output([command, "--version"]))
         if not found:
-            raise ConvergeError("%s --version does not tell its version, such as v1.8.9" % command)
+            raise ConvergeError("%s --version prints no version such as v1.8.9" % command)
         self.version = tuple(int(part) for part in found.group(1, 2, 3))
         # Releases before 1.8 know no nf_tables and do not say so.
         self.backend = "nft" if found.group(4) == "nf_tables" else "legacy"
 
     @property
     def random_fully(self) -> bool:
-        """Whether MASQUERADE knows ``--random-fully``."""
+        """Return whether MASQUERADE knows ``--random-fully``."""
         return self.version >= (1, 6, 2)
 
     def has_table(self, table: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the node's kernel lacks of what the pod network takes: kinds of interfaces, rules, br_netfilter.
+"""What the node's kernel lacks of what the pod network needs: types of interfaces, rules, br_netfilter.
 
 What the kernel has, or could load, is there. The rest is tried, in a network namespace that ends with the trial.
 
@@ -47,7 +47,7 @@ def problems(options: dict[str, Any], run: RunCommand, find_command: FindCommand
     found = []
     if not kernel_modules.is_loaded(BR_NETFILTER):
         why = _unloadable(BR_NETFILTER, run, find_command)
-        remedy = "install kmod" if find_command("modprobe") is None else "start a kernel that has it"
+        remedy = "install kmod" if find_command("modprobe") is None else "boot a kernel that has it"
         found += ["kernel module %s: %s: %s" % (BR_NETFILTER, why, remedy)] if why else []
     if not _may_try():
         return found
@@ -61,7 +61,7 @@ def problems(options: dict[str, Any], run: RunCommand, find_command: FindCommand
             raise
         return [
             *found,
-            "this node makes no more network namespaces, and each pod needs one: raise user.max_net_namespaces",
+            "this node cannot create another network namespace, and each pod needs one: raise user.max_net_namespaces",
         ]
 
 
@@ -82,14 +82,14 @@ def _unloadable(module: str, run: RunCommand, find_command: FindCommand) -> str 
 
 
 def _without_kinds(options: dict[str, Any], run: RunCommand, find_command: FindCommand) -> list[str]:
-    takers = dict.fromkeys(("bridge", "veth"), "pods need it: start a kernel that has it")
+    takers = dict.fromkeys(("bridge", "veth"), "pods need it: boot a kernel that has it")
     if options["vxlan_device"]:
         takers["vxlan"] = (
-            "pod_network_cross_subnet vxlan needs it: start a kernel that has it, or have all nodes on one network and "
+            "pod_network_cross_subnet vxlan needs it: boot a kernel that has it, or have all nodes on one network and "
             "set that to none"
         )
     return [
-        "this node's kernel has no interfaces of the kind %s (%s), and %s" % (kind, why, taker)
+        "this node's kernel does not support interfaces of type %s (%s), and %s" % (kind, why, taker)
         for kind, taker in takers.items()
         for why in [missing(kind, KINDS[kind], run, find_command)]
         if why
@@ -126,8 +126,8 @@ def _refused_rules(options: dict[str, Any], find_command: FindCommand) -> list[s
         firewall.try_rules()
     except ConvergeError as exc:
         return [
-            "pod_network_firewall_backend %s: this node's kernel does not take the rules of pods (%s): start one that "
-            "does, or name another" % (options["backend"], " ".join(str(exc).split()))
+            "pod_network_firewall_backend %s: this node's kernel does not support the rules for pods (%s): boot one "
+            "that does, or choose another" % (options["backend"], " ".join(str(exc).split()))
         ]
     return []
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node would have to say against its part of the plan. Reads only; each finding is (value, remedy).
+"""What keeps a node from taking its part in the plan. Reads only; each finding is (value, remedy).
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -89,7 +89,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
         every = {family: kernel.routes(family, None) for family in families}
         routes = [route for family in families for route in every[family] if route.table == part.table]
         links = kernel.links()
-        # Also an interface that there is to be no longer, or by another name.
+        # Also an interface that is no longer wanted, or has a former name.
         devices = {part.bridge} | {link.name for link in links if vxlan.is_ours(link.kind, link.alias)}
         recorded, damaged = _recorded(part.state_file)
         had = static_routes.ours(routes, part.protocol, recorded)
@@ -114,7 +114,7 @@ def findings(part: Part, find_command: FindCommand) -> list[str]:
     renamed = _renamed(part, links, foreign)
     foreign = [route for route in foreign if route not in renamed]
     found += [
-        "pod_network_bridge %s: this node's pods are on %s: say that one, or take them off and reset this node first"
+        "pod_network_bridge %s: this node's pods are on %s: set it to that, or drain and reset this node first"
         % (part.bridge, route.device)
         for route in renamed
     ]
@@ -245,8 +245,8 @@ def _tailscale(cluster_cidrs: list[str], run: RunCommand, find_command: FindComm
             if status == 0 and any(str(TAILSCALE) in line and "drop" in line.lower() for line in output.splitlines()):
                 return (
                     "pod_network_cluster_cidr %s: overlaps %s, which Tailscale on this node drops where it comes in by "
-                    "another interface than its own (chain ts-input): have the cluster's pods in another network, such "
-                    "as 10.244.0.0/16" % (cidr, TAILSCALE)
+                    "another interface than its own (chain ts-input): choose another network for the cluster's pods, "
+                    "such as 10.244.0.0/16" % (cidr, TAILSCALE)
                 )
     return None
 
@@ -285,7 +285,7 @@ def _without_ipv6(part: Part) -> list[str]:
     values = [sysctl.read(name) for name in (key % part.bridge.replace(".", "/"), default)]
     cidr = next(cidr for cidr in part.pod_cidrs if ":" in cidr)
     if values[1] is None:
-        return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: start it without ipv6.disable=1" % cidr]
+        return ["pod_network_pod_cidr %s: this node's kernel has no IPv6: boot it without ipv6.disable=1" % cidr]
     if "0" in values:
         return []
     return ["pod_network_pod_cidr %s: IPv6 is off on this node: its sysctl %s must be 0" % (cidr, default)]
@@ -342,7 +342,7 @@ def _held_addresses(part: Part, links: list[Link], addresses: list[Address], for
         if found:
             other = "pod_network_pod_cidr for the node behind it" if found[0] == "route" else found[0]
             lines.append(
-                "%s %s: holds %s, an address of this node on %s, which takes packets to a pod or service with that "
+                "%s %s: contains %s, an address of this node on %s, which takes packets to a pod or Service with that "
                 "address for its own: remove it there, or choose another %s" % (*found, one.address, one.device, other)
             )
     return lines
@@ -421,14 +421,14 @@ def _taken(part: Part, links: list[Link]) -> list[str]:
         if link.name == part.vxlan_device and not vxlan.is_ours(link.kind, link.alias)
     ]
     return [
-        "pod_network_%s %s: is a %s interface of somebody else: remove that one, or name another"
+        "pod_network_%s %s: is another program's %s interface: remove it, or choose another name"
         % (variable, link.name, link.kind or "physical")
         for variable, link in taken
     ]
 
 
 def _renamed(part: Part, links: list[Link], foreign: list[Route]) -> list[Route]:
-    """Return the routes to this node's own pods by a bridge of ours that has another name than there is to be."""
+    """Return the routes to this node's own pods by a bridge of ours that has another name than the wanted one."""
     bridges = {link.name for link in links if link.kind == "bridge" and (link.alias or "").startswith(ALIAS)}
     own = {*part.pod_cidrs, *part.pod_ranges}
     return [route for route in foreign if route.dst in own and route.device in bridges]

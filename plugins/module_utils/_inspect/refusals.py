@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules after node_preflight would refuse on a node that the plan knows nothing of. Reads only.
+"""What modules after node_preflight would refuse on a node, and the plan cannot know. Reads only.
 
 This module_util is private to the collection; its interface may change in any release.
 """

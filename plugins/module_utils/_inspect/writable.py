@@ -56,7 +56,7 @@ def problems(places: Iterable[Place]) -> list[str]:
         why = _why_not(place)
         if why:
             start = "%s %s" % (place.name, place.directory) if place.name else place.directory
-            other = "mend that, or set %s to another path" % place.name if place.name else "mend that"
+            other = "correct that, or set %s to another path" % place.name if place.name else "correct that"
             lines.append("%s: %s: %s%s" % (start, why, other, ", or " + place.remedy if place.remedy else ""))
     return lines
 
@@ -80,7 +80,7 @@ def _nearest(directory: str) -> tuple[str, str | None]:
         if not os.path.exists(path):
             return nearest, "%s is a link to %s, which does not exist" % (path, os.readlink(path))
         if not os.path.isdir(path):
-            return nearest, "%s is no directory" % path
+            return nearest, "%s is not a directory" % path
         nearest = path
     return nearest, None
 
@@ -107,7 +107,7 @@ def _lacking(directory: str, place: Place) -> str | None:
     """Return what the file system of *directory* lacks, or None."""
     found = os.statvfs(directory)
     if place.programs and found.f_flag & os.ST_NOEXEC:
-        return "%s is on a file system that is mounted with noexec, and programs are to be there" % directory
+        return "%s is on a file system that is mounted with noexec, but programs must run from there" % directory
     if found.f_blocks and found.f_bfree * found.f_frsize < place.size:
         return "%s is on a file system with less than %d KiB free" % (directory, place.size >> 10)
     return "%s is on a file system without free inodes" % directory if found.f_files and not found.f_ffree else None

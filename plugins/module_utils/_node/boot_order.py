@@ -125,6 +125,6 @@ def _line(cycle: list[str]) -> str:
     first, *others = cycle[start:] + cycle[:start]
     chain = ", which starts after ".join([*others, first])
     return (
-        "unit %s: starts after %s: systemd would leave one of them out at boot: have %s not start after %s (`systemctl "
+        "unit %s: starts after %s: systemd would skip one of them at boot: have %s not start after %s (`systemctl "
         "cat %s` shows why it does), or set pod_network_persistence to false" % (first, chain, first, others[0], first)
     )

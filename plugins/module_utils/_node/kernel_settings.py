@@ -181,7 +181,7 @@ class KernelSettings(Resource):
                 % (
                     name,
                     self._module.keeper(name, self._paths["modules"]),
-                    ": %s is set, which has the effect that it had not been loaded" % changes if changes else "",
+                    ": %s is set, so that bridged packets pass as if it were not loaded" % changes if changes else "",
                 )
             )
         return lines

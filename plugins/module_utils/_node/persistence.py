@@ -64,7 +64,7 @@ _COMMAND = re.compile(r'^COMMAND = ".*"$', re.MULTILINE)  # in a program: the op
 
 
 class Unit(NamedTuple):
-    """Whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
+    """Return whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
 
     enabled: bool
     active: bool
@@ -227,7 +227,7 @@ class Persistence(Resource):
         lines += ["# %s" % link for link in state["links"]]
         if state["unfinished"]:
             lines.append("# an interrupted run has left its work unfinished")
-        lines += ["# %s has programs of before" % path for path in state["former"]]
+        lines += ["# %s has programs of an earlier version" % path for path in state["former"]]
         for path, program in state["programs"].items():
             if "/" not in path:
                 version = "this version" if program == self._programs.get(path) else "another version"

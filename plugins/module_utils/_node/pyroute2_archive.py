@@ -105,7 +105,7 @@ class Archive(Resource):
         """Put what was brought, or what another directory has, into its place."""
         former = next(filter(os.path.exists, self._others), None)
         if self.source is None and former is None:  # after a removal that has failed
-            raise ConvergeError("%s is gone until humanz.cni.node_python brings it again" % self.path)
+            raise ConvergeError("%s is removed until humanz.cni.node_python installs it again" % self.path)
         library_dirs.remember(os.path.dirname(self.path))
         if self.source is not None:
             data = _compiled(self.source)

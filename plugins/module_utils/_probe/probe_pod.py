@@ -4,9 +4,9 @@
 """Probe pods: a network namespace, attached as a container runtime would, that tells callers which address it sees.
 
 A probe pod outlives the module that starts it, but not for long and not without its two processes: the *worker*
-makes and serves it; the *guard* ends the worker when its time is over and takes the pod away when the worker ends,
-however it ends. Is the guard itself killed, the worker takes the pod away. The record of a pod is written before the
-first change, so that whatever is left after both were killed can be found and taken away by the next run.
+makes and serves it; the *guard* ends the worker when its time is over and removes the pod when the worker ends,
+however it ends. If the guard itself is killed, the worker removes the pod. The record of a pod is written before the
+first change, so that the next run can find and remove whatever is left after both were killed.
 
 This module_util is private to the collection; its interface may change in any release.
 """
@@ -98,7 +98,7 @@ def start(name: str, network: Network, cni_path: list[str], port: int, lifetime:
 
     :param network: as ``invoke.read_network`` returns it.
     :param port: TCP port on which the pod tells each caller the caller's address, as one line.
-    :param lifetime: seconds after which it takes itself away.
+    :param lifetime: seconds after which it removes itself.
     Raises ConvergeError; then nothing of it is left.
     """
     stop(name)
@@ -133,7 +133,7 @@ def release(name: str) -> None:
         with _RELEASING.held(LOCK_SECONDS, "release of %s" % name):
             _release(name)
     except LockError as exc:
-        raise ConvergeError("the probe pod %s cannot be taken away: %s" % (name, exc), reason="probe_failed") from exc
+        raise ConvergeError("the probe pod %s cannot be removed: %s" % (name, exc), reason="probe_failed") from exc
 
 
 def _release(name: str) -> None:
@@ -208,7 +208,7 @@ def _await_report(reading: int) -> Pod:
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
     if not text:
-        raise ConvergeError("the probe pod's process ended before the pod was made", reason="probe_failed")
+        raise ConvergeError("the probe pod's process ended before the pod was attached", reason="probe_failed")
     report: Report = json.loads(text)
     if "error" in report:
         raise ConvergeError(report["error"], **report["facts"])
@@ -228,7 +228,7 @@ def _become_daemon(keep: int) -> None:
 
 
 def _guard(pod: Pod, report: int, lifetime: int) -> None:
-    """Run the worker; take the pod away when it ends, at the latest after *lifetime* seconds."""
+    """Run the worker; remove the pod when it ends, at the latest after *lifetime* seconds."""
     pod["guard"] = {"pid": os.getpid(), "started": _started(os.getpid())}
     alive, alive_end = os.pipe()
     worker = os.fork()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who takes packets to pods before the main table is asked: rules of policy routing, and the routes of their tables.
+"""What routes packets to pods before the main table does: rules of policy routing, and the routes of their tables.
 
 Looked at is what a node and its pods send to pods, and what other nodes and their pods send to this node's. It has no
 mark, as those marks that kube-proxy sets are for addresses of services, and comes from no interface in a VRF. A rule
@@ -180,9 +180,9 @@ def _line(rule: Rule, route: Route | None, taken: list[str], ahead: int, cluster
             words(rule),
         )
     if rule.table == LOCAL_TABLE or ahead < 1:
-        return "%s: remove that route or rule, or have the cluster's pods in another network" % start
+        return "%s: remove that route or rule, or choose another network for the cluster's pods" % start
     command = "ip%s rule add to %s lookup main priority %d" % (" -6" if first.version == 6 else "", holder, ahead)
-    return "%s: have the cluster's pods in another network, or the node `%s` at every boot" % (start, command)
+    return "%s: choose another network for the cluster's pods, or the node `%s` at every boot" % (start, command)
 
 
 def words(rule: Rule) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The addresses that a node must go on reaching the way it does: whoever manages it by SSH, and its default gateways.
+"""The addresses whose route must not change: that of the SSH client, and those of the default gateways.
 
 A change that sent those packets elsewhere would end the very connection that makes it, or the node's way out.
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PEER = "the address that this SSH connection comes from"
 GATEWAY = "the default gateway"
 REMEDIES = {
-    PEER: "pod CIDRs must be apart from that address, or connect from another one",
-    GATEWAY: "pod CIDRs must be apart from that address",
+    PEER: "pod CIDRs must not contain that address, or connect from another one",
+    GATEWAY: "pod CIDRs must not contain that address",
 }
 
 

@@ -154,7 +154,7 @@ def conflicts(foreign: Iterable[Route], desired: ByKey) -> list[str]:
     """Return a line for each of the *foreign* routes that holds a prefix of *desired*, and how to solve it."""
     prefixes = {route.dst for route in desired.values()}
     return [
-        "route %s: is held by somebody else: `%s`: remove that one, or give the node another pod CIDR"
+        "route %s: exists already and is not ours: `%s`: remove that one, or give the node another pod CIDR"
         % (route.dst, describe(route))
         for route in sorted(foreign, key=order)
         if route.dst in prefixes
@@ -173,7 +173,7 @@ def next_hop_problem(kernel: Kernel, via: str) -> str | None:
         return "next hop %s: is an address of this node: give each node a node IP of its own" % via
     elif found.via:
         why = "is behind the router %s on %s" % (found.via, found.device)
-        return "next hop %s: %s: %s, or pod_network_cross_subnet be vxlan" % (via, why, ON_LINK)
+        return "next hop %s: %s: %s, or set pod_network_cross_subnet to vxlan" % (via, why, ON_LINK)
     elif found.type != "unicast":
         why = "is a %s address on %s" % (found.type, found.device)
     else:
@@ -220,8 +220,8 @@ def prune_problems(had: ByKey, wanted: ByKey, recorded: str | None, options: dic
         return []
     if recorded is None:
         return [
-            "protocol %d: has %d routes such as `%s`, but there is no %s: take a number that nobody else uses,"
-            " or say force if these routes may go (pod_network_force_prune: true)"
+            "protocol %d: has %d routes such as `%s`, but there is no %s: choose a number that nothing else uses,"
+            " or set force if these routes may be removed (pod_network_force_prune: true)"
             % (options["protocol"], len(removed), describe(removed[0]), options["state_file"])
         ]
     sizes = [[len(_to_pods(family, some)) for some in (had.values(), wanted.values(), removed)] for family in (4, 6)]
@@ -236,13 +236,11 @@ def _too_many(options: dict[str, Any], family: int, total: int, wanted: int, rem
     """
     variable = " (pod_network_force_prune: true)"
     if removed and not wanted and total > 1:
-        text = (
-            "routes: the list has none of IPv%d, but the node has %d: say allow_empty if all of them may go" + variable
-        )
+        text = "routes: the list has no IPv%d route, but the node has %d: set allow_empty if that is meant" + variable
         return None if options["allow_empty"] else text % (family, total)
     most = max(FREE_TO_PRUNE, total * options["max_prune"] // 100)
     if wanted and removed > most:
-        text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): say force if they may"
+        text = "routes: %d of the node's %d of IPv%d would go, more than %d (max_prune is %d %%): set force if they may"
         return text % (removed, total, family, most, options["max_prune"]) + variable
     return None
 
@@ -257,7 +255,7 @@ def require_protocol(protocol: int) -> None:
     """Raise ConvergeError if *protocol* is the kernel's or a routing daemon's."""
     if protocol in PROTOCOLS or not 5 <= protocol <= 255:
         raise ConvergeError(
-            "protocol %d: is %s's: take a number from 19 to 185 or 218 to 255 that nothing on the node uses "
+            "protocol %d: is %s's: choose a number from 19 to 185 or 218 to 255 that nothing on the node uses "
             "(pod_network_route_protocol)" % (protocol, _name(protocol))
         )
 

@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 def is_ours(kind: str | None, alias: str | None) -> bool:
-    """Say whether an interface of the *kind* and with the *alias*, texts, is one of ours."""
+    """Return whether an interface of the *kind* and with the *alias*, texts, is one of ours."""
     return kind == "vxlan" and alias == ALIAS
 
 
@@ -150,7 +150,7 @@ class Vxlan(Resource):
         there = any(line.startswith("link add %s " % device) for line in actual.ip)
         if not there and os.path.exists("/sys/class/net/%s" % device):
             raise ConvergeError(
-                "pod_network_vxlan_device %s: is an interface of somebody else: remove that one, or name another"
+                "pod_network_vxlan_device %s: is another program's interface: remove it, or choose another name"
                 % device
             )
         node_ip, mac = (

@@ -163,7 +163,7 @@ def k3s_problems(wanted: Wanted, place: Place, said: tuple[str, str] | None) -> 
         default = CONF_DIR if key == "conf_dir" else BIN_DIR
         if looked_in == [default]:
             return ""
-        return ", or k3s be started with flannel-backend: none, which makes it look in %s" % default
+        return ", or start k3s with flannel-backend: none, which makes it look in %s" % default
 
     found = _problems(wanted, place, said, without_flannel)
     return ["%s, or remove %s if k3s is no longer used here" % (text, place.config) for text in found]
@@ -181,7 +181,7 @@ def containerd_problems(wanted: Wanted, place: Place, said: tuple[str, str] | No
 
 def _problems(wanted: Wanted, place: Place, said: tuple[str, str] | None, other_way: OtherWay) -> list[str]:
     if said is not None and said[1]:
-        return ["%s: its configuration cannot be known: %s: mend %s" % (place.name, said[1], place.config)]
+        return ["%s: its configuration cannot be read: %s: correct %s" % (place.name, said[1], place.config)]
     try:
         # Where no program is left to be asked, the file tells as much as one reads without its imports.
         settings = read(_text_of(place.config) if said is None else said[0])
@@ -213,13 +213,13 @@ def _of_further_networks(settings: Settings, conf_dir: str, place: Place) -> lis
     found = []
     if settings.conf_template:
         found.append(
-            "conf_template %s in %s: has %s write %s, which would be loaded instead of %s: take it out and restart %s"
+            "conf_template %s in %s: has %s write %s, which would be loaded instead of %s: drop it and restart %s"
             % (settings.conf_template, place.config, place.name, TEMPLATED, network_conf.NAMES["conflist"], place.name)
         )
     others = network_conf.others_in(conf_dir) if settings.max_conf_num != 1 else []
     if others:
         found.append(
-            "max_conf_num %d in %s: gives pods the network of %s, too: set it to 1, or remove that file"
+            "max_conf_num %d in %s: attaches pods to the network of %s, too: set it to 1, or remove that file"
             % (settings.max_conf_num, place.config, ", ".join(others))
         )
     return found

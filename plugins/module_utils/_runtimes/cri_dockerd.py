@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the node's cri-dockerd looks for CNI plugins and configurations, by the words that it was started with.
+"""Where the node's cri-dockerd looks for CNI plugins and configurations, by its command line.
 
 This module_util is private to the collection; its interface may change in any release.
 """

@@ -58,7 +58,7 @@ def problems(wanted: Wanted, name: str, run: RunCommand, find_command: FindComma
     if said is None and not runs:
         return None
     if said is None:
-        return ["CRI-O runs here, and none of %s says its configuration: put crio on root's PATH" % _commands()]
+        return ["CRI-O runs here, and none of %s prints its configuration: put crio on root's PATH" % _commands()]
     settings = read(said)
     found = [
         "pod_network_cni_%s %s: CRI-O looks in %s: must be %s, or set %s in a file in %s and restart CRI-O"

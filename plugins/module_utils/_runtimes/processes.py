@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that run on a node, and the words that they were started with. Reads only.
+"""The programs that run on a node, and their command lines. Reads only.
 
 This module_util is private to the collection; its interface may change in any release.
 """

@@ -109,7 +109,7 @@ def _apply(resource: Resource, actual: Any, desired: Any) -> None:
         reached = resource.read()
         if reached != desired:
             raise ConvergeError(
-                "%s was applied but the node shows another state" % type(resource).__name__,
+                "%s was applied, but the node's state is still another one" % type(resource).__name__,
                 diff={"before": resource.render(desired), "after": resource.render(reached)},
             )
     except ConvergeError as exc:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories that an installation makes on its way: remembered, so that a removal takes them away and no others.
+"""Directories that an installation makes on its way: remembered, so that a removal removes them and no others.
 
 This module_util is private to the collection; its interface may change in any release.
 """

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 LARGEST = 16 << 20  # bytes
 PIECE = 1 << 16
-A_DIRECTORY = "%s is a directory, and a file is to be there"
+A_DIRECTORY = "%s is a directory: it must be a file"
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def naming(path: str) -> Iterator[None]:
 def unreadable(path: str, exc: OSError) -> str:
     """Return in words that *path* cannot be read, and why."""
     return (
-        A_DIRECTORY % path + ": mend that"
+        A_DIRECTORY % path + ": correct that"
         if isinstance(exc, IsADirectoryError)
         else ("%s cannot be read: %s" % (path, exc))
     )

@@ -110,4 +110,4 @@ def _make_directory() -> None:
         raise LockError(needs_root) from exc
     status = os.lstat(DIRECTORY)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise LockError("%s is no directory of root's alone: remove it" % DIRECTORY)
+        raise LockError("%s must be a directory of root alone: remove it" % DIRECTORY)

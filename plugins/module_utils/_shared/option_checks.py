@@ -35,7 +35,7 @@ def networks(option: str, cidrs: Iterable[str], families: Collection[int] = (4, 
             expected = " or ".join("IPv%d" % family for family in families)
             raise ConvergeError("%s: %s must be %s" % (option, text, expected))
         if not network.prefixlen:
-            raise ConvergeError("%s: %s is every address there is: it must be a part of them" % (option, text))
+            raise ConvergeError("%s: %s is the whole address space: it must be a part of it" % (option, text))
         found.append(str(network))
     return found
 
@@ -49,7 +49,7 @@ def addresses(option: str, texts: Iterable[str]) -> list[str]:
 
 
 def is_within(network: Network, others: Iterable[Network]) -> bool:
-    """Say whether *network* is one of *others* or a part of one."""
+    """Return whether *network* is one of *others* or a part of one."""
     same = [other for other in others if other.version == network.version]
     return any(network.subnet_of(other) for other in same)  # type: ignore[arg-type]  # both are of one version
 

@@ -145,7 +145,7 @@ def _apply(statements: Iterable[dict[str, Any]], packet: Packet, sets: Sets) -> 
 
 
 def _extension(value: dict[str, Any] | None) -> tuple[bool | None, str | None]:
-    """Return what is to be thought of an extension of iptables, of which nft names type and name, or nothing at all."""
+    """Return the verdict on an extension of iptables, of which nft names type and name, or nothing at all."""
     value = value or {}
     if value.get("type") == "target":
         return True, value.get("name", "").lower()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of the user's on the controller, replaced whole: pages and reports.
+"""The user's files on the controller, replaced whole: pages and reports.
 
 Several runs may write the same one, and it may be a colleague's: the last one wins, and permissions stay.
 
@@ -105,7 +105,7 @@ def _refuse_others_link(link: str) -> None:
     """Raise PermissionError if *link* may be another user's: neither its owner nor its directory vouch for it."""
     directory, trusted = os.stat(os.path.dirname(link)), (0, os.geteuid())
     if os.lstat(link).st_uid not in trusted and (directory.st_mode & stat.S_IWOTH or directory.st_uid not in trusted):
-        raise PermissionError(errno.EACCES, "somebody else's link, in a directory that others may write to", link)
+        raise PermissionError(errno.EACCES, "another user's link, in a directory that others may write to", link)
 
 
 def _refuse_others(path: str) -> None:
@@ -113,7 +113,7 @@ def _refuse_others(path: str) -> None:
     status = os.stat(path)
     device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     if not device and status.st_uid not in (0, os.geteuid()):
-        raise PermissionError(errno.EACCES, "somebody else's, and no file", path)
+        raise PermissionError(errno.EACCES, "another user's, and not a regular file", path)
 
 
 def refresh(path: str, text: str) -> None:

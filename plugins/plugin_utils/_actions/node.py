@@ -65,7 +65,7 @@ class NodeAction(ActionBase):
             raise AnsibleActionFail("plan: has %d problems, see humanz.cni.cluster_plan" % len(plan["problems"]))
         if name not in plan["nodes"]:
             raise AnsibleActionFail(
-                "%s: is no node of the plan: add it to the inventory group that cluster_plan was given" % name
+                "%s: is not a node of the plan: add it to the inventory group that cluster_plan was given" % name
             )
         return dict(node_part(plan, name), service_cidrs=plan["service_cidrs"], problems=plan["problems"])
 

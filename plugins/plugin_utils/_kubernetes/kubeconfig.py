@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubeconfig files: where the API server is, how it proves itself and how the user does.
+"""Kubeconfig files: the API server's address and certificate authority, and the user's credentials.
 
 What a kubeconfig file holds is in https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
 
@@ -139,7 +139,7 @@ def _load(path: str) -> dict[str, Any]:
     except Exception as exc:  # PyYAML's own errors, and text that is not UTF-8
         raise AnsibleParserError("kubeconfig %s is not YAML: %s" % (path, str(exc).splitlines()[0])) from None
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
-        raise AnsibleParserError("%s is no kubeconfig file: must have 'kind: Config'" % path)
+        raise AnsibleParserError("%s is not a kubeconfig file: must have 'kind: Config'" % path)
     return content
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where hosts disagree about what is the whole cluster's, and the inventory and the Kubernetes cluster about a node.
+"""Where hosts disagree about the cluster's variables, and the inventory disagrees with Kubernetes about a node.
 
 The latter is known by the variables of the inventory plugin kubernetes_nodes. Values that contradict each other are
 problems, which stop a run. Which hosts there are may differ for a while, as nodes join and leave: that is a warning, or
@@ -193,8 +193,8 @@ def _pod_cidr_problems(name: str, planned: list[str], given: list[str]) -> Itera
     """The pods' addresses come from the planned CIDRs, and Kubernetes must know them for this node's."""
     if planned and given and set(planned) != set(given):
         remedy = (
-            "is not what Kubernetes has given the node: must be %s; "
-            "take it out of host_vars and other sources, and the cluster's holds" % ",".join(given)
+            "is not what Kubernetes gave the node: must be %s; "
+            "remove it from host_vars and other sources, so that this value applies" % ",".join(given)
         )
         yield Problem(name, "pod_network_pod_cidr %s" % ",".join(planned), remedy)
 

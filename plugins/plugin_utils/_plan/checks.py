@@ -60,7 +60,7 @@ def _cluster_problems(read: dict[str, list[Any]]) -> list[Problem]:
         Problem(
             "cluster",
             "pod_network_cluster_cidr %s" % cluster,
-            "overlaps %s %s: must be apart from it" % (variable, network),
+            "overlaps %s %s: must not overlap it" % (variable, network),
         )
         for cluster in read["cluster_cidrs"]
         for variable, network in reserved
@@ -105,7 +105,7 @@ def _pod_cidr_problems(
         for network in read[variable]:
             if overlap(cidr, network):
                 name = "pod_network_service_cidr" if variable == "service_cidrs" else "pod_network_node_cidrs"
-                yield problem("overlaps %s %s: must be apart from it" % (name, network))
+                yield problem("overlaps %s %s: must not overlap it" % (name, network))
     if member["node_ips"] and not any(address.version == cidr.version for address in member["node_ips"]):
         yield problem("has no next hop: pod_network_node_ip must have an IPv%d address too" % cidr.version)
 
@@ -119,7 +119,7 @@ def _missing_families(node: str, member: dict[str, list[Any]], read: dict[str, l
     if not had <= set(wanted):  # said already: it must lie in the cluster's network
         return
     for version in sorted(set(wanted) - had):
-        remedy = "has none of IPv%d: pod_network_cluster_cidr has %s, so every node must have a part of it"
+        remedy = "has no IPv%d network: pod_network_cluster_cidr has %s, so every node must have a part of it"
         value = "pod_network_pod_cidr %s" % ",".join(map(str, member["pod_cidrs"]))
         yield Problem(node, value, remedy % (version, wanted[version]))
 
@@ -179,7 +179,7 @@ def _covered_nodes(members: Members) -> Iterator[Problem]:
             if covering is None or covering.version != version or item.last > covering.last:
                 covering, owner = item, node
         elif covering is not None and covering.version == version and item in covering:
-            remedy = "covers pod_network_node_ip %s of %s: must be apart from the nodes' addresses" % (item, node)
+            remedy = "covers pod_network_node_ip %s of %s: must not contain an address of a node" % (item, node)
             yield Problem(owner, "pod_network_pod_cidr %s" % covering, remedy)
 
 
@@ -189,4 +189,4 @@ def _tunnel_problems(vxlan: dict[str, Any], members: Members) -> Iterator[Proble
     family, without = tunnels.underlay(members)
     for name in without:
         value = "pod_network_node_ip %s" % ",".join(map(str, members[name]["node_ips"]))
-        yield Problem(name, value, "has none of IPv%d, by which the nodes reach each other with VXLAN" % family)
+        yield Problem(name, value, "has no IPv%d address, by which the nodes reach each other with VXLAN" % family)

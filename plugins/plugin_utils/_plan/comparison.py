@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node has beside what the plan says to it, in an operator's words. Pure.
+"""How a node differs from its part of the plan, in an operator's words. Pure.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """

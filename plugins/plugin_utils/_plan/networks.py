@@ -40,9 +40,9 @@ def wrong_network(network: Any) -> str | None:
     if network.ip != network.network:
         return "has host bits set: must be %s" % network.cidr
     if not network.prefixlen:
-        return "is every address there is: must be a part of them"
+        return "is the whole address space: must be a part of it"
     if network.is_ipv4_mapped():
-        return "is IPv4 in the notation of IPv6: must be %s" % _unmapped(network)
+        return "is an IPv4-mapped IPv6 address: must be %s" % _unmapped(network)
     return None
 
 
@@ -59,11 +59,11 @@ def parse_next_hop(text: str) -> Any:
 def wrong_next_hop(address: Any) -> str | None:
     """Return why *address* is none that other nodes can reach a node by, and what would be right; None if it is."""
     if address.is_ipv4_mapped():
-        return "is IPv4 in the notation of IPv6: must be %s" % address.ipv4()
+        return "is an IPv4-mapped IPv6 address: must be %s" % address.ipv4()
     if address.version == 6 and address.is_link_local():
         return "is link-local, and leads nowhere without an interface: must be a global or unique local address"
     if address.is_loopback() or address.is_multicast() or not int(address):
-        return "is no machine's own address: must be one by which the other nodes reach this one"
+        return "cannot be a node's address: must be one by which the other nodes reach this one"
     return None
 
 

@@ -15,7 +15,7 @@ from . import vxlan as tunnels
 
 
 def node_part(plan: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what *plan* says to the node *name*; KeyError if it is no node of the plan.
+    """Return what *plan* says to the node *name*; KeyError if it is not a node of the plan.
 
     ``{"pod_cidrs": [cidr], "pod_ranges": [cidr], "unreachable": [cidr], "node_ips": [ip], "cluster_cidrs": [cidr],
     "routes": [{"dst": cidr, "via": ip}], "non_masquerade_cidrs": [cidr], "allowed_sources": [cidr], "vxlan": None}``,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pods of one node send and another node drops without a word, as it is larger than its interface's MTU.
+"""What pods of one node send and another node drops silently, as it is larger than its interface's MTU.
 
 This plugin_util is private to the collection; its interface may change in any release.
 """

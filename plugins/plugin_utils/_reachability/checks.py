@@ -126,7 +126,7 @@ def parse_outside(text: str, resolve: Callable[[str], list[str]], families: list
             {"name": text, "error": "%s has a zone, which no other node knows: give an address without" % shown(host)}
         ]
     if not host or (port is not None and not (port.isdecimal() and 0 < int(port) < 65536)):
-        return [{"name": text, "error": "%r is no target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
+        return [{"name": text, "error": "%r is not a target: give HOST for ICMP echo, HOST:PORT for TCP" % text}]
     try:
         found = [host] if ip_addresses.is_address(host) else _one_of_each(resolve(host), families)
     except OSError as exc:
@@ -188,7 +188,9 @@ def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> 
         if not what:
             lacked = _lacked(cluster, check)
             if lacked:
-                failures.append(dict(check, what="passes only since the probe pods are there", reason=lacked))
+                failures.append(
+                    dict(check, what="passes only since the probe pods have repaired a node", reason=lacked)
+                )
             else:
                 passed += 1
             continue

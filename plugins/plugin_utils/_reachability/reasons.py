@@ -91,7 +91,7 @@ def _way(
         text = "%s has no route to %s, a pod on %s: only its default route %s covers it"
         return [text % (node, address, target, where)]
     if next_hops and route.get("gateway") not in next_hops:
-        text = "%s sends %s %s, but that is no address of %s (its own are %s)"
+        text = "%s sends %s %s, but that is not an address of %s (its own are %s)"
         return [text % (node, route["dst"], where, target, ", ".join(next_hops))]
     return _silence(node, route, route.get("gateway", address), target)
 
@@ -113,7 +113,7 @@ def _by_source(node: str, evidence: dict[str, Any], key: str) -> list[str]:
     else:
         via = "via %s " % route["gateway"] if "gateway" in route else ""
         where = "%sdev %s by its table %s" % (via, route.get("dev", "?"), route.get("table", "main"))
-    text = "%s sends packets from %s to %s %s, as its rules of routing say (ip rule): others go %s"
+    text = "%s sends packets from %s to %s %s, as its routing policy says (ip rule): others go %s"
     return [text % (node, source, destination, where, route["instead_of"])]
 
 
@@ -213,7 +213,7 @@ def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) ->
     reasons += _own_pod(node, near, "back", failure["local"])
     reasons += _in_between(node, near, False)
     if masquerade and not near["nat"]:
-        text = "%s has no MASQUERADE rule that applies to %s on its way to %s: answers do not find back"
+        text = "%s has no MASQUERADE rule that applies to %s on its way to %s: answers do not find the way back"
         reasons.append(text % (node, failure["local"], failure["to"]))
     return reasons
 

@@ -273,7 +273,7 @@ def test_the_pages_commands_show_what_it_says(site: Site) -> None:
     site.args["backend"] = "nftables"
     site.converge()
     assert "Nat from pods to outside" in _outputs(site, alone)[0]
-    assert "hook forward" in _outputs(site, page_blocks("What you read when it goes wrong")[0])[0]
+    assert "hook forward" in _outputs(site, page_blocks("Messages")[0])[0]
     # firewalld's are run where it runs.
     assert PAGE.count("```console") == 5
 
@@ -288,7 +288,7 @@ LATER = {
     "the other iptables": ("iptables-legacy -P FORWARD DROP", "", "FORWARD of iptables-legacy"),
     "IPv6 of the other iptables": ("ip6tables-legacy -A FORWARD -j REJECT", "", "FORWARD of ip6tables-legacy"),
 }
-SAID = "%s drops what no rule of it accepts, and has none for pods: run humanz.cni.site for this node\n"
+SAID = "%s drops what none of its rules accepts, and has no rule for pods: run humanz.cni.site for this node\n"
 
 
 @pytest.mark.parametrize("how", LATER)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.netns.healed_node import HealedNode
 
 CHECK = PROGRAM.with_name("check.py")
-CONFLICT = "route 100.100.1.0/24 is held by somebody else: blackhole 100.100.1.0/24"
+CONFLICT = "route 100.100.1.0/24 exists already and is not ours: blackhole 100.100.1.0/24"
 # Stands for systemd's: the machine's own is not the node's.
 SYSTEMCTL = """\
 mkdir -p /run/bin /run/systemd/netif/links /run/NetworkManager/devices

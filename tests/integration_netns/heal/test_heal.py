@@ -322,7 +322,7 @@ def test_a_prefix_that_somebody_holds_is_left_to_them(healed: HealedNode, holder
     theirs = healed.routes()
     done = healed.heal()
     assert done.returncode == 1
-    assert "route 100.100.1.0/24 is held by somebody else: " in done.stderr
+    assert "route 100.100.1.0/24 exists already and is not ours: " in done.stderr
     assert sorted(healed.routes()) == sorted([*theirs, "100.100.2.0/24 via 200.0.0.30 dev enp8s0 proto humanz-cni"])
     # A conflict is not waited for.
     assert healed.heal("--wait", "3600", timeout=300).returncode == 1
@@ -511,7 +511,7 @@ def test_a_comment_that_is_no_utf8_keeps_nothing_from_being_said(healed: HealedN
     healed.node.ip("route flush proto 217")
     done = healed.heal()
     assert done.stdout == "put back 2 routes: 100.100.1.0/24 via 200.0.0.20, 100.100.2.0/24 via 200.0.0.30\n"
-    assert done.stderr.startswith("chain inet theirs a of nftables drops what no rule of it accepts")
+    assert done.stderr.startswith("chain inet theirs a of nftables drops what none of its rules accepts")
     assert done.returncode == 3
 
 
@@ -520,7 +520,7 @@ def test_an_nft_that_does_not_run_keeps_nothing_from_being_said(healed: HealedNo
     healed.node.ip("route flush proto 217")
     done = healed.heal()
     assert done.stdout.startswith("put back 2 routes: ")
-    assert done.stderr == "it cannot be told what drops pods' packets: Refused: nft: Exec format error\n"
+    assert done.stderr == "cannot find out what drops pods' packets: Refused: nft: Exec format error\n"
     assert done.returncode == 3
 
 

@@ -84,7 +84,7 @@ def test_an_interface_of_somebody_else_is_named_and_left_alone(crossing: HealedN
     shown = json.loads(crossing.node.ip("-j -d link show humanz-vxlan0"))
     done = crossing.heal()
     assert done.returncode == 1
-    assert "/etc/humanz-cni/vxlan: humanz-vxlan0 is an interface of somebody else" in done.stderr
+    assert "/etc/humanz-cni/vxlan: humanz-vxlan0 is another program's interface" in done.stderr
     assert json.loads(crossing.node.ip("-j -d link show humanz-vxlan0")) == shown
     assert MAC not in crossing.node.run("bridge", "fdb").stdout
 

@@ -204,10 +204,10 @@ def test_an_interface_by_which_pods_packets_come_in_forwards_and_others_stay(
     ("args", "message"),
     [
         ({"sysctls": {"net.ipv4.ip_forwrad": 1}}, "has no net.ipv4.ip_forwrad"),
-        ({"sysctls": {"net.//.x": 1}}, "'net.//.x' is no parameter"),
+        ({"sysctls": {"net.//.x": 1}}, "'net.//.x' is not a sysctl"),
         ({"sysctls": {"net.ipv4.ip_forward": True}}, "net.ipv4.ip_forward is True"),
         ({"sysctls": {"net.ipv4.ip_forward": ""}}, "net.ipv4.ip_forward is ''"),
-        ({"modules": ["../x"]}, "'../x' is no name of a kernel module"),
+        ({"modules": ["../x"]}, "'../x' is not the name of a kernel module"),
         ({"sysctl_file": "/etc/hostname"}, "/etc/hostname was not written by this collection"),
         ({"before_file": "/etc/hostname"}, "/etc/hostname"),
     ],
@@ -286,7 +286,7 @@ def test_a_user_keeps_no_run_waiting(node: Node, run_module: Module) -> None:
 def test_a_lock_that_is_somebody_elses_is_none(node: Node, run_module: Module, plant: str) -> None:
     node.run("sh", "-ec", "mkdir -m 700 /run/other; " + plant.format(os.path.dirname(LOCK)))
     failed = run_module("node_kernel")
-    assert failed["msg"] == f"{os.path.dirname(LOCK)} is no directory of root's alone: remove it"
+    assert failed["msg"] == f"{os.path.dirname(LOCK)} must be a directory of root alone: remove it"
     assert node.run("ls", "/run/other").stdout == ""
 
 

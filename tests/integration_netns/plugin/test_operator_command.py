@@ -336,7 +336,7 @@ def test_a_data_directory_on_disk_is_found_by_its_configuration_by_a_former_one_
     [
         (["list", "--network", "nowhere"], "--network: nowhere is not one of net1"),
         (["reclaim", "--network", "nowhere"], "--network: nowhere is not one of net1"),
-        (["list", "--conf-dir", "/nowhere"], "--conf-dir: '/nowhere' is no directory"),
+        (["list", "--conf-dir", "/nowhere"], "--conf-dir: '/nowhere' is not a directory"),
         (["remove"], "invalid choice: 'remove'"),
         ([], "COMMAND"),
     ],

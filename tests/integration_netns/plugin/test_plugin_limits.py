@@ -50,12 +50,12 @@ def test_only_six_pairs_of_hexadecimal_digits_are_a_hardware_address(runtime: Ru
 def test_an_mtu_that_no_link_can_have_is_refused(runtime: Runtime, mtu: int) -> None:
     error = refused(runtime, nested(mtu=mtu))
     assert error["code"] == 7
-    assert error["msg"] == f"mtu: {mtu} is invalid: it must be 0, for the kernel's own, or at least 68"
+    assert error["msg"] == f"mtu: {mtu} is invalid: it must be 0, for the kernel's default, or at least 68"
 
 
 def test_an_mtu_that_ipv6_cannot_have_is_refused_for_ipv6(runtime: Runtime) -> None:
     error = refused(runtime, nested(("10.9.0.0/24", "fd00:9::/64"), mtu=1279))
-    assert (error["code"], error["msg"]) == (7, "mtu: 1279 is invalid: IPv6 takes at least 1280")
+    assert (error["code"], error["msg"]) == (7, "mtu: 1279 is invalid: IPv6 needs at least 1280")
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_configuration_file_without_end_is_named_and_takes_no_memory(runtime: 
     runtime.node.run("sh", "-ec", f"{make} {endless}")
     ctl = str(runtime.executable.parent.parent / "sbin" / "humanz-cni-ctl")
     done = runtime.node.run(*limited(ctl + " "), "list", check=False)
-    assert f"{endless}: it is no JSON: it has more than {LIMIT} bytes" in done.stderr
+    assert f"{endless}: it is not JSON: it has more than {LIMIT} bytes" in done.stderr
     assert "10.9.0.2" in done.stdout
     info = runtime.node.module("pod_network_info")
     if make == GIGABYTE:
@@ -348,5 +348,5 @@ def test_a_pipe_among_the_configurations_is_not_waited_for(runtime: Runtime) -> 
     runtime.node.run("sh", "-ec", f"mkdir -p /etc/cni/net.d; rm -f /etc/cni/net.d/*; mkfifo {ours}")
     ctl = str(runtime.executable.parent.parent / "sbin" / "humanz-cni-ctl")
     done = runtime.node.run(ctl, "list", check=False)
-    assert f"{ours}: it is no JSON" in done.stderr
+    assert f"{ours}: it is not JSON" in done.stderr
     assert f"{ours} is not ours" in runtime.node.module("cni_conf", {"pod_cidrs": ["10.9.0.0/24"]})["msg"]

@@ -70,7 +70,7 @@ BREAKS = {
         "ip route replace 100.100.1.0/24 via 200.0.0.99 proto 217",
         "ip route replace 100.100.1.0/24 via 200.0.0.20 proto 217",
         TO_NODE_2,
-        "node-1 sends 100.100.1.0/24 via 200.0.0.99 dev enp8s0, but that is no address of node-2 (its own are "
+        "node-1 sends 100.100.1.0/24 via 200.0.0.99 dev enp8s0, but that is not an address of node-2 (its own are "
         "200.0.0.20, 192.168.122.12, 100.100.1.1)",
     ),
     "the jump is missing": (
@@ -146,7 +146,7 @@ BREAKS = {
         "iptables -t nat -A HUMANZ-POSTROUTING -s 100.100.2.0/24 -j MASQUERADE",
         {"pod on node-3 -> outside 192.168.122.1"},
         "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1: answers do not "
-        "find back",
+        "find the way back",
     ),
     "a rule of routing by the source": (
         "node-2",
@@ -154,7 +154,7 @@ BREAKS = {
         "ip rule del from 200.0.0.20 lookup 100; ip route flush table 100",
         {"node node-2 -> pod on node-1", "node node-2 -> pod on node-3"},
         "node-2 sends packets from 200.0.0.20 to 100.100.0.{pod} via 192.168.122.1 dev enp1s0 by its table 100, as its "
-        "rules of routing say (ip rule): others go via 200.0.0.10 dev enp8s0",
+        "routing policy says (ip rule): others go via 200.0.0.10 dev enp8s0",
     ),
     "a rule of routing at the other end": (
         "node-1",

@@ -162,7 +162,7 @@ def test_outside_targets(fleet: Fleet, verify: Verify) -> None:
     assert "pod to outside         6       0       6" in own.table
     text = "\n".join(own.table)
     assert "outside 192.168.122.1:8080: seen as 192.168.122.11 instead of the pod's own address" in text
-    assert "'gateway:0' is no target: give HOST for ICMP echo, HOST:PORT for TCP" in text
+    assert "'gateway:0' is not a target: give HOST for ICMP echo, HOST:PORT for TCP" in text
     assert nothing_left(fleet)
 
 

@@ -76,7 +76,7 @@ class Cluster:
         return address
 
     def reaches(self, pod: str, address: str) -> bool:
-        """Say whether *pod* gets an answer from *address*, by neighbours that it has yet to look for."""
+        """Return whether *pod* gets an answer from *address*, by neighbours that it has yet to look for."""
         self.node.ip(f"-n {pod} -6 neigh flush all")
         done = self.node.run("ip", "netns", "exec", pod, "ping", "-6", "-c1", "-W5", address, check=False)
         return done.returncode == 0
@@ -129,5 +129,5 @@ def test_a_pod_beyond_the_part_is_not_cut_off(cluster: Cluster) -> None:
     beyond = f"{PREFIX}:1:5"
     assert cluster.add("pod1", ["100.100.0.5", beyond]) == f"{beyond}/64"
     (said,) = cluster.converge(pod_network_ipv6_prefix_length=120)["problems"]
-    assert f"pods of this node are in {PREFIX}:/64 ({beyond}): take them off first, by `kubectl drain`" in said
+    assert f"pods of this node are in {PREFIX}:/64 ({beyond}): remove them first, by `kubectl drain`" in said
     assert cluster.reaches("pod1", "fd00:200::99")

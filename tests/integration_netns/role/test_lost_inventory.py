@@ -36,7 +36,7 @@ def test_lost_nodes_keep_routes_and_vxlan_unless_it_is_meant(nested: Node, tmp_p
     del playbook.nodes["n2"], playbook.nodes["n3"]
     results = playbook.run(ROLE)["n1"]
     assert results[-1]["problems"] == [
-        "n1: routes: the list has none of IPv4, but the node has 2: say allow_empty if all of them may go "
+        "n1: routes: the list has no IPv4 route, but the node has 2: set allow_empty if that is meant "
         "(pod_network_force_prune: true)"
     ]
     assert not any(result.get("changed") for result in results)

@@ -114,7 +114,7 @@ def test_before_it_begins_all_that_is_flannels_is_named_and_stays(migration: Mig
     said = migration.type(CHECK, status=2)
     assert "n1: /etc/cni/net.d/10-flannel.conflist would be loaded instead of" in said
     assert "n1: pod_network_pod_cidr 100.100.0.0/24: overlaps the route `100.100.0.0/24 dev cni0" in said
-    assert "n1: route 100.100.1.0/24: is held by somebody else: `100.100.1.0/24 via 200.0.0.20" in said
+    assert "n1: route 100.100.1.0/24: exists already and is not ours: `100.100.1.0/24 via 200.0.0.20" in said
     assert migration.state("n1") == before
     migration.reach("n1", "n2")
 

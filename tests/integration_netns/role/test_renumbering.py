@@ -73,10 +73,10 @@ def test_a_new_pod_cidr_is_refused_under_pods_and_followed_without(cluster: Clus
     cluster.nodes["n2"]["pod_network_pod_cidr"] = OLD["n1"]
     (said,) = cluster.converge()[-1]["problems"]
     assert said.startswith("n1: pod_network_pod_cidr 100.100.7.0/24: pods of this node are in 100.100.0.0/24 (veth")
-    assert ", 100.100.0.2): take them off first, by `kubectl drain`" in said
+    assert ", 100.100.0.2): remove them first, by `kubectl drain`" in said
     # Nor by the module alone, which has no preflight before it.
     arguments = {"pod_cidrs": ["100.100.7.0/24"]}
-    assert "take them off first" in cluster.node.module("pod_bridge", arguments)["msg"]
+    assert "remove them first" in cluster.node.module("pod_bridge", arguments)["msg"]
     # An end that the plugin was not told of keeps the address reserved.
     cluster.node.ip("netns del pod1")
     assert "(100.100.0.2)" in cluster.node.module("pod_bridge", arguments)["msg"]

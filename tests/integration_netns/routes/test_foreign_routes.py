@@ -62,7 +62,7 @@ def test_a_prefix_that_is_held_is_an_error_that_names_the_holder(nested: Node, h
         for check in (True, False):
             result = nested.module("node_routes", {"routes": PEERS}, check=check)
             assert result["failed"]
-            assert "route 100.100.1.0/24: is held by somebody else: " in result["problems"][0]
+            assert "route 100.100.1.0/24: exists already and is not ours: " in result["problems"][0]
             assert "proto " in result["problems"][0]
     assert events == []
     assert state(nested) == before
@@ -96,7 +96,7 @@ def test_a_route_that_comes_beside_ours_is_a_conflict_and_outlives_ours(nested: 
     both = nested.ip("route")
     for wanted in (PEERS, [dict(PEERS[0], via="200.0.0.21")]):
         result = nested.module("node_routes", {"routes": wanted})
-        assert "route 100.100.1.0/24: is held by somebody else: " in result["problems"][0]
+        assert "route 100.100.1.0/24: exists already and is not ours: " in result["problems"][0]
         assert nested.ip("route") == both
     assert nested.module("node_routes", {"state": "absent"})["removed"]
     left = [line for line in nested.ip("route").splitlines() if line.startswith("100.100.")]
@@ -126,7 +126,7 @@ def test_ipv6_prefixes_of_others_are_theirs_too(nested: Node, holder: str) -> No
     nested.ip(holder.format("fd01:77::/64"))
     before = nested.ip("-6 route show table all")
     result = nested.module("node_routes", {"routes": peers})
-    assert "route fd01:1::/64: is held by somebody else: " in result["problems"][0]
+    assert "route fd01:1::/64: exists already and is not ours: " in result["problems"][0]
     assert nested.module("node_routes", {"routes": [{"dst": "fd01:2::/64", "via": "fd00:200::20"}]})["added"]
     assert nested.module("node_routes", {"state": "absent"})["removed"]
     assert nested.ip("-6 route show table all") == before

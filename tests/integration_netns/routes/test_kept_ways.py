@@ -20,7 +20,7 @@ PEER = "203.0.113.9"
 NEXT = {"dst": "203.0.113.0/24", "via": "200.0.0.20"}
 REFUSED = (
     "route 203.0.113.0/24 via 200.0.0.20: would take over the way to 203.0.113.9, the address that this SSH connection "
-    "comes from, which is via 192.168.122.1 on enp1s0: pod CIDRs must be apart from that address, or connect from "
+    "comes from, which is via 192.168.122.1 on enp1s0: pod CIDRs must not contain that address, or connect from "
     "another one"
 )
 
@@ -98,7 +98,7 @@ def test_the_default_gateway_stays_reachable_on_its_own_wire(nested: Node) -> No
     result = nested.module("node_routes", {"routes": [{"dst": "192.168.122.0/28", "via": "200.0.0.20"}]})
     assert result["problems"] == [
         "route 192.168.122.0/28 via 200.0.0.20: would take over the way to 192.168.122.1, the default gateway, which "
-        "is on enp1s0: pod CIDRs must be apart from that address"
+        "is on enp1s0: pod CIDRs must not contain that address"
     ]
 
 

@@ -53,7 +53,7 @@ def test_a_converged_node_passes(nested: Node) -> None:
         (
             "route add 100.100.1.0/24 via 200.0.0.20",
             [
-                "n1: route 100.100.1.0/24: is held by somebody else: "
+                "n1: route 100.100.1.0/24: exists already and is not ours: "
                 "`100.100.1.0/24 via 200.0.0.20 dev enp8s0 proto boot`"
             ],
         ),
@@ -101,7 +101,8 @@ def test_all_that_is_wrong_is_said_at_once(nested: Node) -> None:
     assert sorted(found[1:]) == [
         "n1: next hop 200.0.0.10: is an address of this node: give each node a node IP of its own",
         "n1: next hop 201.0.0.30: is behind the router 192.168.122.1 on enp1s0: "
-        "it must be an address on a network that this node has an interface in, or pod_network_cross_subnet be vxlan",
+        "it must be an address on a network that this node has an interface in, "
+        "or set pod_network_cross_subnet to vxlan",
         "n1: pod_network_node_ip 200.0.0.11: is on no interface of this node, which has 200.0.0.10 on enp8s0, "
         "192.168.122.10 on enp1s0, fd00:200::10 on enp8s0: must be one of its addresses",
     ]
@@ -141,8 +142,8 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
         (
             "ip -6 route add fd00:100:0:1::/64 via fd00:200::20",
             [
-                "route fd00:100:0:1::/64: is held by somebody else: `fd00:100:0:1::/64 via fd00:200::20 dev enp8s0 "
-                "proto boot metric 1024`: remove that one, or give the node another pod CIDR"
+                "route fd00:100:0:1::/64: exists already and is not ours: `fd00:100:0:1::/64 via fd00:200::20 "
+                "dev enp8s0 proto boot metric 1024`: remove that one, or give the node another pod CIDR"
             ],
         ),
         (
@@ -163,7 +164,7 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "ip -6 route add fd00:200::/64 via fd00:200::1 dev enp8s0 onlink",
             [
                 "next hop fd00:200::20: is behind the router fd00:200::1 on enp8s0: it must be an address on a network "
-                "that this node has an interface in, or pod_network_cross_subnet be vxlan"
+                "that this node has an interface in, or set pod_network_cross_subnet to vxlan"
             ],
         ),
         (
@@ -195,7 +196,7 @@ def test_a_node_that_fits_its_part_with_ipv6_passes(nested: Node, part: dict[str
             "humanz-cni0 nodad; ip link add veth0 master humanz-cni0 type veth peer name pod0",
             [
                 "pod_network_pod_cidr 100.100.0.0/24, fd00:100::/64: pods of this node are in fd00:100:0:7::/64 "
-                "(veth0): take them off first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --force` "
+                "(veth0): remove them first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --force` "
                 "while kubelet is stopped; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
             ],
         ),
@@ -277,7 +278,7 @@ def test_pods_of_another_pod_cidr_are_named_with_the_way_out(nested: Node) -> No
     assert problems(nested) == []
     nested.ip("link add veth0 master humanz-cni0 type veth peer name pod0")
     assert problems(nested) == [
-        "n1: pod_network_pod_cidr 100.100.0.0/24: pods of this node are in 100.100.5.0/24 (veth0): take them off "
+        "n1: pod_network_pod_cidr 100.100.0.0/24: pods of this node are in 100.100.5.0/24 (veth0): remove them "
         "first, by `kubectl drain` and, for those of DaemonSets, `crictl rmp --force` while kubelet is "
         "stopped; `humanz-cni-ctl reclaim` releases addresses of pods that are gone"
     ]
@@ -293,7 +294,7 @@ def test_another_name_for_the_bridge_that_pods_are_on_is_refused_with_the_way_ou
 def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
     nested.ip("link add humanz-cni0 type veth peer name other")
     assert problems(nested) == [
-        "n1: pod_network_bridge humanz-cni0: is a veth interface of somebody else: remove that one, or name another"
+        "n1: pod_network_bridge humanz-cni0: is another program's veth interface: remove it, or choose another name"
     ]
 
 
@@ -347,7 +348,7 @@ def many(count: int) -> list[dict[str, str]]:
         (
             4,
             {},
-            "routes: 6 of the node's 10 of IPv4 would go, more than 5 (max_prune is 50 %): say force if they may"
+            "routes: 6 of the node's 10 of IPv4 would go, more than 5 (max_prune is 50 %): set force if they may"
             + VARIABLE,
         ),
         (4, {"max_prune": 60}, None),
@@ -355,14 +356,15 @@ def many(count: int) -> list[dict[str, str]]:
         (
             0,
             {},
-            "routes: the list has none of IPv4, but the node has 10: say allow_empty if all of them may go" + VARIABLE,
+            "routes: the list has no IPv4 route, but the node has 10: set allow_empty if that is meant" + VARIABLE,
         ),
         (0, {"allow_empty": True}, None),
         (
             4,
             {"state_file": "/etc/humanz-cni/none"},
             "protocol 217: has 6 routes such as `100.100.5.0/24 via 200.0.0.25 proto 217`, but there is no "
-            "/etc/humanz-cni/none: take a number that nobody else uses, or say force if these routes may go" + VARIABLE,
+            "/etc/humanz-cni/none: choose a number that nothing else uses, "
+            "or set force if these routes may be removed" + VARIABLE,
         ),
         (
             4,
@@ -390,7 +392,7 @@ def test_an_option_that_is_no_network_is_named(nested: Node, option: str) -> Non
 def test_the_unreachable_rest_of_the_own_pod_cidr_is_no_route_to_peers(nested: Node) -> None:
     peers = [{"dst": f"fd00:100:0:{number}::/64", "via": f"fd00:200::{number}"} for number in (20, 30)]
     nested.module("node_routes", {"routes": peers})
-    expected = "routes: the list has none of IPv6, but the node has 2: say allow_empty if all of them may go" + VARIABLE
+    expected = "routes: the list has no IPv6 route, but the node has 2: set allow_empty if that is meant" + VARIABLE
     assert problems(nested, **{**IPV6, "routes": []}, unreachable=["fd00:100::/64"]) == ["n1: " + expected]
 
 

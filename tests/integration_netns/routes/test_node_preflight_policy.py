@@ -16,7 +16,7 @@ DUAL: dict[str, Any] = {
     "routes": [*PART["routes"], {"dst": "fd00:100:0:1::/64", "via": "fd00:200::20"}],
     "service_cidrs": ["10.96.0.0/12", "fd00:96::/112"],
 }
-HOLDS = ": holds {}, an address of this node on {}, which takes packets to a pod or service"
+HOLDS = ": contains {}, an address of this node on {}, which takes packets to a pod or Service"
 
 
 ADDRESSES: list[tuple[str, str | None]] = [
@@ -185,7 +185,7 @@ def test_the_remedy_for_another_table_is_a_rule_for_pods(nested: Node) -> None:
     nested.ip("-6 route add fd00:100::/56 dev enp1s0 table 52")
     (found,) = problems(nested, **DUAL)
     remedy = "ip -6 rule add to fd00:100::/56 lookup main priority 5269"
-    assert found.endswith("have the cluster's pods in another network, or the node `%s` at every boot" % remedy)
+    assert found.endswith("choose another network for the cluster's pods, or the node `%s` at every boot" % remedy)
     nested.ip(remedy.removeprefix("ip "))
     assert problems(nested, **DUAL) == []
 

@@ -70,13 +70,11 @@ def poor(nested: Node) -> Node:
 def test_kinds_of_interfaces_that_the_kernel_lacks_are_found(poor: Node) -> None:
     before = poor.ip("link show")
     path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    lacks = "n1: this node's kernel has no interfaces of the kind %s (Error: Unknown device type.), and "
-    veth = lacks % "veth" + "pods need it: start a kernel that has it"
+    lacks = "n1: this node's kernel does not support interfaces of type %s (Error: Unknown device type.), and "
+    veth = lacks % "veth" + "pods need it: boot a kernel that has it"
     assert problems(poor, path=path) == [veth]
     vxlan, other = sorted(problems(poor, path=path, vxlan_device="humanz-vxlan0"), key=lambda line: "veth" in line)
-    assert vxlan.startswith(
-        lacks % "vxlan" + "pod_network_cross_subnet vxlan needs it: start a kernel that has it, or "
-    )
+    assert vxlan.startswith(lacks % "vxlan" + "pod_network_cross_subnet vxlan needs it: boot a kernel that has it, or ")
     assert other == veth
     # One that could be loaded is there.
     poor.run(
@@ -98,9 +96,9 @@ def test_rules_that_the_kernel_does_not_take_are_found(nested: Node, backend: st
     path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     (found,) = problems(nested, path=path, backend=backend, masquerade=True)
     assert found.startswith(
-        f"n1: pod_network_firewall_backend {backend}: this node's kernel does not take the rules of "
+        f"n1: pod_network_firewall_backend {backend}: this node's kernel does not support the rules "
     )
-    assert found.endswith("): start one that does, or name another")
+    assert found.endswith("): boot one that does, or choose another")
     assert nested.run("sh", "-c", "nft list ruleset; cat /proc/net/ip_tables_names").stdout == before
 
 
@@ -116,7 +114,7 @@ def test_a_k3s_that_runs_flannel_looks_elsewhere(nested: Node) -> None:
     cni = "[plugins.cri.cni]\nbin_dir = '/var/lib/rancher/k3s/data/cni'\nconf_dir = '/k3s/net.d'\n"
     directory = "/var/lib/rancher/k3s/agent/etc/containerd"
     nested.run("sh", "-c", 'mkdir -p %s; echo "$1" > %s/config.toml' % (directory, directory), "sh", cni)
-    remedy = "must be that, or k3s be started with flannel-backend: none, which makes it look in "
+    remedy = "must be that, or start k3s with flannel-backend: none, which makes it look in "
     gone = ", or remove %s/config.toml if k3s is no longer used here" % directory
     looks = "n1: pod_network_cni_%s: k3s looks in %s: " + remedy + "%s" + gone
     assert problems(nested) == [
@@ -170,8 +168,8 @@ cni = { bin_dir = "/opt/cni/bin", conf_dir = "/etc/cni/other.d" }
     assert found.startswith("n1: pod_network_cni_bin_dir /opt/cni/bin: containerd looks in /opt/other: must be that, ")
     nested.run("sh", "-c", "echo '[' > " + path)
     (found,) = problems(nested)
-    assert found.startswith("n1: containerd: its configuration cannot be known: `")
-    assert found.endswith(": mend /etc/elsewhere/config.toml")
+    assert found.startswith("n1: containerd: its configuration cannot be read: `")
+    assert found.endswith(": correct /etc/elsewhere/config.toml")
 
 
 def test_the_containerd_that_others_bring_along_is_asked_too(
@@ -283,7 +281,7 @@ def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) 
     (found,) = problems(nested, path=BIN, persistence=True)
     assert found.startswith(
         "n1: unit nftables.service: starts after docker.service, which starts after humanz-cni.service, which starts "
-        "after nftables.service: systemd would leave one of them out at boot"
+        "after nftables.service: systemd would skip one of them at boot"
     )
     result = nested.module("node_persistence", {"files": {"": ""}, "heal_interval": 30}, path=BIN)
     assert result["failed"]
@@ -304,7 +302,7 @@ def test_a_firewall_that_systemd_would_leave_out_at_boot_is_found(nested: Node) 
             "pod_network_python_interpreter: ",
         ),
         (None, "", {"interpreter": "/opt/none"}, "pod_network_python_interpreter: /opt/none does not exist"),
-        (None, "", {"protocol": 16}, "protocol 16: is dhcp's: take a number from 19 to 185"),
+        (None, "", {"protocol": 16}, "protocol 16: is dhcp's: choose a number from 19 to 185"),
         (None, "", {"log_file": "cni.log"}, "pod_network_log_file: cni.log must be an absolute path"),
         (None, "", {"cni_bin_dir": "false"}, "pod_network_cni_bin_dir: false must be an absolute path without"),
         (None, "", {"conf_dir": "net.d"}, "pod_network_cni_conf_dir: net.d must be an absolute path without .., such"),

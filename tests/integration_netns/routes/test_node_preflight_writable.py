@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.netns.node import Node
 from tests.support.netns.preflight import problems
 
-READ_ONLY = ": {0} is on a read-only file system: mend that"
+READ_ONLY = ": {0} is on a read-only file system: correct that"
 NET_D = "pod_network_cni_conf_dir /etc/cni/net.d: "
 #: What is done, what undoes it, and what is found.
 CASES: list[tuple[str, str, list[str]]] = [
@@ -26,32 +26,32 @@ CASES: list[tuple[str, str, list[str]]] = [
         "mkdir -p /opt/cni/bin; mount -t tmpfs -o noexec tmpfs /opt/cni",
         "umount /opt/cni; rm -r /opt/cni",
         [
-            "pod_network_cni_bin_dir /opt/cni/bin: /opt/cni is on a file system that is mounted with noexec, and"
-            " programs are to be there: mend that"
+            "pod_network_cni_bin_dir /opt/cni/bin: /opt/cni is on a file system that is mounted with noexec, but"
+            " programs must run from there: correct that"
         ],
     ),
     (
         "mkdir -p /etc/cni; ln -s /nowhere /etc/cni/net.d",
         "rm -r /etc/cni",
-        [NET_D + "/etc/cni/net.d is a link to /nowhere, which does not exist: mend that"],
+        [NET_D + "/etc/cni/net.d is a link to /nowhere, which does not exist: correct that"],
     ),
-    ("touch /etc/cni", "rm /etc/cni", [NET_D + "/etc/cni is no directory: mend that"]),
+    ("touch /etc/cni", "rm /etc/cni", [NET_D + "/etc/cni is not a directory: correct that"]),
     (
         "mkdir -p /etc/cni/net.d; mount -t tmpfs -o size=64k,nr_inodes=1k tmpfs /etc/cni/net.d;"
         " ! dd if=/dev/zero of=/etc/cni/net.d/zero bs=64k count=2",
         "umount /etc/cni/net.d; rm -r /etc/cni",
-        [NET_D + "/etc/cni/net.d is on a file system with less than 64 KiB free: mend that"],
+        [NET_D + "/etc/cni/net.d is on a file system with less than 64 KiB free: correct that"],
     ),
     (
         "mkdir -p /etc/cni/net.d; mount -t tmpfs -o nr_inodes=2 tmpfs /etc/cni/net.d; touch /etc/cni/net.d/one",
         "umount /etc/cni/net.d; rm -r /etc/cni",
-        [NET_D + "/etc/cni/net.d is on a file system without room for another file: mend that"],
+        [NET_D + "/etc/cni/net.d is on a file system without room for another file: correct that"],
     ),
     *(
         (
             f"mkdir -p {directory}/{name}",
             f"rm -r {directory}/{name}",
-            [f"{variable}{directory}: {directory}/{name} is a directory, and a file is to be there: mend that"],
+            [f"{variable}{directory}: {directory}/{name} is a directory: it must be a file: correct that"],
         )
         for variable, directory, name in (
             ("", "/etc/humanz-cni", "rules.v4"),
@@ -67,7 +67,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "mkdir -p /run/tree; mount -t tmpfs tmpfs /run/tree; mkdir /run/tree/etc; chattr +i /run/tree/etc;"
         " mount --bind /run/tree/etc /etc/sysctl.d",
         "umount /etc/sysctl.d; chattr -i /run/tree/etc; umount /run/tree",
-        ["/etc/sysctl.d: /etc/sysctl.d has the attribute immutable (`chattr -i`): mend that"],
+        ["/etc/sysctl.d: /etc/sysctl.d has the attribute immutable (`chattr -i`): correct that"],
     ),
     (
         "mkdir -p /run/readonly; mount -t tmpfs -o ro tmpfs /run/readonly",

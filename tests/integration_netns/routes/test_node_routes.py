@@ -239,7 +239,7 @@ def test_a_protocol_number_of_others_is_refused(nested: Node, protocol: int) -> 
     before = everything(nested)
     for state in ("present", "absent"):
         result = nested.module("node_routes", {"routes": PEERS, "protocol": protocol, "state": state})
-        assert "take a number from" in result["msg"]
+        assert "choose a number from" in result["msg"]
     assert everything(nested) == before
 
 
@@ -247,12 +247,12 @@ def test_a_protocol_number_of_others_is_refused(nested: Node, protocol: int) -> 
     ("had", "gets", "options", "refusal"),
     [
         (1, [], {}, None),
-        (2, [], {}, "say allow_empty"),
+        (2, [], {}, "set allow_empty"),
         (2, [], {"allow_empty": True}, None),
         (20, [], {"allow_empty": True}, None),
         (3, many(1), {}, None),
         (10, many(5), {}, None),
-        (10, many(4), {}, "6 of the node's 10 of IPv4 would go, more than 5"),
+        (10, many(4), {}, "6 of the node's 10 of IPv4 would be removed, more than 5"),
         (10, many(4), {"max_prune": 60}, None),
         (10, many(4), {"force": True}, None),
         (10, [], {"force": True}, None),
@@ -278,15 +278,15 @@ def ipv6(count: int) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("gets", "options", "refusal"),
     [
-        (many(10), {}, "the list has none of IPv6, but the node has 10: say allow_empty"),
-        (ipv6(10), {}, "the list has none of IPv4, but the node has 10: say allow_empty"),
-        (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would go, more than 5"),
+        (many(10), {}, "the list has no IPv6 route, but the node has 10: set allow_empty"),
+        (ipv6(10), {}, "the list has no IPv4 route, but the node has 10: set allow_empty"),
+        (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would be removed, more than 5"),
         (many(10) + ipv6(5), {}, None),
         (many(10), {"allow_empty": True}, None),
         (
             many(10),
             {"unreachable": ["fd00:100:0:a::/64"]},
-            "the list has none of IPv6, but the node has 10: say allow_empty",
+            "the list has no IPv6 route, but the node has 10: set allow_empty",
         ),
     ],
 )

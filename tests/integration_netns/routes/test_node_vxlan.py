@@ -203,7 +203,7 @@ FURTHER_LINE = "\nnetns exec x touch /run/x"
         (
             "link add humanz-vxlan0 type bridge",
             {},
-            "pod_network_vxlan_device humanz-vxlan0: is an interface of somebody",
+            "pod_network_vxlan_device humanz-vxlan0: is another program's interface",
         ),
         ("link set lo up", {"node_ip": "200.0.0.11"}, "node_ip: no interface of this node has the address 200.0.0.11"),
         ("link set lo up", {"node_ip": "200.0.0.10 dev lo"}, "node_ip: 200.0.0.10 dev lo is not an IP address"),

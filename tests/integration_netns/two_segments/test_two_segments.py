@@ -141,5 +141,5 @@ def test_the_pages_commands_show_what_it_says(segments: Segments) -> None:
 def test_without_vxlan_the_far_node_is_refused_by_name(segments: Segments) -> None:
     shown = segments.playbook("site", status=2, pod_network_cross_subnet="none")
     assert f"n1: next hop {NODE_IPS['n3']}: is behind the router 200.0.0.1 on enp8s0" in shown
-    assert "or pod_network_cross_subnet be vxlan" in shown
+    assert "or set pod_network_cross_subnet to vxlan" in shown
     assert "humanz-vxlan0" in segments.nodes["n1"].ip("link")

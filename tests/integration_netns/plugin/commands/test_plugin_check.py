@@ -51,8 +51,8 @@ POD = "interface eth0 in /run/netns/pod1"
 DAMAGE = {
     "pod's link": ("ip -n pod1 link delete eth0", f"{POD} is missing"),
     "pod's link is down": ("ip -n pod1 link set eth0 down", f"{POD} is down"),
-    "pod's link is no veth": (
-        "ip -n pod1 link delete eth0; ip -n pod1 link add eth0 type bridge", f"{POD} is no veth",
+    "pod's link is not a veth": (
+        "ip -n pod1 link delete eth0; ip -n pod1 link add eth0 type bridge", f"{POD} is not a veth",
     ),
     "pod's address": ("ip -n pod1 addr delete 10.9.0.2/24 dev eth0", "does not have address 10.9.0.2/24"),
     "pod's IPv6 address": ("ip -n pod1 addr delete fd00:9::2/64 dev eth0", "does not have address fd00:9::2/64"),
@@ -65,7 +65,7 @@ DAMAGE = {
         "ip netns delete pod1; ip netns add pod1; while ip link show HOST; do sleep 0.05; done",
         "/run/netns/pod1 is another network namespace than that of ADD",
     ),
-    "port": ("ip link set HOST nomaster", "host interface HOST is no port of bridge br1"),
+    "port": ("ip link set HOST nomaster", "host interface HOST is not a port of bridge br1"),
     "port is down": ("ip link set HOST down", "host interface HOST is down"),
     "host end's alias": (
         "ip link set HOST alias other",
@@ -83,7 +83,7 @@ DAMAGE = {
     ),
     "bridge": ("ip link delete br1", "bridge br1 is missing"),
     "bridge is another kind of link": (
-        "ip link delete br1; ip link add br1 type veth peer name other", "interface br1 is no bridge",
+        "ip link delete br1; ip link add br1 type veth peer name other", "interface br1 is not a bridge",
     ),
     "bridge is down": ("ip link set br1 down", "bridge br1 is down"),
     "bridge's address": ("ip addr delete 10.9.0.1/24 dev br1", "br1 does not have address 10.9.0.1/24"),

@@ -214,7 +214,7 @@ def test_a_kernel_without_netfilter_is_named_and_nothing_is_left(runtime: Runtim
 
     assert outcome.document["msg"] == (
         f"{key}: nf_tables refuses the rules: Protocol not supported: "
-        "the kernel has not all modules of nf_tables that it takes"
+        "the kernel lacks a module of nf_tables that this needs"
     )
     assert "Traceback" not in outcome.error
     assert runtime.state() == before

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the humanz.cni maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of what pods send come back by healing, for pods that live, as ADD made them."""
+"""The spoof checks of pods come back by healing, for pods that live, as ADD made them."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_pod_is_checked_again_also_if_the_rules_are_as_they_were_before_it(run
         runtime.node.run("nft", f"delete element bridge humanz-cni {name} {{ {element} }}")
     assert ruleset(runtime) == known
 
-    assert heal(runtime).stdout == f"put back the checks of 1 port: {port}\n"
+    assert heal(runtime).stdout == f"put back the spoof checks of 1 port: {port}\n"
     assert ruleset(runtime) == before
 
 

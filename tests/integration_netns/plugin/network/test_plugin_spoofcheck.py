@@ -29,7 +29,7 @@ def ruleset(runtime: Runtime) -> str:
 
 
 def reaches(runtime: Runtime, pod: str, address: str, seconds: int = 30) -> bool:
-    """Say whether *address* answers a ping from *pod* in so many *seconds*."""
+    """Return whether *address* answers a ping from *pod* in so many *seconds*."""
     ping = ("ping", "-c1", f"-W{seconds}", address)
     return runtime.node.run("ip", "netns", "exec", pod, *ping, check=False).returncode == 0
 
@@ -218,7 +218,7 @@ def test_ipspoofchk_takes_addresses(runtime: Runtime) -> None:
     conf = {**BY_ADDRESS, "ipam": {}}
     assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk takes ipam"
     conf["ipam"] = {"type": "dhcp"}
-    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not take ipam.type dhcp"
+    assert runtime.fail("ADD", conf)["msg"] == "ipspoofchk does not allow ipam.type dhcp"
 
 
 @BOTH

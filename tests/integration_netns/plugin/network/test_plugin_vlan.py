@@ -25,7 +25,7 @@ def conf(**further: Any) -> dict[str, Any]:
 
 
 def is_able(runtime: Runtime) -> bool:
-    """Say whether the kernel's bridges filter VLANs."""
+    """Return whether the kernel's bridges filter VLANs."""
     probe = ["ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"]
     able = runtime.node.run(*probe, check=False).returncode == 0
     if able:

@@ -113,9 +113,9 @@ def test_a_network_without_own_addresses_has_no_pool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "it is no JSON"),
-        ("[]", "it is no JSON object"),
-        ("\udc80", "it is no JSON"),
+        ("{", "it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        ("\udc80", "it is not JSON"),
         ('{"name": "x", "type": "humanz-cni", "mtu": %s}' % ("9" * 5000), "mtu: 9999"),
         ({"name": "x", "plugins": 7}, "plugins must be a list"),
         (conf(subnet="10.9.0.1/24"), "Network has host bits set"),
@@ -305,8 +305,8 @@ def test_a_long_container_id_is_cut_off_unless_all_is_wanted() -> None:
         ([], "COMMAND"),
         (["lst"], "invalid choice: 'lst'"),
         (["list", "-o", "yaml"], "invalid choice: 'yaml'"),
-        (["list", "--data-dir", "/nonexistent"], "--data-dir: '/nonexistent' is no directory"),
-        (["list", "--conf-dir", "/dev/null"], "--conf-dir: '/dev/null' is no directory"),
+        (["list", "--data-dir", "/nonexistent"], "--data-dir: '/nonexistent' is not a directory"),
+        (["list", "--conf-dir", "/dev/null"], "--conf-dir: '/dev/null' is not a directory"),
         (["list", "--network"], "--network: expected one argument"),
         (["list", "--dry-run"], "unrecognized arguments: --dry-run"),
         (["pools", "--json", "-o", "table"], "not allowed with"),

@@ -39,7 +39,9 @@ def test_what_the_play_says_wins(given: str | None, of_hosts: dict[str, list[str
 @pytest.mark.parametrize("given", [None, "kube"])
 def test_hosts_that_disagree_are_named(given: str | None) -> None:
     of_hosts = {"kube": ["n1", "n2", "n3", "n4"], "other": ["n5"]}
-    with pytest.raises(AnsibleActionFail, match="different ones: kube on n1, n2, n3 and 1 more; other on n5") as raised:
+    with pytest.raises(
+        AnsibleActionFail, match="different values: kube on n1, n2, n3 and 1 more; other on n5"
+    ) as raised:
         choose(GROUP, given, of_hosts)
     assert "-e pod_network_group=kube" in str(raised.value)
 
@@ -98,4 +100,4 @@ def test_a_limit_to_other_hosts_is_what_ansible_makes_of_it(tmp_path: Path) -> N
     done = run(tmp_path, "site", inventory, "--limit", "n3")
     assert done.returncode == 0, done.stdout
     assert "skipping: no hosts matched" in done.stdout
-    assert "no host that --limit leaves is in the group k8s_cluster" in done.stderr
+    assert "--limit leaves no host of the group k8s_cluster" in done.stderr

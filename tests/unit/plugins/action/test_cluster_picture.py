@@ -92,6 +92,6 @@ def test_a_wrong_table_is_named_with_what_it_takes(tmp_path: Path) -> None:
     for wrong in ("nowhere.json", "play.json"):
         run.options["table"] = wrong
         shown = " ".join(run(PicturedCluster(2), status=2).split())
-        assert f"{wrong} is no table (" in shown
+        assert f"{wrong} is not a table (" in shown
         assert "it takes the file that humanz.cni.pod_reachability returned in this run" in shown
         assert "Traceback" not in shown

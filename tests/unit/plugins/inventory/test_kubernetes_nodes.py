@@ -256,7 +256,7 @@ def test_a_broken_node_is_its_own_problem_which_stops_a_run_for_others_too(contr
     problem = "broken: InternalIP not-an-ip: must be an IP address of that machine, without a zone, such as 200.0.0.10"
     own = {"pod_network_node_ip": "200.0.0.40"}
     said = controller.plan("--limit=ubuntu-nested-1", code=2, broken=own)
-    assert says(said, "not used of what the cluster says, and a problem of the plan: " + problem)
+    assert says(said, "ignored in what the cluster says, and a problem of the plan: " + problem)
     assert says(said, "the cluster cannot be planned, as it has ", problem)
     controller.source(node_ip_from_internal_ip=False)
     others = {"ubuntu-nested-%d" % number: {"pod_network_node_ip": "200.0.0.%d0" % number} for number in (1, 2, 3)}
@@ -288,7 +288,7 @@ def test_a_node_can_take_no_group_and_no_host_over(controller: Controller) -> No
     assert says(said, "cluster: node all: is the name of a group or of the controller itself")
     assert says(said, "cluster: node localhost: is", "cluster: node zone-a: is")
     assert says(said, "ubuntu-nested-1: InternalIP 200.0.0.10: is that of thief too: every node must have its own")
-    assert says(said, "label-73: keyed_groups: ubuntu-nested-1: is the name of a host or of a group that no label must")
+    assert says(said, "label-73: keyed_groups: ubuntu-nested-1: is the name of a host or of a group that a label must")
 
 
 def test_what_is_wrong_with_a_source_is_said(controller: Controller) -> None:
@@ -328,7 +328,7 @@ def test_the_plan_has_problems_where_inventory_and_cluster_disagree(controller: 
             "ubuntu-nested-2": {"pod_network_node_ip": "200.0.0.21"},
         },
     )
-    assert says(said, "ubuntu-nested-1: pod_network_pod_cidr 100.100.7.0/24: is not what Kubernetes has given the node")
+    assert says(said, "ubuntu-nested-1: pod_network_pod_cidr 100.100.7.0/24: is not what Kubernetes gave the node")
     assert says(
         said, "ubuntu-nested-2: pod_network_node_ip 200.0.0.21: is none of the node's InternalIPs in Kubernetes"
     )

@@ -77,7 +77,7 @@ def test_each_suffix_may_hold_a_list(tmp_path: Path, suffix: str) -> None:
 def test_a_broken_first_file_is_an_error_although_the_next_is_good(tmp_path: Path) -> None:
     broken = write(tmp_path, "10-net.conf", '{"name": "net", ')
     write(tmp_path, "20-net.conf", {"name": "net", "type": "bridge"})
-    with pytest.raises(CniError, match="is no CNI configuration: Expecting") as caught:
+    with pytest.raises(CniError, match="is not a CNI configuration: Expecting") as caught:
         invoke.network_in_force(str(tmp_path))
     assert str(caught.value).startswith(broken)
     assert caught.value.facts["reason"] == "conf_broken"

@@ -64,7 +64,7 @@ def test_a_usual_node_has_no_cycle() -> None:
             {"nftables.service": "docker.service"},
             {},
             "unit nftables.service: starts after docker.service, which starts after humanz-cni.service, which starts "
-            "after nftables.service: systemd would leave one of them out at boot: have nftables.service not start ",
+            "after nftables.service: systemd would skip one of them at boot: have nftables.service not start ",
         ),
         ({"ufw.service": "a.service", "a.service": "kubelet.service", "kubelet.service": ""}, {}, "unit ufw"),
         ({"ufw.service": "multi-user.target"}, {}, "unit ufw.service: starts after multi-user.target"),

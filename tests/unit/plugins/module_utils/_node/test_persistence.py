@@ -363,12 +363,14 @@ def test_a_unit_that_cannot_start_says_why(disk: Path) -> None:
 
     def run(command: list[str]) -> tuple[int, str, str]:
         if command[0] == "journalctl":
-            return 0, "route 100.100.1.0/24 is held by somebody else\n", ""
+            return 0, "route 100.100.1.0/24 exists already and is not ours\n", ""
         return (1, "", "Job failed.") if command[1] == "restart" else systemd.run(command)
 
     resource = persistence.Persistence(run, "systemctl", PROGRAMS, wanted())
     actual = resource.read()
-    with pytest.raises(ConvergeError, match=r"humanz-cni.service failed: Job failed.: route 100.100.1.0/24 is held by"):
+    with pytest.raises(
+        ConvergeError, match=r"humanz-cni.service failed: Job failed.: route 100.100.1.0/24 exists already"
+    ):
         resource.apply(actual, resource.desired(actual))
 
 

@@ -40,7 +40,9 @@ def test_a_removal_that_has_failed_says_that_there_is_no_way_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel, "ARCHIVE", str(tmp_path / "pyroute2.zip"))
-    with pytest.raises(ConvergeError, match=r"pyroute2\.zip is gone until humanz\.cni\.node_python brings it again"):
+    with pytest.raises(
+        ConvergeError, match=r"pyroute2\.zip is removed until humanz\.cni\.node_python installs it again"
+    ):
         archive("absent", status=0).undo("present")
 
 

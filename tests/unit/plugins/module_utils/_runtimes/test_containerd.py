@@ -263,8 +263,8 @@ def test_the_operators_containerd_may_be_told_of_the_inventorys(
     [
         ("max_conf_num = 2", "", []),
         ("max_conf_num = 2", "10-humanz-cni-plugin.conflist", []),
-        ("max_conf_num = 2", "99-other.conf", ["max_conf_num 2 in %s: gives pods the network of %s, too: "]),
-        ("max_conf_num = 0", "99-other.conf", ["max_conf_num 0 in %s: gives pods the network of %s, too: "]),
+        ("max_conf_num = 2", "99-other.conf", ["max_conf_num 2 in %s: attaches pods to the network of %s, too: "]),
+        ("max_conf_num = 0", "99-other.conf", ["max_conf_num 0 in %s: attaches pods to the network of %s, too: "]),
         ("max_conf_num = 1", "99-other.conf", []),
         (
             "conf_template = '/t'",

@@ -106,6 +106,6 @@ def test_a_pod_that_cannot_be_taken_away_for_another_run_says_so(
 ) -> None:
     monkeypatch.setattr(probe_pod, "LOCK_SECONDS", 0)
     monkeypatch.setattr(probe_pod, "_RELEASING", _lock.Lock("probe"))
-    said = "humanz-probe-1 cannot be taken away: .* release of humanz-probe-2"
+    said = "humanz-probe-1 cannot be removed: .* release of humanz-probe-2"
     with _lock.Lock("probe").held(0, "release of humanz-probe-2"), pytest.raises(ConvergeError, match=said):
         probe_pod.release("humanz-probe-1")

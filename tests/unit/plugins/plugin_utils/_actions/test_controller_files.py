@@ -49,7 +49,7 @@ def test_a_link_that_somebody_else_has_laid_in_a_directory_of_all_is_not_followe
     link.symlink_to(to)
     os.chown(link, 12345, 12345, follow_symlinks=False)
 
-    with pytest.raises(PermissionError, match="somebody else's link"):
+    with pytest.raises(PermissionError, match="another user's link"):
         controller_files.write(str(link), "new\n")
 
     assert page.with_name("precious").read_text() == "old\n"
@@ -65,7 +65,7 @@ def test_a_link_of_ones_own_to_somebody_elses_is_not_followed(page: Path) -> Non
     link.symlink_to(page)
     own.symlink_to(link)
     os.chown(link, 65534, 65534, follow_symlinks=False)
-    with pytest.raises(PermissionError, match="somebody else's link"):
+    with pytest.raises(PermissionError, match="another user's link"):
         controller_files.write(str(own), "new\n")
     assert not page.exists()
 
@@ -80,7 +80,7 @@ def test_a_link_of_somebody_elses_on_the_way_to_the_file_is_not_followed(page: P
     own.symlink_to("../a")
 
     for directory in (link, link / "new", own, own / ".." / "made" / ".." / "a"):
-        with pytest.raises(PermissionError, match="somebody else's link"):
+        with pytest.raises(PermissionError, match="another user's link"):
             controller_files.write(str(directory / "page.html"), "new\n")
 
     assert page.read_text() == "old\n"
@@ -94,7 +94,7 @@ def test_a_link_in_somebody_elses_directory_is_not_followed(page: Path) -> None:
     link.symlink_to(page)
     for path in (directory, link):
         os.chown(path, 12345, 12345, follow_symlinks=False)
-    with pytest.raises(PermissionError, match="somebody else's link"):
+    with pytest.raises(PermissionError, match="another user's link"):
         controller_files.write(str(link), "new\n")
     assert page.read_text() == "old\n"
 
@@ -161,7 +161,7 @@ def test_a_pipe_of_somebody_elses_is_not_written_to(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     os.chown(pipe, 12345, 12345)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(PermissionError, match="somebody else's"):
+    with pytest.raises(PermissionError, match="another user's"):
         controller_files.write(str(pipe), "all of it\n")
     assert os.read(reader, 100) == b""
     os.close(reader)

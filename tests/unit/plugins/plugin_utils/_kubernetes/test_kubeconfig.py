@@ -101,7 +101,7 @@ def test_files_are_looked_for_where_kubectl_does(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        pytest.param({"kind": "Pod"}, "is no kubeconfig file: must have 'kind: Config'", id="another kind"),
+        pytest.param({"kind": "Pod"}, "is not a kubeconfig file: must have 'kind: Config'", id="another kind"),
         pytest.param({"current-context": ""}, "has no current-context: set the option context, one of: admin@lab"),
         pytest.param({"current-context": "gone"}, "has no context gone: must be one of: admin@lab"),
         pytest.param({"clusters": []}, "has no cluster lab: must be one of: none there"),

@@ -43,8 +43,8 @@ def test_agreement() -> None:
 
 def test_another_pod_cidr_than_the_clusters() -> None:
     assert said(pod_network_pod_cidr="100.100.7.0/24") == [
-        "n1: pod_network_pod_cidr 100.100.7.0/24: is not what Kubernetes has given the node: must be 100.100.0.0/24; "
-        "take it out of host_vars and other sources, and the cluster's holds"
+        "n1: pod_network_pod_cidr 100.100.7.0/24: is not what Kubernetes gave the node: must be 100.100.0.0/24; "
+        "remove it from host_vars and other sources, so that this value applies"
     ]
     assert len(said(kubernetes_pod_cidrs=["100.100.0.0/24", "fd00:100::/64"])) == 1
     assert len(said(pod_network_pod_cidr=["100.100.0.0/24", "fd00:100::/64"])) == 1

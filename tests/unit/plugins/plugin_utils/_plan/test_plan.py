@@ -220,17 +220,17 @@ def test_a_pod_cidr_apart_from_nothing() -> None:
         service_cidr="200.0.0.64/26",
     )
     assert (
-        "n2: pod_network_pod_cidr 200.0.0.0/25: overlaps pod_network_service_cidr 200.0.0.64/26: must be apart from it"
+        "n2: pod_network_pod_cidr 200.0.0.0/25: overlaps pod_network_service_cidr 200.0.0.64/26: must not overlap it"
         in problems
     )
     assert (
-        "n2: pod_network_pod_cidr 200.0.0.0/25: overlaps pod_network_node_cidrs 200.0.0.0/24: must be apart from it"
+        "n2: pod_network_pod_cidr 200.0.0.0/25: overlaps pod_network_node_cidrs 200.0.0.0/24: must not overlap it"
         in problems
     )
     for node, address in (("n1", "200.0.0.10"), ("n2", "200.0.0.20"), ("n3", "200.0.0.30")):
         assert (
             f"n2: pod_network_pod_cidr 200.0.0.0/25: covers pod_network_node_ip {address} of {node}: "
-            "must be apart from the nodes' addresses"
+            "must not contain an address of a node"
         ) in problems
 
 
@@ -245,7 +245,7 @@ def test_a_pod_cidr_apart_from_nothing() -> None:
         pytest.param(
             {"service_cidr": "100.100.128.0/17"},
             "cluster: pod_network_cluster_cidr 100.100.0.0/16: overlaps pod_network_service_cidr 100.100.128.0/17: "
-            "must be apart from it",
+            "must not overlap it",
             id="services within the pods' network",
         ),
         pytest.param(

@@ -122,7 +122,7 @@ def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None
         pytest.param(
             {"node_ip": "::ffff:200.0.0.20,fd00:200::20"},
             [
-                "pod_network_node_ip ::ffff:200.0.0.20: is IPv4 in the notation of IPv6: must be 200.0.0.20",
+                "pod_network_node_ip ::ffff:200.0.0.20: is an IPv4-mapped IPv6 address: must be 200.0.0.20",
                 "pod_network_pod_cidr 100.100.1.0/24: has no next hop: pod_network_node_ip must have an IPv4 "
                 "address too",
             ],
@@ -131,7 +131,7 @@ def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None
         pytest.param(
             {"node_ip": "200.0.0.20,ff02::1"},
             [
-                "pod_network_node_ip ff02::1: is no machine's own address: "
+                "pod_network_node_ip ff02::1: cannot be a node's address: "
                 "must be one by which the other nodes reach this one",
                 "pod_network_pod_cidr fd00:100:0:1::/64: has no next hop: pod_network_node_ip must have an IPv6 "
                 "address too",
@@ -162,7 +162,7 @@ def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None
         pytest.param(
             {"pod_cidr": "100.100.1.0/24"},
             [
-                "pod_network_pod_cidr 100.100.1.0/24: has none of IPv6: pod_network_cluster_cidr has fd00:100::/48, "
+                "pod_network_pod_cidr 100.100.1.0/24: has no IPv6 network: pod_network_cluster_cidr has fd00:100::/48, "
                 "so every node must have a part of it"
             ],
             id="a family on the other nodes only",
@@ -170,7 +170,7 @@ def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None
         pytest.param(
             {"pod_cidr": "fd00:100:0:1::/64"},
             [
-                "pod_network_pod_cidr fd00:100:0:1::/64: has none of IPv4: pod_network_cluster_cidr has "
+                "pod_network_pod_cidr fd00:100:0:1::/64: has no IPv4 network: pod_network_cluster_cidr has "
                 "100.100.0.0/16, so every node must have a part of it"
             ],
             id="IPv4 on the other nodes only",
@@ -190,7 +190,7 @@ def test_a_prefix_length_without_room_for_pods_is_a_problem(length: int) -> None
         ),
         pytest.param(
             {"pod_cidr": "100.100.1.0/24,::ffff:100.100.1.0/120"},
-            ["pod_network_pod_cidr ::ffff:100.100.1.0/120: is IPv4 in the notation of IPv6: must be 100.100.1.0/24"],
+            ["pod_network_pod_cidr ::ffff:100.100.1.0/120: is an IPv4-mapped IPv6 address: must be 100.100.1.0/24"],
             id="IPv4-mapped pod CIDR",
         ),
         pytest.param(
@@ -224,6 +224,4 @@ def test_a_fault_of_one_family_is_named(change: dict[str, str], expected: list[s
 
 def test_a_network_of_every_address_is_none() -> None:
     found = problems_of(dual(), {**CLUSTER, "pod_network_non_masquerade_cidrs": "::/0"})
-    assert found == [
-        "cluster: pod_network_non_masquerade_cidrs ::/0: is every address there is: must be a part of them"
-    ]
+    assert found == ["cluster: pod_network_non_masquerade_cidrs ::/0: is the whole address space: must be a part of it"]

@@ -129,7 +129,9 @@ def test_a_node_without_an_address_of_the_family_that_carries_is_a_problem() -> 
         ["100.100.0.0/24,fd01:0:0:0::/64", "100.100.1.0/24,fd01:0:0:1::/64", "fd01:0:0:2::/64"],
         ["200.0.0.0/24", "200.0.1.0/24", "fd00:201::/64"],
     )
-    expected = "n3: pod_network_node_ip fd00:201::20: has none of IPv4, by which the nodes reach each other with VXLAN"
+    expected = (
+        "n3: pod_network_node_ip fd00:201::20: has no IPv4 address, by which the nodes reach each other with VXLAN"
+    )
     assert expected in problems
 
 

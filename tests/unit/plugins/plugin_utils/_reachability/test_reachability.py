@@ -216,10 +216,10 @@ def test_outside_targets(text: str, address: str, port: int | None) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("192.0.2.1:0", "'192.0.2.1:0' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
-        ("192.0.2.1:http", "'192.0.2.1:http' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        ("192.0.2.1:0", "'192.0.2.1:0' is not a target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        ("192.0.2.1:http", "'192.0.2.1:http' is not a target: give HOST for ICMP echo, HOST:PORT for TCP"),
         ("[fe80::1%eth0]:80", "'fe80::1%eth0' has a zone, which no other node knows: give an address without"),
-        (":80", "':80' is no target: give HOST for ICMP echo, HOST:PORT for TCP"),
+        (":80", "':80' is not a target: give HOST for ICMP echo, HOST:PORT for TCP"),
         ("nowhere.example:80", "the controller finds no address of nowhere.example: Name or service not known"),
     ],
 )

@@ -93,14 +93,14 @@ def test_the_far_end_has_no_way_back() -> None:
 
 def test_the_way_back_leads_elsewhere() -> None:
     assert why(a=near(), b=far(back={**BACK, "gateway": "200.0.0.99"})) == [
-        "b sends 100.0.1.0/24 via 200.0.0.99 dev enp8s0, but that is no address of a (its own are 200.0.0.10)"
+        "b sends 100.0.1.0/24 via 200.0.0.99 dev enp8s0, but that is not an address of a (its own are 200.0.0.10)"
     ]
 
 
 def test_a_pod_network_that_is_taken_to_be_on_a_link() -> None:
     on_link = {"type": "unicast", "dst": "100.0.0.0/16", "dev": "enp1s0", "neighbour": "FAILED"}
     assert why(a=near(route=on_link), b=far()) == [
-        "a sends 100.0.0.0/16 on dev enp1s0, but that is no address of b (its own are 200.0.0.20)"
+        "a sends 100.0.0.0/16 on dev enp1s0, but that is not an address of b (its own are 200.0.0.20)"
     ]
 
 
@@ -208,7 +208,7 @@ def test_outside_over_the_default_route_is_right() -> None:
 
 def test_outside_without_masquerade() -> None:
     text = "a has no MASQUERADE rule that applies to 100.0.1.2 on its way to 192.0.2.1:80"
-    assert why(OUTSIDE, a=near(route=DEFAULT)) == [text + ": answers do not find back"]
+    assert why(OUTSIDE, a=near(route=DEFAULT)) == [text + ": answers do not find the way back"]
     assert why({**OUTSIDE, "seen_as": "100.0.1.2"}, a=near(route=DEFAULT)) == [text]
 
 

@@ -117,7 +117,7 @@ def execute(pod: Pod, command: list[str]) -> int:
 
 
 def ready() -> tuple[bool, str]:
-    """Whether the runtime calls its network ready, and what it says about it."""
+    """Return whether the runtime calls its network ready, and what it says about it."""
     for condition in every(call("Status", {}), 1, 1):
         if text(condition, 1) == "NetworkReady":
             return bool(every(condition, 2)), text(condition, 4)

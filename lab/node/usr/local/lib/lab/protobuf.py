@@ -1,4 +1,4 @@
-"""As much of the protobuf wire format as CRI requests need: strings, booleans, small integers, nested messages.
+"""The part of the protobuf wire format that CRI requests need: strings, booleans, small integers, nested messages.
 
 A message is a dict from field number to value: str, bytes, bool, int, dict (a message) or a list of these (repeated).
 """
