@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._texts import some_of
+from ..module_utils._shared.texts import some_of
 from ..modules.cluster_group import OPTIONS
 
 GROUP = "pod_network_group"

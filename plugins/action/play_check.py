@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
-from ..module_utils._texts import some_of
+from ..module_utils._shared.texts import some_of
 from ..modules.play_check import OPTIONS
 from ..plugin_utils._actions.host_results import Results
 from ..plugin_utils._plan import packet_sizes

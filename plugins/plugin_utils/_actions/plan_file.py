@@ -16,7 +16,7 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 
-from ...module_utils._files import write_text
+from ...module_utils._shared.files import write_text
 
 
 def write(plan: dict[str, Any]) -> str:

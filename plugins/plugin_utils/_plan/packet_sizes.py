@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...module_utils._texts import some_of
+from ...module_utils._shared.texts import some_of
 
 SHOWN = 20  # interfaces that a line names for each size
 
