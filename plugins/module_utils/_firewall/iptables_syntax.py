@@ -126,8 +126,11 @@ def _leading(rules: list[str], wanted: Callable[[str], bool]) -> int:
 
 def apart(base: list[str], chain: str) -> tuple[list[str], list[str]]:
     """Return the jumps to *chain* among the rules *base*, and all other rules."""
-    jumps = [rule for rule in base if target(rule) == chain]
-    return jumps, [rule for rule in base if target(rule) != chain]
+    jumps: list[str] = []
+    others: list[str] = []
+    for rule in base:
+        (jumps if target(rule) == chain else others).append(rule)
+    return jumps, others
 
 
 def is_placed(place: Place, base: list[str], chain: str) -> bool:
