@@ -19,7 +19,7 @@ description:
 options:
   group:
     description:
-      - C(pod_network_group) as the play has it.
+      - C(pod_network_group) as it is in the play.
       - A value that no host of the inventory has is that of the play, and wins. By default C(k8s_cluster).
     type: str
   serial:
