@@ -8,7 +8,7 @@ LAB_PACKAGES=(
     conmon debian-archive-keyring iproute2 kmod mmdebstrap netcat-openbsd openssh-client openssl podman procps python3
     python3-venv runc util-linux
 )
-TEST_PACKAGES=(git iptables iputils-ping nftables openssl patchelf shellcheck strace)
+TEST_PACKAGES=(git graphviz iptables iputils-ping nftables openssl patchelf shellcheck strace)
 
 require_root() {
     if [ "$(id -u)" -ne 0 ]; then
