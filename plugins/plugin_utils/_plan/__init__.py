@@ -3,5 +3,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan of the whole cluster: how it is made, what it says to each node, and who contradicts it.
 
-Pure: no Ansible, no file and no socket.
+Pure: no Ansible, no file and no socket. May use no other room.
 """

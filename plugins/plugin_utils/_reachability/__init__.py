@@ -3,5 +3,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who must reach whom, who does, and why not, from what the nodes' probes found.
 
-Pure: no Ansible, no file and no socket.
+Pure: no Ansible, no file and no socket. May use no other room.
 """
