@@ -4,9 +4,9 @@
 """Runs the plugin from the one file that the installer makes of the package's bytecode.
 
 Finding and importing twenty modules one by one is a fifth of an ADD, half of it Python's import system. So the modules
-that an operation always needs are executed in the order of :data:`NEEDED`, and only what a rare path needs is imported.
-Python's own C modules are made from where the installer found them, as looking for them takes twice as long.
-The launcher executes this module's code and calls :func:`start`.
+that an operation always needs are read at once and executed in the order of :data:`NEEDED`, and only what a rare path
+needs is imported. Python's own C modules are made from where the installer found them, as looking for them takes twice
+as long. The launcher executes this module's code and calls :func:`start`.
 """
 
 from __future__ import annotations
@@ -72,13 +72,6 @@ class Bundle:
         self._size = size
         self._parts = parts
 
-    def execute(self, name: str, descriptor: int) -> ModuleType:
-        """Make the module *name* as an import does, and return it; *descriptor* is the open file."""
-        module = sys.modules[name] = type(sys)(name)
-        module.__package__ = name.rpartition(".")[0] or name
-        exec(self._code(name, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
-        return module
-
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of the module *name* if it is one of the package's."""
         if name in self._parts:
@@ -96,22 +89,20 @@ class Bundle:
         try:
             if posix.fstat(descriptor).st_size != self._size:
                 raise ImportError("%s was replaced" % self._path)
-            exec(self._code(module.__name__, descriptor), module.__dict__)  # noqa: S102  (it is what a loader does)
+            offset, size = self._parts[module.__name__]
+            code = marshal.loads(posix.pread(descriptor, size, offset))
+            exec(code, module.__dict__)  # noqa: S102  (as a loader does)
         finally:
             posix.close(descriptor)
-
-    def _code(self, name: str, descriptor: int) -> CodeType:
-        offset, size = self._parts[name]
-        code: CodeType = marshal.loads(posix.pread(descriptor, size, offset))
-        return code
 
 
 def start(path: str, descriptor: int, index: dict[str, Any]) -> None:
     """Run the plugin; does not return.
 
     :param path: the file that the installer made; *descriptor*: the same, open.
-    :param index: what the file begins with: ``size`` in bytes, ``parts`` as for Bundle, ``extensions``, the origins of
-        C modules by name, and ``path``, where a rare path finds the rest of the standard library.
+    :param index: what the file begins with: ``size`` in bytes; ``parts``, as for Bundle; ``groups``, offset and size of
+        the marshalled codes of what a command needs, by command; ``extensions``, the origins of C modules by name; and
+        ``path``, where a rare path finds the rest of the standard library.
 
     Raises EOFError if the file is not as long as it was made; nothing is done then.
     """
@@ -120,25 +111,42 @@ def start(path: str, descriptor: int, index: dict[str, Any]) -> None:
     gc.disable()  # the process ends before there is garbage that is worth a search
     sys.path[:] = index["path"]
     command = posix.environ.get(b"CNI_COMMAND", b"")
+    sys.setdlopenflags(posix.RTLD_LAZY)  # of a C module's functions few are called
     for name in _EXTENSIONS.get(command, ()):
         if name in index["extensions"]:
             _load_extension(name, index["extensions"][name])
-    bundle = Bundle(path, index["size"], index["parts"])
-    package = bundle.execute(PACKAGE, descriptor)
-    rooms = {"": package}
-    for room, names in NEEDED.get(command, _ALWAYS):
-        if room not in rooms:  # its own code is a docstring
-            rooms[room] = sys.modules["%s.%s" % (PACKAGE, room)] = type(sys)("%s.%s" % (PACKAGE, room))
-            setattr(package, room, rooms[room])
-        for name in names:
-            full = "%s.%s" % (rooms[room].__name__, name)
-            setattr(rooms[room], name, bundle.execute(full, descriptor))
+    offset, size = index["groups"].get(command) or index["groups"][b""]
+    packages = _execute(needed(command), marshal.loads(posix.pread(descriptor, size, offset)))
     posix.close(descriptor)
     # Only now are they packages whose further modules are looked for.
-    for one in rooms.values():
+    for one in packages.values():
         one.__path__ = []
-    sys.meta_path.insert(0, bundle)
-    package.main.main()
+    sys.meta_path.insert(0, Bundle(path, index["size"], index["parts"]))
+    packages[PACKAGE].main.main()
+
+
+def needed(command: bytes) -> list[str]:
+    """Return the full names of the modules that *command* always needs, each after those that it imports."""
+    rooms = ((".".join((PACKAGE, room)) if room else PACKAGE, names) for room, names in NEEDED.get(command, _ALWAYS))
+    return [PACKAGE, *("%s.%s" % (room, name) for room, names in rooms for name in names)]
+
+
+def _execute(names: list[str], codes: tuple[CodeType, ...]) -> dict[str, Any]:
+    """Make the modules *names* of their *codes*, as imports do; return the packages that they are in, by name."""
+    packages: dict[str, Any] = {}
+    for name, code in zip(names, codes):
+        parent, _dot, last = name.rpartition(".")
+        module = sys.modules[name] = type(sys)(name)
+        module.__package__ = parent or name
+        if not parent:
+            packages[name] = module
+        elif parent not in packages:  # a room, whose own code is a docstring
+            packages[parent] = sys.modules[parent] = type(sys)(parent)
+            setattr(packages[PACKAGE], parent.rpartition(".")[2], packages[parent])
+        exec(code, module.__dict__)  # noqa: S102  (as a loader does)
+        if parent:
+            setattr(packages[parent], last, module)
+    return packages
 
 
 def _load_extension(name: str, origin: str) -> None:

@@ -70,12 +70,11 @@ def compiled(path: str, final: str) -> CodeType:
 def compile_package(target: str, directory: str, final: str, package: str, head: str, *names: str) -> None:
     """Make the file of bytecode, *target*, of the modules *names*, which are paths in *directory*.
 
-    It has a head of fixed size, *head*, with the code that starts the plugin and the index of the rest, and then the
-    modules one by one, so that a call reads what it needs. The index says where the interpreter has its library and its
-    extension modules, too.
+    It has a head of fixed size, *head*, with the code that starts the plugin and the index of the rest, then the
+    modules one by one, and then, for each operation, together those that it always needs: names that several of them
+    have are read once. The index says where the interpreter has its library and its extension modules, too.
     """
-    parts: dict[str, tuple[int, int]] = {}
-    rest = b""
+    codes: dict[str, CodeType] = {}
     for name in names:
         code = compiled("%s/%s" % (directory, name), "%s/%s" % (final, name))
         words = name[: -len(".py")].split("/")
@@ -84,16 +83,27 @@ def compile_package(target: str, directory: str, final: str, package: str, head:
             continue
         if words[-1] == "__init__":
             del words[-1]
-        data = marshal.dumps(code)
-        parts[".".join([package, *words])] = int(head) + len(rest), len(data)
-        rest += data
-    index: dict[str, Any] = {"size": int(head) + len(rest), "parts": parts}
+        codes[".".join([package, *words])] = code
+    begin: dict[str, Any] = {}
+    exec(start, begin)  # noqa: S102  (it knows what an operation needs)
+    rest: list[bytes] = []
+
+    def place(data: bytes) -> tuple[int, int]:
+        rest.append(data)
+        return int(head) + sum(map(len, rest[:-1])), len(data)
+
+    parts = {name: place(marshal.dumps(code)) for name, code in codes.items()}
+    groups = {
+        command: place(marshal.dumps(tuple(codes[name] for name in begin["needed"](command))))
+        for command in (*begin["NEEDED"], b"")
+    }
+    index: dict[str, Any] = {"size": int(head) + sum(map(len, rest)), "parts": parts, "groups": groups}
     index.update(extensions=extensions(), path=sys.path)
     data = marshal.dumps((start, index))
     if len(data) > int(head):
         sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
     with open(target, "wb") as stream:
-        stream.write(data.ljust(int(head), b"\0") + rest)
+        stream.write(b"".join([data.ljust(int(head), b"\0"), *rest]))
 
 
 def extensions() -> dict[str, str]:
