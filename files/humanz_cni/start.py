@@ -138,6 +138,7 @@ def _execute(names: list[str], codes: tuple[CodeType, ...]) -> dict[str, Any]:
         parent, _dot, last = name.rpartition(".")
         module = sys.modules[name] = type(sys)(name)
         module.__package__ = parent or name
+        module.__dict__["__modules__"] = sys.modules  # from where the installer has it take what it would import
         if not parent:
             packages[name] = module
         elif parent not in packages:  # a room, whose own code is a docstring

@@ -23,6 +23,7 @@ from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
 
 
@@ -61,9 +62,36 @@ def source(path: str) -> ast.Module:
     return tree
 
 
-def compiled(path: str, final: str) -> CodeType:
-    """Return the code of the file *path*, which will be *final*; docstrings would be read at each call."""
-    code: CodeType = compile(source(path), final, "exec", dont_inherit=True, optimize=2)
+def linked(tree: ast.Module, name: str, loaded: Sequence[str]) -> ast.Module:
+    """Return *tree*, of the module *name*, with what its imports of the modules *loaded* find, as values.
+
+    The start of the plugin gives each module ``sys.modules`` as ``__modules__``. A relative import costs what thirty
+    such values do, and an ADD has a hundred of them.
+    """
+    body: list[ast.stmt] = []
+    for node in tree.body:
+        found = _found(node, name, loaded) if isinstance(node, ast.ImportFrom) and node.level else None
+        body += ast.parse("\n".join(found)).body if found else [node]
+    tree.body = body
+    return tree
+
+
+def _found(node: ast.ImportFrom, name: str, loaded: Sequence[str]) -> list[str] | None:
+    """Return an assignment for each name that *node* imports into the module *name*, None if one is not *loaded*."""
+    base = ".".join([*name.split(".")[: -node.level], *filter(None, [node.module])])
+    lines = []
+    for alias in node.names:
+        module = "%s.%s" % (base, alias.name)
+        if module not in loaded and base not in loaded:
+            return None
+        value = "[%r]" % module if module in loaded else "[%r].%s" % (base, alias.name)
+        lines.append("%s = __modules__%s" % (alias.asname or alias.name, value))
+    return lines
+
+
+def compiled(tree: ast.Module, final: str) -> CodeType:
+    """Return the code of *tree*, whose file will be *final*; docstrings would be read at each call."""
+    code: CodeType = compile(tree, final, "exec", dont_inherit=True, optimize=2)
     return code
 
 
@@ -74,29 +102,27 @@ def compile_package(target: str, directory: str, final: str, package: str, head:
     modules one by one, and then, for each operation, together those that it always needs: names that several of them
     have are read once. The index says where the interpreter has its library and its extension modules, too.
     """
-    codes: dict[str, CodeType] = {}
+    files: dict[str, tuple[str, str]] = {}
     for name in names:
-        code = compiled("%s/%s" % (directory, name), "%s/%s" % (final, name))
         words = name[: -len(".py")].split("/")
-        if words == ["start"]:
-            start = code
-            continue
-        if words[-1] == "__init__":
-            del words[-1]
-        codes[".".join([package, *words])] = code
+        module = ".".join([package, *(words[:-1] if words[-1] == "__init__" else words)])
+        files[module] = "%s/%s" % (directory, name), "%s/%s" % (final, name)
+    path, place_of_start = files.pop(package + ".start")
+    start = compiled(source(path), place_of_start)
     begin: dict[str, Any] = {}
     exec(start, begin)  # noqa: S102  (it knows what an operation needs)
     rest: list[bytes] = []
 
-    def place(data: bytes) -> tuple[int, int]:
-        rest.append(data)
-        return int(head) + sum(map(len, rest[:-1])), len(data)
+    def place(code: CodeType | tuple[CodeType, ...]) -> tuple[int, int]:
+        rest.append(marshal.dumps(code))
+        return int(head) + sum(map(len, rest[:-1])), len(rest[-1])
 
-    parts = {name: place(marshal.dumps(code)) for name, code in codes.items()}
-    groups = {
-        command: place(marshal.dumps(tuple(codes[name] for name in begin["needed"](command))))
-        for command in (*begin["NEEDED"], b"")
-    }
+    def group(modules: list[str]) -> tuple[CodeType, ...]:
+        trees = [linked(source(files[name][0]), name, modules[:number]) for number, name in enumerate(modules)]
+        return tuple(compiled(tree, files[name][1]) for tree, name in zip(trees, modules))
+
+    parts = {name: place(compiled(source(path), where)) for name, (path, where) in files.items()}
+    groups = {command: place(group(begin["needed"](command))) for command in (*begin["NEEDED"], b"")}
     index: dict[str, Any] = {"size": int(head) + sum(map(len, rest)), "parts": parts, "groups": groups}
     index.update(extensions=extensions(), path=sys.path)
     data = marshal.dumps((start, index))
@@ -116,7 +142,7 @@ def extensions() -> dict[str, str]:
 def compile_startup(path: str, target: str, final: str) -> None:
     """Make the bytecode, *target*, of the file *path*; its flag is of PEP 552: valid whatever the source is."""
     with open(target, "wb") as stream:
-        stream.write(MAGIC_NUMBER + b"\1\0\0\0" + bytes(8) + marshal.dumps(compiled(path, final)))
+        stream.write(MAGIC_NUMBER + b"\1\0\0\0" + bytes(8) + marshal.dumps(compiled(source(path), final)))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 
 import humanz_cni
 from ansible_collections.humanz.cni.plugins.module_utils._cni import compile_plugin
+from humanz_cni import start
 from humanz_cni.protocol import errors, versions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -100,6 +101,40 @@ def test_a_file_that_cannot_be_compiled_is_named(tmp_path: Path) -> None:
     with pytest.raises(SyntaxError) as refused:
         compile_plugin.source(str(damaged))
     assert refused.value.filename == str(damaged)
+
+
+def test_an_import_of_what_is_loaded_is_compiled_as_what_it_finds() -> None:
+    written = ast.parse(
+        "import posix\n"
+        "from . import bridge\n"
+        "from ..kernel import links as the_links, owner\n"
+        "from ..kernel.links import require\n"
+        "from ..kernel import owner, nftables\n"
+        "def plug():\n"
+        "    from ..kernel import links\n"
+    )
+    loaded = ["net.kernel.links", "net.kernel.owner", "net.network.bridge"]
+
+    assert ast.unparse(compile_plugin.linked(written, "net.network.vlan", loaded)).splitlines() == [
+        "import posix",
+        "bridge = __modules__['net.network.bridge']",
+        "the_links = __modules__['net.kernel.links']",
+        "owner = __modules__['net.kernel.owner']",
+        "require = __modules__['net.kernel.links'].require",
+        "from ..kernel import owner, nftables",
+        "",
+        "def plug():",
+        "    from ..kernel import links",
+    ]
+
+
+@pytest.mark.parametrize("command", [*start.NEEDED, b""])
+def test_what_an_operation_always_needs_is_loaded_in_an_order_that_leaves_no_import(command: bytes) -> None:
+    modules = start.needed(command)
+    for number, name in enumerate(modules[1:], 1):
+        path = ROOT / "files" / (name.replace(".", "/") + ".py")
+        tree = compile_plugin.linked(compile_plugin.source(str(path)), name, modules[:number])
+        assert [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level] == [], name
 
 
 def test_the_interpreters_start_needs_nothing_that_is_for_type_checkers() -> None:
