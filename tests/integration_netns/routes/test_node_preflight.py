@@ -306,7 +306,7 @@ def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
         ("link add humanz-vxlan0 type bridge", ["pod_network_vxlan_device humanz-vxlan0: is another program's bridge"]),
         (
             "link add humanz-vxlan0 type vxlan id 9 dstport 4789",
-            ["pod_network_vxlan_device humanz-vxlan0: is another program's vxlan"],
+            ["pod_network_vxlan_device humanz-vxlan0: is another program's"],
         ),
     ],
 )
