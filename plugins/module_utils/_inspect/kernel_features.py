@@ -85,8 +85,8 @@ def _without_kinds(options: dict[str, Any], run: RunCommand, find_command: FindC
     takers = dict.fromkeys(("bridge", "veth"), "pods need it: boot a kernel that has it")
     if options["vxlan_device"]:
         takers["vxlan"] = (
-            "pod_network_cross_subnet vxlan needs it: boot a kernel that has it, or have all nodes on one network and "
-            "set that to none"
+            "pod_network_cross_subnet vxlan needs it: boot a kernel that has it, or put all nodes on one network and "
+            "set it to none"
         )
     return [
         "this node's kernel does not support interfaces of type %s (%s), and %s" % (kind, why, taker)

@@ -191,8 +191,8 @@ def _fixed(sysctls: dict[str, str]) -> list[str]:
     """Find parameters that have another value than the one of *sysctls*, and cannot be given it, as in a container."""
     present = [(key, value, sysctl.read(key)) for key, value in sysctls.items()]
     return [
-        "sysctl %s: is %s, pods need %s, and this node cannot write it (%s): set it on the machine whose container "
-        "this node is, or mount /proc/sys writable" % (key, found, value, sysctl.path_of(key))
+        "sysctl %s: is %s, pods need %s, and this node cannot write it (%s): set it on the host "
+        "of this container, or mount /proc/sys writable" % (key, found, value, sysctl.path_of(key))
         for key, value, found in present
         if not (found is None or sysctl.suffices(key, found, value) or os.access(sysctl.path_of(key), os.W_OK))
     ]
@@ -227,7 +227,7 @@ def _without_bridge_rules() -> str | None:
     """Find that the CNI plugin could not check what pods send, so that each ADD would fail."""
     reason = bridge_rules.refusal()
     return reason and (
-        "pod_network_spoof_check: this node's kernel has no nf_tables for bridges (%s): start one with "
+        "pod_network_spoof_check: this node's kernel has no nf_tables for bridges (%s): boot one with "
         "CONFIG_NF_TABLES_BRIDGE, or set it to false for this node" % reason
     )
 

@@ -188,9 +188,7 @@ def judge(cluster: dict[str, Any], node: str, results: list[dict[str, Any]]) -> 
         if not what:
             lacked = _lacked(cluster, check)
             if lacked:
-                failures.append(
-                    dict(check, what="passes only since the probe pods have repaired a node", reason=lacked)
-                )
+                failures.append(dict(check, what="passes only because probe pods repaired a node", reason=lacked))
             else:
                 passed += 1
             continue

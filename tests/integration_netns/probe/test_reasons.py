@@ -162,8 +162,8 @@ BREAKS = {
         "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=2; ip rule add from 100.100.1.0/24 iif enp8s0 prohibit",
         "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=0; ip rule del from 100.100.1.0/24 iif enp8s0 prohibit",
         {"pod on node-2 -> pod on node-1", "pod on node-1 -> pod on node-2"},
-        "node-1 sends packets from 100.100.1.{pod} to 100.100.0.{pod} nowhere (Permission denied), as its rules of "
-        "routing say (ip rule): others go dev humanz-cni0",
+        "node-1 sends packets from 100.100.1.{pod} to 100.100.0.{pod} nowhere (Permission denied), as its "
+        "routing policy says (ip rule): others go dev humanz-cni0",
     ),
     "no forwarding of one interface": (
         "node-2",

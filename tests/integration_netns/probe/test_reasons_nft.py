@@ -54,7 +54,7 @@ BREAKS = {
         f"flush chain {POSTROUTING}",
         {"pod on node-3 -> outside 192.168.122.1"},
         "node-3 has no MASQUERADE rule that applies to 100.100.2.{n} on its way to 192.168.122.1: answers do not find "
-        "back",
+        "the way back",
     ),
 }
 

@@ -252,7 +252,7 @@ def test_a_protocol_number_of_others_is_refused(nested: Node, protocol: int) -> 
         (20, [], {"allow_empty": True}, None),
         (3, many(1), {}, None),
         (10, many(5), {}, None),
-        (10, many(4), {}, "6 of the node's 10 of IPv4 would be removed, more than 5"),
+        (10, many(4), {}, "6 of the node's 10 of IPv4 would go, more than 5"),
         (10, many(4), {"max_prune": 60}, None),
         (10, many(4), {"force": True}, None),
         (10, [], {"force": True}, None),
@@ -280,7 +280,7 @@ def ipv6(count: int) -> list[dict[str, str]]:
     [
         (many(10), {}, "the list has no IPv6 route, but the node has 10: set allow_empty"),
         (ipv6(10), {}, "the list has no IPv4 route, but the node has 10: set allow_empty"),
-        (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would be removed, more than 5"),
+        (many(10) + ipv6(4), {}, "6 of the node's 10 of IPv6 would go, more than 5"),
         (many(10) + ipv6(5), {}, None),
         (many(10), {"allow_empty": True}, None),
         (
