@@ -34,10 +34,15 @@ NEWELEMENT, GETELEMENT, DELELEMENT = 10 << 8 | 12, 10 << 8 | 13, 10 << 8 | 14
 DATA_VALUE = 1
 _NETLINK_NETFILTER = 12
 _BEGIN, _END = (16, 0, b"\0\0\0\x0a"), (17, 0, b"\0\0\0\x0a")  # of a transaction of nf_tables
-_ATTEMPTS = 3
 _ENOENT, _EEXIST = 2, 17
+CURABLE = (_ENOENT, _EEXIST)  # the rules are missing, or an ADD that was killed has left elements
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
 NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
+LENGTHS = {PORTS: NAME_LENGTH, ANY_ADDRESS: NAME_LENGTH, MAC: 24, IPV4: 20, IPV6: 32, TARGET: 32}  # of the sets' keys
+
+
+class Incomplete(Exception):
+    """The rules have to be made first, or elements to be removed: ``spoofcheck_rules.ensure`` does it."""
 
 
 def forward(sock: Socket, port: Link, mac: bytes, vlans: Vlans | None) -> None:
@@ -57,38 +62,26 @@ def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bo
 
     :param again: whether this call of the plugin has done so before, with fewer addresses.
 
-    Raises CNIError.
+    Raises Incomplete if that is not possible at once, and CNIError.
     """
-    messages = [
-        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS and not again else 0), body_of(name, keys))
-        for name, keys in elements(port, mac, addresses).items()
-    ]
     try:
         sock = Socket(_NETLINK_NETFILTER)
         try:
-            transaction(sock, messages)
-        except NetlinkError as exc:
-            _try_again(sock, port, messages, exc)
+            transaction(sock, additions(port, mac, addresses, again))
         finally:
             sock.close()
     except OSError as exc:
+        if exc.errno in CURABLE:
+            raise Incomplete from exc
         raise refused(addresses is not None, exc) from exc
 
 
-def _try_again(sock: Socket, port: str, messages: list[Message], exc: NetlinkError) -> None:
-    """Carry out *messages*, which *exc* has refused: the rules may be missing, or a killed ADD has left elements."""
-    from . import spoofcheck_elements, spoofcheck_rules
-
-    for _attempt in range(_ATTEMPTS):
-        if exc.errno not in (_ENOENT, _EEXIST):
-            break
-        if exc.errno == _EEXIST:
-            spoofcheck_elements.run(sock, port)
-        try:
-            return transaction(sock, [*spoofcheck_rules.creation(), *messages])
-        except NetlinkError as again:
-            exc = again
-    raise exc
+def additions(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bool) -> list[Message]:
+    """Return the requests by which :func:`ensure` adds elements."""
+    return [
+        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS and not again else 0), body_of(name, keys))
+        for name, keys in elements(port, mac, addresses).items()
+    ]
 
 
 def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict[str, list[bytes]]:
@@ -134,10 +127,8 @@ def of_checked(port: str) -> Socket | None:
 
 def clear(sock: Socket, port: str) -> None:
     """Do by *sock* what :func:`remove` does. Raises CNIError."""
-    from . import spoofcheck_elements
-
     try:
-        spoofcheck_elements.run(sock, port)
+        remove_elements(sock, port)
     except OSError as exc:
         if exc.errno not in NOTHING_THERE:
             raise _kept(port, exc) from exc
@@ -145,6 +136,48 @@ def clear(sock: Socket, port: str) -> None:
 
 def _kept(port: str, exc: OSError) -> CNIError:
     return CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror))
+
+
+def remove_elements(sock: Socket, port: str) -> None:
+    """Remove all elements of *port*. Raises NetlinkError."""
+    messages = [(DELELEMENT, 0, body_of(name, keys)) for name, keys in elements_of(sock, port).items() if keys]
+    if messages:
+        transaction(sock, messages)
+
+
+def elements_of(sock: Socket, port: str) -> dict[str, list[bytes]]:
+    """Return the keys that there are for *port*, by set. Raises NetlinkError if there is no such set."""
+    return {name: _keys(sock, name, length, key(port)) for name, length in LENGTHS.items()}
+
+
+def checked_ports(sock: Socket) -> list[str]:
+    """Return the names of the ports that are checked; NetlinkError if there are no rules."""
+    return [one.rstrip(b"\0").decode("ascii") for one in _keys(sock, PORTS, NAME_LENGTH, b"")]
+
+
+def all_elements(sock: Socket) -> dict[str, set[bytes]]:
+    """Return the keys of all ports, by set; none for a set that there is not. Raises NetlinkError."""
+    found = {}
+    for name, length in LENGTHS.items():
+        try:
+            found[name] = set(_keys(sock, name, length, b""))
+        except NetlinkError as exc:
+            if exc.errno not in NOTHING_THERE:
+                raise
+            found[name] = set()
+    return found
+
+
+def _keys(sock: Socket, name: str, length: int, start: bytes) -> list[bytes]:
+    """Return the keys of the set *name*, of *length* bytes each, that begin with *start*."""
+    head = attribute(DATA_VALUE, bytes(length))[:4] + start  # sought as bytes: a set may have thousands of others
+    found = []
+    for body in sock.dump(GETELEMENT, body_of(name)):
+        place = body.find(head)
+        while place >= 0:
+            found.append(body[place + 4 : place + 4 + length])
+            place = body.find(head, place + 4 + length)
+    return found
 
 
 def transaction(sock: Socket, messages: list[Message]) -> None:
