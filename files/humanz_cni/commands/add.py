@@ -108,7 +108,9 @@ def run(request: Request, finish: Finish) -> None:
         if add.conf.masquerade:
             masquerade(add)
         if add.may_be_checked and not add.conf.mac_check:
-            spoofcheck.remove(add.port.name)  # of a former pod
+            from ..network import spoofcheck_elements
+
+            spoofcheck_elements.remove(add.port.name)  # of a former pod
         announce(add)
         finish(document(add))
     except BaseException:
@@ -137,9 +139,8 @@ def reserve(add: Attachment) -> None:
     if not conf.ipam:
         return
     namespace = netns.identity(add.pod, add.inside)
-    checks = "ip" if conf.ip_check else "mac" if conf.mac_check else None
-    facts: dict[str, Any] = {"netns": add.request.netns, "namespace": namespace, "spoofchk": checks}
-    facts["pod"] = pod_of(add.request.args)
+    facts: dict[str, Any] = {"netns": add.request.netns, "namespace": namespace, "pod": pod_of(add.request.args)}
+    facts["spoofchk"] = "ip" if conf.ip_check else "mac" if conf.mac_check else None
     if conf.masquerade:
         facts["ipMasq"] = True
     try:
@@ -283,8 +284,7 @@ def announce(add: Attachment) -> None:
 
 def document(add: Attachment) -> dict[str, Any]:
     """Return the result, with what a plugin before this one has made."""
-    vlans = add.conf.vlans
-    gateway = ""
+    vlans, gateway = add.conf.vlans, ""
     if vlans and vlans.tag and bridge.gateways_of(add.conf, add.addresses):
         from ..config.vlan_keys import gateway_name
 

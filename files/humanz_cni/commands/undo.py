@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..network import spoofcheck
+from ..network import spoofcheck_elements
 from ..primitives import files, signals
 from . import delete
 
@@ -32,7 +32,7 @@ def run(made: Container[str], of_owner: Owner, reservations: Store, plugin: Plug
         ("delegation", plugin and plugin.call, "DEL"),
         ("link", delete.delete_link, of_owner),
         ("reservation", delete.release, reservations, of_owner),
-        ("checks", spoofcheck.remove, of_owner.host_veth),
+        ("checks", spoofcheck_elements.remove, of_owner.host_veth),
         ("masquerading", delete.remove_masquerading, reservations),
     )
     for name, step, *arguments in steps:

@@ -16,7 +16,8 @@ from ..kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError
 from ..kernel.owner import Owner
 from ..primitives.address import Address
 from . import spoofcheck_rules
-from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, TARGET, all_elements, body_of, elements, key
+from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, TARGET, body_of, elements, key
+from .spoofcheck_elements import all_elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -34,17 +34,14 @@ from .spoofcheck import (
     FAMILY,
     IPV4,
     IPV6,
-    LENGTHS,
     MAC,
     PORTS,
     TARGET,
     additions,
-    checked_ports,
     elements,
-    elements_of,
     refused,
-    remove_elements,
 )
+from .spoofcheck_elements import LENGTHS, checked_ports, elements_of, remove_elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
