@@ -48,7 +48,7 @@ NEEDED = {
         ("kernel", ("netlink", "links", "owner")),
         ("config", ("ipam_keys",)),
         ("ipam", ("store", "data_dirs")),
-        ("network", ("spoofcheck",)),
+        ("network", ("spoofcheck", "spoofcheck_elements")),
         ("commands", ("delete",)),
         ("", ("log", "main")),
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..config import ipam_keys
 from ..ipam import data_dirs, store
 from ..kernel import links, netlink, owner
-from ..network import spoofcheck
+from ..network import spoofcheck_elements
 from ..primitives import files
 from ..protocol.errors import TRY_AGAIN_LATER, CNIError
 
@@ -60,11 +60,11 @@ def delete_link(of_owner: owner.Owner, with_checks: bool = False) -> bool:
     try:
         index = _index(sock, of_owner)
         try:
-            checks = spoofcheck.of_checked(of_owner.host_veth) if with_checks else None
+            checks = spoofcheck_elements.of_checked(of_owner.host_veth) if with_checks else None
             if checks:
                 if index and not _carry_out(sock, links.change(index, 0, links.IFF_UP)):
                     index = 0
-                spoofcheck.clear(checks, of_owner.host_veth)
+                spoofcheck_elements.clear(checks, of_owner.host_veth)
         finally:
             deleted = index > 0 and _carry_out(sock, links.delete(index))
     except netlink.NetlinkError as exc:

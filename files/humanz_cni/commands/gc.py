@@ -14,7 +14,7 @@ from ..ipam import data_dirs, delegate, records, stale, store
 from ..ipam.record import find_owner, foreign_link
 from ..kernel import dumps, netlink
 from ..kernel.owner import Owner, marks
-from ..network import masquerade_cleanup, spoofcheck, spoofcheck_rules
+from ..network import masquerade_cleanup, spoofcheck_elements, spoofcheck_rules
 from ..primitives import files
 from ..protocol.errors import INVALID_CONFIG, CNIError, invalid_config
 from . import delete
@@ -96,7 +96,7 @@ def _remove_checks(problems: list[CNIError]) -> None:
     present = {mark for link in links for mark in (link.name, *marks(link))}
     for port in checked:
         if port not in present:
-            _attempt(problems, port, spoofcheck.remove, port)
+            _attempt(problems, port, spoofcheck_elements.remove, port)
 
 
 def valid(conf: dict[str, Any], network: str) -> list[Owner] | None:
@@ -148,13 +148,13 @@ def _is_kept(name: str, record: Record, network: str, keep: set[str], kernel: st
     return name in keep or not stale.is_unused(name, kernel)
 
 
-def _forget(reservations: store.Store, records: Records, problems: list[CNIError]) -> None:
-    """Remove *records*, unless they have changed since, and what calls that were killed left half written."""
+def _forget(reservations: store.Store, stale_ones: Records, problems: list[CNIError]) -> None:
+    """Remove *stale_ones*, unless they have changed since, and what calls that were killed left half written."""
     with reservations.locked():
-        for name in sorted(records, key=lambda name: not store.is_address(name)):  # as Store.remove does
-            if reservations.read(name) == records[name]:
+        for name in sorted(stale_ones, key=lambda name: not store.is_address(name)):  # as Store.remove does
+            if reservations.read(name) == stale_ones[name]:
                 _attempt(problems, name, files.unlink, reservations.path_of(name))
-        for name in reservations.half_written():
+        for name in records.half_written(reservations):
             _attempt(problems, name, files.unlink, reservations.path_of(name))
         reservations.sync()
 

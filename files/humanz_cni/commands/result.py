@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..kernel import links
+from ..kernel.owner import ALIAS
 from ..protocol import versions
 
 TYPE_CHECKING = False
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..config.netconf import NetConf
     from ..ipam.allocate import Assignment
+    from ..kernel.netlink import Socket
+    from ..kernel.owner import Owner
     from ..kernel.route import Route
 
     Interface = tuple[str, bytes, str]  # name, hardware address, sandbox or an empty text
@@ -39,6 +42,21 @@ def document(
         result["routes"] = [route.document(version >= (1, 1, 0)) for route in routes]
     result["dns"] = dns
     return result
+
+
+def interfaces(sock: Socket, of_bridge: links.Link, of_owner: Owner, pod: Interface, gateway: str) -> list[Interface]:
+    """Return the interfaces that :func:`document` takes.
+
+    :param of_bridge: as it was found, or made.
+    :param gateway: the name of the node's own interface in the pod's VLAN, empty if there is none.
+    """
+    if of_bridge.alias != ALIAS:  # somebody else's may take its address from its ports
+        of_bridge = links.require(sock, of_bridge.name)
+    found = [(of_bridge.name, of_bridge.mac, ""), (of_owner.host_veth, of_owner.host_mac, ""), pod]
+    if gateway:
+        link = links.require(sock, gateway)
+        found.append((link.name, link.mac, ""))
+    return found
 
 
 def _interface(name: str, mac: bytes, sandbox: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..config import ipam_keys, netconf
-from ..ipam import data_dirs, store
+from ..ipam import data_dirs, records, store
 from ..primitives import files, jsontext
 from ..protocol import request
 from ..protocol.errors import CNIError
@@ -129,7 +129,7 @@ def _add_conf(network: Callable[[str, str], Network], path: str, conf: dict[str,
 def _names(data_dir: str, problems: list[str]) -> list[str]:
     """Return the names of the networks that have reservations in *data_dir*."""
     try:
-        return store.networks(data_dir)
+        return records.networks(data_dir)
     except OSError as exc:
         problems.append("%s: %s" % (data_dir, exc.strerror))
         return []

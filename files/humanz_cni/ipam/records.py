@@ -10,7 +10,7 @@ import posix
 from ..config import ipam_keys
 from ..primitives import files, jsontext
 from ..primitives.address import Address
-from .store import is_address, parse_address
+from .store import LOCK, is_address, parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from ..primitives.address import Network
     from .record import Record
     from .store import Store
+
+_TEMPORARY = (".veth", ".port-")  # what the store calls them
+
+
+def networks(data_dir: str) -> list[str]:
+    """Return the names of the networks that have reservations in *data_dir*. Raises OSError but if there is none."""
+    try:
+        names = posix.listdir(data_dir)
+    except FileNotFoundError:
+        return []
+    return [name for name in names if files.is_file("%s/%s/%s" % (data_dir.rstrip("/"), name, LOCK))]
 
 
 def every(store: Store) -> Iterator[tuple[str, Record]]:
@@ -51,6 +62,11 @@ def forget_earlier_boots(store: Store, boot: str) -> None:
         from . import data_dirs
 
         data_dirs.note(store.data_dir)
+
+
+def half_written(store: Store) -> list[str]:
+    """Return the names of records that are being written, or that calls which were killed have left so."""
+    return [name for name in posix.listdir(store.path) if name.startswith(_TEMPORARY)]
 
 
 def in_subnet(store: Store, subnet: Network) -> Iterator[str]:

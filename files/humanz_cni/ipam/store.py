@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 10
 LOCK = "lock"
-_TEMPORARY = (".veth", ".port-")
 _LARGEST = 1 << 20  # bytes of a record; an environment variable, of which it has the pod's name, has 128 KiB at most
 _EACCES, _ENOTDIR, _EMLINK, _ELOOP = 13, 20, 31, 40
 
@@ -131,10 +130,6 @@ class Store:
     def names(self) -> list[str]:
         """Return the names of all records, by owner and by address."""
         return [name for name in posix.listdir(self.path) if name != LOCK and not name.startswith(".")]
-
-    def half_written(self) -> list[str]:
-        """Return the names of records that are being written, or that calls which were killed have left so."""
-        return [name for name in posix.listdir(self.path) if name.startswith(_TEMPORARY)]
 
     def addresses(self) -> set[str]:
         """Return the addresses that are reserved, as texts."""
@@ -248,15 +243,6 @@ def _wait_for_lock(descriptor: int, path: str, seconds: float) -> None:
     finally:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         _signal.signal(_signal.SIGALRM, previous)
-
-
-def networks(data_dir: str) -> list[str]:
-    """Return the names of the networks that have reservations in *data_dir*. Raises OSError but if there is none."""
-    try:
-        names = posix.listdir(data_dir)
-    except FileNotFoundError:
-        return []
-    return [name for name in names if files.is_file("%s/%s/%s" % (data_dir.rstrip("/"), name, LOCK))]
 
 
 def parse_address(name: str) -> Address | None:

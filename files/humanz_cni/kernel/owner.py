@@ -44,6 +44,11 @@ class Owner:
         return b"\x0a" + self._digest[6:11]
 
     @property
+    def pod_mac(self) -> bytes:
+        """The hardware address of the pod's end, where it has no IP address that gives it one: it stays the same."""
+        return b"\x0a\x58" + self.host_mac[2:]
+
+    @property
     def alias(self) -> str:
         """The alias of the host's end; none of the three names can hold a space."""
         return " ".join((ALIAS, self.network, self.container_id, self.ifname))
@@ -65,6 +70,18 @@ class Owner:
     def document(self) -> dict[str, str]:
         """Return the owner as part of a record, by the specification's names."""
         return {"network": self.network, "containerID": self.container_id, "ifname": self.ifname}
+
+
+def checked(network: str, container_id: str, ifname: str) -> Owner:
+    """Return the Owner with these names; CNIError 7 if they are too long for the alias that ADD gives a link."""
+    made = Owner(network, container_id, ifname)
+    length = len(made.alias)
+    if length <= ALIAS_LENGTH:
+        return made
+    from ..protocol.errors import INVALID_CONFIG, CNIError
+
+    details = "they are %d characters, at most %d are possible" % (length, ALIAS_LENGTH)
+    raise CNIError(INVALID_CONFIG, "name, CNI_CONTAINERID and CNI_IFNAME are too long together", details)
 
 
 def marks(link: Link) -> tuple[str, bytes] | tuple[()]:

@@ -9,7 +9,7 @@ from ..ipam import records, stale
 from ..ipam.record import find_owner
 from ..primitives import files
 from ..protocol.errors import CNIError
-from . import masquerade_cleanup, spoofcheck
+from . import masquerade_cleanup, spoofcheck_elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,6 @@ def run(reservations: Store, boot: str) -> list[str]:
 def remove_checks(port: str) -> None:
     """Remove what *port*, whose pod is gone, may send from. To be called with the lock held, before its record goes."""
     try:
-        spoofcheck.remove(port)
+        spoofcheck_elements.remove(port)
     except CNIError as exc:  # its addresses are free all the same
         files.complain(exc.message)

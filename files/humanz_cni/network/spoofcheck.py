@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..kernel import links
 from ..kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Socket, attribute, nested, text
 from ..kernel.owner import ALIAS
-from ..protocol.errors import INTERNAL, CNIError, rules_refused
+from ..protocol.errors import CNIError, rules_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +32,16 @@ TARGET = "nd-target"  # the same as IPV6, of neighbour discovery
 NAME_LENGTH = 16  # of an interface
 NEWELEMENT, GETELEMENT, DELELEMENT = 10 << 8 | 12, 10 << 8 | 13, 10 << 8 | 14
 DATA_VALUE = 1
-_NETLINK_NETFILTER = 12
+NETLINK_NETFILTER = 12
 _BEGIN, _END = (16, 0, b"\0\0\0\x0a"), (17, 0, b"\0\0\0\x0a")  # of a transaction of nf_tables
-_ATTEMPTS = 3
 _ENOENT, _EEXIST = 2, 17
+CURABLE = (_ENOENT, _EEXIST)  # the rules are missing, or an ADD that was killed has left elements
 # errno of a kernel that has no rules of ours: none at all, or none for bridges
 NOTHING_THERE = (_ENOENT, 22, 93, 95, 97)  # EINVAL, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT
+
+
+class Incomplete(Exception):
+    """The rules have to be made first, or elements to be removed: ``spoofcheck_rules.ensure`` does it."""
 
 
 def forward(sock: Socket, port: Link, mac: bytes, vlans: Vlans | None) -> None:
@@ -57,38 +61,26 @@ def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bo
 
     :param again: whether this call of the plugin has done so before, with fewer addresses.
 
-    Raises CNIError.
+    Raises Incomplete if that is not possible at once, and CNIError.
     """
-    messages = [
-        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS and not again else 0), body_of(name, keys))
-        for name, keys in elements(port, mac, addresses).items()
-    ]
     try:
-        sock = Socket(_NETLINK_NETFILTER)
+        sock = Socket(NETLINK_NETFILTER)
         try:
-            transaction(sock, messages)
-        except NetlinkError as exc:
-            _try_again(sock, port, messages, exc)
+            transaction(sock, additions(port, mac, addresses, again))
         finally:
             sock.close()
     except OSError as exc:
+        if exc.errno in CURABLE:
+            raise Incomplete from exc
         raise refused(addresses is not None, exc) from exc
 
 
-def _try_again(sock: Socket, port: str, messages: list[Message], exc: NetlinkError) -> None:
-    """Carry out *messages*, which *exc* has refused: the rules may be missing, or a killed ADD has left elements."""
-    from . import spoofcheck_elements, spoofcheck_rules
-
-    for _attempt in range(_ATTEMPTS):
-        if exc.errno not in (_ENOENT, _EEXIST):
-            break
-        if exc.errno == _EEXIST:
-            spoofcheck_elements.run(sock, port)
-        try:
-            return transaction(sock, [*spoofcheck_rules.creation(), *messages])
-        except NetlinkError as again:
-            exc = again
-    raise exc
+def additions(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bool) -> list[Message]:
+    """Return the requests by which :func:`ensure` adds elements."""
+    return [
+        (NEWELEMENT, NLM_F_CREATE | (NLM_F_EXCL if name == PORTS and not again else 0), body_of(name, keys))
+        for name, keys in elements(port, mac, addresses).items()
+    ]
 
 
 def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict[str, list[bytes]]:
@@ -106,45 +98,6 @@ def elements(port: str, mac: bytes, addresses: Iterable[Address] | None) -> dict
             wanted.setdefault(IPV6, [name + link_local]).append(name + one.packed)
             wanted[TARGET] = wanted[IPV6]
     return wanted
-
-
-def remove(port: str) -> Socket | None:
-    """Remove what :func:`ensure` has made for *port*; None if there was nothing. Raises CNIError.
-
-    Closing the socket that is returned waits until the kernel has freed it all. Deleting a link takes as long, so who
-    does both closes the socket after that.
-    """
-    sock = of_checked(port)
-    if sock:
-        clear(sock, port)
-    return sock
-
-
-def of_checked(port: str) -> Socket | None:
-    """Return a socket for :func:`clear` if *port* is checked, and None if it is not. Raises CNIError."""
-    try:
-        sock = Socket(_NETLINK_NETFILTER)
-        sock.get((GETELEMENT, 0, body_of(PORTS, (key(port),))))
-    except OSError as exc:
-        if exc.errno in NOTHING_THERE:
-            return None
-        raise _kept(port, exc) from exc
-    return sock
-
-
-def clear(sock: Socket, port: str) -> None:
-    """Do by *sock* what :func:`remove` does. Raises CNIError."""
-    from . import spoofcheck_elements
-
-    try:
-        spoofcheck_elements.run(sock, port)
-    except OSError as exc:
-        if exc.errno not in NOTHING_THERE:
-            raise _kept(port, exc) from exc
-
-
-def _kept(port: str, exc: OSError) -> CNIError:
-    return CNIError(INTERNAL, "nf_tables keeps the elements of %s: %s" % (port, exc.strerror))
 
 
 def transaction(sock: Socket, messages: list[Message]) -> None:

@@ -15,8 +15,9 @@ from ..kernel import dumps, netlink, nftables
 from ..kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NetlinkError
 from ..kernel.owner import Owner
 from ..primitives.address import Address
-from . import spoofcheck_elements, spoofcheck_rules
+from . import spoofcheck_rules
 from .spoofcheck import ANY_ADDRESS, IPV4, IPV6, NEWELEMENT, PORTS, TARGET, body_of, elements, key
+from .spoofcheck_elements import all_elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _checked() -> dict[Owner, set[bytes]]:
 
 
 def _put_back(sock: nftables.Socket, checked: dict[Owner, set[bytes]], done: list[str], problems: list[str]) -> None:
-    present = spoofcheck_elements.everything(sock)
+    present = all_elements(sock)
     if not spoofcheck_rules.are_whole(sock):
         sock.transaction(*spoofcheck_rules.creation())
         done.append("put back the rules of table bridge humanz-cni")

@@ -11,6 +11,7 @@ kernel lets no port forward has a chain of its own.
 from __future__ import annotations
 
 from ..kernel import nftables
+from ..kernel.netlink import NetlinkError
 from ..kernel.nftables import (
     ACCEPT,
     DROP,
@@ -27,9 +28,20 @@ from ..kernel.nftables import (
 from ..kernel.nftables import IPV4 as IPV4_TYPE
 from ..kernel.nftables import IPV6 as IPV6_TYPE
 from ..kernel.owner import ALIAS
-from .spoofcheck import ANY_ADDRESS, FAMILY, IPV4, IPV6, MAC, PORTS, TARGET, elements, refused
-from .spoofcheck_elements import LENGTHS, present
-from .spoofcheck_elements import ports as checked_ports
+from .spoofcheck import (
+    ANY_ADDRESS,
+    CURABLE,
+    FAMILY,
+    IPV4,
+    IPV6,
+    MAC,
+    PORTS,
+    TARGET,
+    additions,
+    elements,
+    refused,
+)
+from .spoofcheck_elements import LENGTHS, checked_ports, elements_of, remove_elements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +51,8 @@ if TYPE_CHECKING:
     from ..primitives.address import Address
 
 _HOOKS = {"prerouting": 0, "input": 1}  # chains that the kernel calls
+_EEXIST = 17
+_ATTEMPTS = 4
 _PRIORITY = -300  # before the bridge's own and other NAT
 _TYPES = {
     PORTS: (INTERFACE,), ANY_ADDRESS: (INTERFACE,), MAC: (INTERFACE, ETHERNET),
@@ -152,6 +166,33 @@ def creation() -> list[Message]:
     return messages
 
 
+def ensure(port: str, mac: bytes, addresses: Iterable[Address] | None, again: bool) -> None:
+    """Do what ``spoofcheck.ensure`` does, and before it what that found missing. Raises CNIError."""
+    try:
+        sock = nftables.Socket()
+        try:
+            _ensure(sock, port, additions(port, mac, addresses, again))
+        finally:
+            sock.close()
+    except OSError as exc:
+        raise refused(addresses is not None, exc) from exc
+
+
+def _ensure(sock: nftables.Socket, port: str, messages: list[Message]) -> None:
+    """Make the rules and carry out *messages*; what a killed ADD has left for *port* goes before. NetlinkError."""
+    for _attempt in range(_ATTEMPTS - 1):  # others make and remove rules meanwhile
+        try:
+            sock.transaction(*creation(), *messages)
+        except NetlinkError as exc:
+            if exc.errno not in CURABLE:
+                raise
+            if exc.errno == _EEXIST:
+                remove_elements(sock, port)
+        else:
+            return
+    sock.transaction(*creation(), *messages)
+
+
 def rehearse(by_address: bool) -> None:
     """Raise CNIError if the kernel cannot hold the rules; nothing is changed."""
     try:
@@ -168,7 +209,7 @@ def are_there(port: str, mac: bytes, addresses: Iterable[Address] | None) -> boo
     """Return whether *port* is checked for just that, see :func:`spoofcheck.ensure`."""
     sock = nftables.Socket()
     try:
-        found = {name: sorted(keys) for name, keys in present(sock, port).items() if keys}
+        found = {name: sorted(keys) for name, keys in elements_of(sock, port).items() if keys}
         if found != {name: sorted(keys) for name, keys in elements(port, mac, addresses).items()}:
             return False
         return are_whole(sock)

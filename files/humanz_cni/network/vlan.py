@@ -110,7 +110,7 @@ def _gateway_port(bridge: links.Link, name: str) -> owner.Owner:
 
 def _make_gateway(sock: Socket, bridge: links.Link, name: str) -> None:
     port = _gateway_port(bridge, name)
-    pod_end = name, b"\x0a\x58" + port.host_mac[2:]
+    pod_end = name, port.pod_mac
     here = posix.open("/proc/self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         sock.request(links.new_veth((port.host_veth, port.host_mac), pod_end, bridge.index, here, bridge.mtu))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.support import IN_CHECKOUT, installed_plugin
 from tests.support.netns.module_server import DRIVER
 from tests.support.netns.node import Node
 from tests.support.plugin.installation import COMMAND, EXECUTABLE, LIBRARY, absent, present, tree
-from tests.support.plugin.runtime import BLOG, NSENTER, Runtime
+from tests.support.plugin.runtime import BLOG, NO_POD, NSENTER, Outcome, Runtime, nested
 
 
 def test_s_001_it_is_installed_once_and_answers(node: Node) -> None:
@@ -113,6 +114,34 @@ def test_an_upgrade_keeps_the_version_before_and_no_older_one(node: Node) -> Non
     assert len(set(digests)) == 3
     assert sorted(node.run("ls", LIBRARY).stdout.split()) == sorted(digests[1:])
     assert digests[2] in node.run("cat", EXECUTABLE).stdout
+
+
+def test_an_upgrade_takes_on_what_a_plugin_of_another_layout_has_attached(node: Node, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(installed_plugin.SOURCE, tmp_path / "humanz_cni"))
+    installed_plugin.lay_out_otherwise(other)
+    before = node.module("cni_plugin", {"source": pack(other)})
+    assert _places(node, "wiring") == [f"{before['library']}/humanz_cni/wiring"]
+    runtime = Runtime(node, Path(EXECUTABLE))
+    conf = nested(("10.9.0.0/24", "fd00:9::/64"), cniVersion="1.1.0", ipMasq=True, ipspoofchk=True)
+    results = {pod: runtime.add(conf, pod) for pod in ("pod1", "pod2", "pod3")}
+
+    present(node)
+
+    assert runtime.call("CHECK", {**conf, "prevResult": results["pod1"]}) == Outcome(0, "", "")
+    valid = [{"containerID": pod, "ifname": "eth0"} for pod in ("pod1", "pod2")]
+    assert runtime.call("GC", {**conf, "cni.dev/valid-attachments": valid}, **NO_POD) == Outcome(0, "", "")
+    assert {json.loads(text)["containerID"] for text in runtime.records().values()} == {"pod1", "pod2"}
+    runtime.delete(conf, "pod2")
+    assert runtime.call("CHECK", {**conf, "prevResult": results["pod1"]}) == Outcome(0, "", "")
+    runtime.delete(conf)
+    assert runtime.records() == {}
+    assert "element" not in node.run("nft", "list", "ruleset").stdout
+    node.module("cni_plugin", {"source": _packed(json.dumps({**_sources(), "extra.py": "# the next version\n"}))})
+    assert _places(node, "wiring") == []
+
+
+def _places(node: Node, name: str) -> list[str]:
+    return node.run("find", LIBRARY, "-name", name).stdout.split()
 
 
 def test_an_upgrade_keeps_a_version_that_still_runs(node: Node) -> None:

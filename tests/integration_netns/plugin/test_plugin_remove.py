@@ -54,6 +54,19 @@ def test_absent_by_force_removes_all_that_is_ours_and_nothing_else(node: Node) -
     assert absent(node)["changed"] is False
 
 
+def test_absent_finds_the_rules_by_a_library_of_before_it_had_folders(node: Node) -> None:
+    library = present(node)["library"]
+    runtime = Runtime(node, Path(EXECUTABLE))
+    conf = nested(ipMasq=True)
+    runtime.add(conf)
+    assert "table ip humanz-cni" in node.run("nft", "list", "tables").stdout
+    edit = r"s/^from \.spoof/from .network.spoof/; s/^from \.\./from ./"
+    node.run("sh", "-ec", f"cd {library}/humanz_cni; mv network/masquerade.py .; sed -i '{edit}' masquerade.py")
+
+    assert absent(node, force=True)["changed"] is True
+    assert node.run("nft", "list", "tables").stdout == ""
+
+
 def test_absent_takes_the_directories_that_were_missing_and_no_others(node: Node) -> None:
     node.run("mkdir", "/opt/theirs")
     directories: dict[str, Any] = {

@@ -20,10 +20,11 @@ PACKAGES = Path(__file__).resolve().parents[3] / "files"
 CRASH = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from humanz_cni import attach, main
+from humanz_cni import main
+from humanz_cni.network import bridge
 def crash(*_arguments):
     raise ZeroDivisionError("nobody foresaw it")
-attach.bridge.ensure = crash
+bridge.ensure = crash
 main.main()
 """
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import installed_plugin
 import pytest
 
 from tests.support import ROOT
@@ -111,13 +112,15 @@ def soon_lost(cluster: Cluster) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This collection with one more file in its plugin."""
+    """This collection with one more file in its plugin, which is laid out otherwise."""
     directory = tmp_path_factory.mktemp("newer") / "cni"
     directory.mkdir()
     for name in ("galaxy.yml", "meta", "playbooks", "plugins", "roles", "files"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, directory / name)
-    (directory / "files" / "humanz_cni" / "newer.py").write_text('"""What is new."""\n')
+    package = directory / "files" / "humanz_cni"
+    installed_plugin.lay_out_otherwise(package)
+    (package / "newer.py").write_text('"""What is new."""\n')
     return directory
 
 
