@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import installed_plugin
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, installed_plugin
 from tests.support.netns.node import Node
 from tests.support.netns.two_nodes import Cluster
 
