@@ -109,13 +109,16 @@ def _version_asked() -> str:
 
 
 def _read_what_comes() -> bytes:
-    """Return standard input until it pauses for a tenth of a second: for VERSION it may be left open."""
+    """Return standard input until it pauses for a tenth of a second: for VERSION it may be left open.
+
+    Its first byte has a second: whoever starts this on a busy machine may come to write late, and finds no reader then.
+    """
     import select
 
     poll = select.poll()
     poll.register(_STDIN, select.POLLIN)
     data = b""
-    while poll.poll(100) and len(data) <= files.LARGEST:
+    while poll.poll(100 if data else 1000) and len(data) <= files.LARGEST:
         piece = posix.read(_STDIN, 65536)
         if not piece:
             break

@@ -71,6 +71,14 @@ def test_s_023_an_environment_of_nothing_else_will_do(runtime: Runtime) -> None:
     assert done.stderr == ""
 
 
+def test_version_waits_for_an_input_that_comes_late(runtime: Runtime) -> None:
+    line = runtime.command({"CNI_COMMAND": "VERSION"})
+    late = 'set -o pipefail; { sleep 0.4; echo "{\\"cniVersion\\": \\"0.4.0\\"}"; } | "$@"'
+    done = runtime.node.run("bash", "-c", late, "bash", *line[5:])
+
+    assert json.loads(done.stdout)["cniVersion"] == "0.4.0"
+
+
 def test_s_033_an_error_has_the_version_of_the_configuration(runtime: Runtime) -> None:
     runtime.pod("pod1")
     for version in ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"):
