@@ -98,7 +98,8 @@ def _way(
 
 def _is_refused(evidence: dict[str, Any], route: dict[str, Any]) -> bool:
     """Return whether a setting of the node, which is named apart, is why the kernel gives no route."""
-    return "error" in route and bool(evidence.get("stops") or not evidence["forwarding"])
+    by_setting = "error" in route and "refused_by" not in route
+    return by_setting and bool(evidence.get("stops") or not evidence["forwarding"])
 
 
 def _by_source(node: str, evidence: dict[str, Any], key: str) -> list[str]:
@@ -142,6 +143,8 @@ def _own_pod(node: str, evidence: dict[str, Any] | None, key: str, address: str)
     route = evidence[key]
     if "instead_of" in route or _is_refused(evidence, route):
         return _by_source(node, evidence, key)
+    if "refused_by" in route:
+        return ["%s has no route to its own pod %s (%s)" % (node, address, route["error"])]
     if "error" in route or route["dst"] == "default" or "gateway" in route:
         text = "%s has no connected route to its own pod %s: the bridge is down or has lost its address"
         return [text % (node, address)]
