@@ -180,8 +180,7 @@ def _rule(found: dict[str, Any]) -> str:
 def _translated(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> list[str]:
     """Say which rule made the far side see another source address than it should, or which one is missing."""
     if failure["kind"] == "outside" and not near["nat"]:
-        text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
-        return [text % (failure["from"], failure["local"], failure["to"])]
+        return [_not_masqueraded(failure, near)]
     for node, evidence in ((failure["from"], near), (failure["to"], far)):
         if evidence and evidence["nat"]:
             text = "%s translates the source by %s: no rule ahead of it leaves traffic between pods and nodes out"
@@ -216,9 +215,18 @@ def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) ->
     reasons += _own_pod(node, near, "back", failure["local"])
     reasons += _in_between(node, near, False)
     if masquerade and not near["nat"]:
-        text = "%s has no MASQUERADE rule that applies to %s on its way to %s: answers do not find the way back"
-        reasons.append(text % (node, failure["local"], failure["to"]))
+        reasons.append(_not_masqueraded(failure, near) + ": answers do not find the way back")
     return reasons
+
+
+def _not_masqueraded(failure: dict[str, Any], near: dict[str, Any]) -> str:
+    text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
+    text %= (failure["from"], failure["local"], failure["to"])
+    other = near.get("nat_elsewhere")
+    if not other:
+        return text
+    leaves = " by %s" % near["route"]["dev"] if "dev" in near["route"] else ""
+    return "%s%s: %s is for another interface (pod_network_uplink)" % (text, leaves, _rule(other))
 
 
 def _unexplained(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:

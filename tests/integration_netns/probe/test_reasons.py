@@ -157,6 +157,15 @@ BREAKS = {
         "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1: answers do not "
         "find the way back",
     ),
+    "only what leaves by another interface is masqueraded": (
+        "node-3",
+        "iptables -t nat -R HUMANZ-POSTROUTING 2 -s 100.100.2.0/24 -o eth9 -j MASQUERADE",
+        "iptables -t nat -R HUMANZ-POSTROUTING 2 -s 100.100.2.0/24 -j MASQUERADE",
+        {"pod on node-3 -> outside 192.168.122.1"},
+        "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1 by enp1s0: the rule "
+        "-A HUMANZ-POSTROUTING -s 100.100.2.0/24 -o eth9 -j MASQUERADE (iptables) is for another interface "
+        "(pod_network_uplink): answers do not find the way back",
+    ),
     "a rule of routing by the source": (
         "node-2",
         "ip rule add from 200.0.0.20 lookup 100; ip route add default via 192.168.122.1 table 100",

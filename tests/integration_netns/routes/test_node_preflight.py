@@ -250,6 +250,15 @@ def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> N
     ]
 
 
+def test_an_uplink_that_the_node_does_not_have_is_found(nested: Node) -> None:
+    assert problems(nested, uplink="enp1s0") == []
+    nested.ip("link property add dev enp1s0 altname eth9")  # rules do not know it by that name
+    assert problems(nested, uplink="eth9") == [
+        "n1: pod_network_uplink eth9: is no interface of this node: name the one that pods' packets to the outside "
+        "leave by, or leave it empty for any"
+    ]
+
+
 def test_a_kernel_that_cannot_check_what_pods_send_is_found(nested: Node) -> None:
     assert problems(nested, spoof_check=True) == []
     assert nested.run("nft", "list", "ruleset").stdout == ""
@@ -288,7 +297,7 @@ def test_another_name_for_the_bridge_that_pods_are_on_is_refused_with_the_way_ou
     nested.ip("link add humanz-cni0 up type bridge")
     nested.ip("link set humanz-cni0 alias humanz-cni")
     nested.ip("addr add 100.100.0.1/24 dev humanz-cni0")
-    assert "pods0: this node's pods are on humanz-cni0: say that" in "".join(problems(nested, bridge="pods0"))
+    assert "pods0: this node's pods are on humanz-cni0: set it to that" in "".join(problems(nested, bridge="pods0"))
 
 
 def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
@@ -304,8 +313,11 @@ def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
         ("route add 200.0.1.0/24 via 200.0.0.1", []),
         ("route add unreachable 200.0.1.0/24", ["200.0.1.20: is unreachable (No route to host)"]),
         ("addr add 200.0.1.20/24 dev enp8s0", ["200.0.1.20: is unreachable (is local)"]),
-        ("link add humanz-vxlan0 type bridge", ["pod_network_vxlan_device humanz-vxlan0: is a bridge interface of"]),
-        ("link add humanz-vxlan0 type vxlan id 9 dstport 4789", ["pod_network_vxlan_device humanz-vxlan0: is a vxlan"]),
+        ("link add humanz-vxlan0 type bridge", ["pod_network_vxlan_device humanz-vxlan0: is another program's bridge"]),
+        (
+            "link add humanz-vxlan0 type vxlan id 9 dstport 4789",
+            ["pod_network_vxlan_device humanz-vxlan0: is another program's vxlan"],
+        ),
     ],
 )
 def test_what_stands_against_nodes_behind_a_router(nested: Node, command: str, expected: list[str]) -> None:
