@@ -412,7 +412,7 @@ def test_a_module_at_work_is_waited_for_also_at_boot(healed: HealedNode) -> None
 def test_the_module_that_waits_for_the_unit_is_not_kept_waiting_by_it(healed: HealedNode) -> None:
     with healed.node.run_at_work("7 node_persistence, which waits for humanz-cni.service"):
         done = healed.heal("--wait", "30", "--unit", "humanz-cni.service")
-    said = "nothing was checked, as a module at work waits for this unit\n"
+    said = "nothing was checked, as an Ansible run is in progress, which waits for this unit\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
 
