@@ -275,6 +275,29 @@ def test_the_bridge_gets_ipv6_and_its_addresses_back(healed: HealedNode, name: s
     assert healed.heal().stdout == ""
 
 
+def test_the_bridge_that_pods_are_on_is_set_up_again(healed: HealedNode) -> None:
+    healed.node.module("node_kernel", KERNEL)
+    healed.node.ip("link add humanz-cni0 type bridge")
+    healed.node.ip("link set humanz-cni0 alias humanz-cni")
+    healed.node.ip("link set humanz-cni0 up")
+    healed.heal()
+    shown = healed.node.ip("-o addr show dev humanz-cni0 scope global")
+    healed.node.ip("link set humanz-cni0 down")
+    assert healed.heal().stdout == ""  # without a pod, the next one sets it up
+    healed.node.ip("link add veth0 type veth peer name pod0")
+    healed.node.ip("link set veth0 master humanz-cni0")
+
+    done = healed.heal()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    said = ["set up the bridge humanz-cni0", "put back the address fd00:100::1/64 of humanz-cni0"]
+    assert done.stdout.splitlines() == said
+    assert healed.node.ip("-o addr show dev humanz-cni0 scope global") == shown
+    assert healed.heal().stdout == ""
+    healed.node.ip("link set humanz-cni0 alias somebodys down")
+    assert healed.heal().stdout == ""
+
+
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)
