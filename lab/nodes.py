@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,8 +26,11 @@ def state(lab: Lab, node: Node) -> str:
 def require_running(lab: Lab, node: Node) -> None:
     """LabError unless the node runs."""
     now = state(lab, node)
-    if now != "running":
-        raise LabError("%s is %s; 'python3 lab up' starts it" % (node.name, now))
+    if now == "running":
+        return
+    if now == "absent" and lab.record.exists() and node.index not in json.loads(lab.record.read_text())["nodes"]:
+        raise LabError("%s is no node of the lab; 'python3 lab add %d' adds it" % (node.name, node.index))
+    raise LabError("%s is %s; 'python3 lab up' starts it" % (node.name, now))
 
 
 def create(lab: Lab, node: Node, image: str, kubernetes: Path | None) -> None:

@@ -50,7 +50,9 @@ def main() -> int:
                 with lock.held(PATIENCE, options.unit) as locked:
                     outcome = heal() if locked else Outcome()
                     if not locked:
-                        outcome.done.append("nothing was checked, as a module at work waits for this unit")
+                        outcome.done.append(
+                            "nothing was checked, as an Ansible run is in progress, which waits for this unit"
+                        )
             except lock.NoLockError as exc:
                 print(exc, file=sys.stderr)
                 return 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._shared import texts
 from ..plugin_utils._actions.node import NodeAction, as_texts
@@ -32,12 +33,8 @@ class ActionModule(NodeAction):
         # Of CIDRs that several nodes have, which the plan reports, one each.
         routes = {route["dst"]: route for route in part["routes"] if route["dst"] not in part["pod_cidrs"]}
         node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]
-        return dict(
-            options,
-            routes=as_texts(routes.values()),
-            node=node,
-            problems=problems_for(part["problems"], node, reporting),
-        )
+        problems = problems_for(part["problems"], node, reporting, deferred=_defers(self._task.args))
+        return dict(options, routes=as_texts(routes.values()), node=node, problems=problems)
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -48,13 +45,20 @@ class ActionModule(NodeAction):
             # Nobody else reports them.
             unreachable = "%s: cannot be reached: %s" % (task_vars["inventory_hostname"], str(exc).splitlines()[0])
             problems = [*args["problems"], unreachable]
+            if _defers(args):
+                return {"changed": False, "problems": problems}
             return {"failed": True, "problems": problems, "msg": "the plan has %s" % texts.counted(problems)}
 
 
-def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]) -> list[str]:
+def _defers(args: dict[str, Any]) -> bool:
+    return bool(boolean(args.get("defer_problems", False)))
+
+
+def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str], deferred: bool = False) -> list[str]:
     """Return the lines that *node* reports: its own, the cluster's, and those of nodes that are not *reporting*.
 
-    A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere.
+    A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere,
+    unless this is *deferred* to where all nodes' lines are.
     """
     own = [problem for problem in problems if problem["node"] in (node, "cluster")]
     absent = [problem for problem in problems if problem["node"] != "cluster" and problem["node"] not in reporting]
@@ -62,7 +66,7 @@ def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]
     lines = ["{node}: {value}: {remedy}".format(**problem) for problem in own + absent[:SHOWN]]
     if len(absent) > SHOWN:
         lines.append("cluster: %d more problems of nodes outside this run" % (len(absent) - SHOWN))
-    if problems and not lines:
+    if problems and not lines and not deferred:
         others = sorted({problem["node"] for problem in problems})
         lines.append("cluster: the plan has problems: see %s" % ", ".join(others[:SHOWN]))
     return lines

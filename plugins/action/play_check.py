@@ -10,13 +10,14 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 
-from ..module_utils._shared.texts import some_of
+from ..module_utils._shared.texts import counted, some_of
 from ..modules.play_check import OPTIONS
 from ..plugin_utils._actions.host_results import Results
 from ..plugin_utils._plan import packet_sizes
 
 LOCKSTEP = "ansible.builtin.linear"
 SHOWN = 20  # hosts that a line names
+SHOWN_PROBLEMS = 100
 
 
 class ActionModule(ActionBase):
@@ -32,9 +33,11 @@ class ActionModule(ActionBase):
         active = task_vars["ansible_play_batch"]
         said = [self._strategy() or self._undefined()]
         if not any(said) and args["hosts"] is not None:
-            said = [failures(_registered(task_vars, args["hosts"], args["results"]), set(active))]
+            registered = _registered(task_vars, args["hosts"], args["results"])
+            said = [failures(registered, set(active))]
             if args["group"] and args["results"]:
                 said.append(packet_sizes.losses(_mtus(task_vars, args["group"], args["results"])))
+            said.append(deferred(registered))
         if any(said):
             batches = len(task_vars["ansible_play_hosts"]) > len(active)
             start = "Nothing was changed on any node%s, as " % (" of this batch" if batches else "")
@@ -79,6 +82,15 @@ def _mtus(task_vars: dict[str, Any], group: str, name: str) -> list[dict[str, An
     """Return what hosts of *group* have registered of their MTUs in this run, also those of other batches and plays."""
     results = Results(task_vars, name)
     return [end for host in task_vars["groups"].get(group, []) for end in results.of(host).get("mtus") or []]
+
+
+def deferred(registered: dict[str, dict[str, Any] | None]) -> str | None:
+    """Return, each once, the problems that hosts registered without having failed, or None."""
+    results = [result for result in registered.values() if result and not result.get("failed")]
+    lines = list(dict.fromkeys(line for result in results for line in result.get("problems") or []))
+    between = "\n" if len(lines) > 1 else " "
+    text = "%s must be solved first:%s%s" % (counted(lines), between, some_of(lines, SHOWN_PROBLEMS, between))
+    return text if lines else None
 
 
 def failures(registered: dict[str, dict[str, Any] | None], active: set[str]) -> str | None:

@@ -187,6 +187,12 @@ options:
     description: The seconds between two repairs, as in M(humanz.cni.node_persistence).
     type: int
     default: 30
+  defer_problems:
+    description:
+      - Whether to succeed with RV(problems), for M(humanz.cni.play_check) to report those of all nodes at once. It must
+        follow.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -223,7 +229,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: What was found, a line each. Empty if the module succeeds.
+  description: What was found, a line each. Empty if the module succeeds, unless O(defer_problems=true).
   returned: always
   type: list
   elements: str
@@ -276,6 +282,12 @@ def _check_notation(params: dict[str, Any]) -> None:
         option_checks.addresses(option, params[option])
 
 
+def _end(module: AnsibleModule, problems: list[str], result: dict[str, Any]) -> None:
+    if problems and not module.params["defer_problems"]:
+        module.fail_json(msg=refusal(problems), problems=problems, **result)
+    module.exit_json(changed=False, problems=problems, **result)
+
+
 def main() -> None:
     """Run the module."""
     texts = {"type": "list", "elements": "str", "default": []}
@@ -318,13 +330,14 @@ def main() -> None:
             "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
             "heal_interval": {"type": "int", "default": 30},
+            "defer_problems": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
         _check_notation(module.params)
     except ConvergeError as exc:
-        module.fail_json(msg=refusal([str(exc)]), problems=[str(exc)])
+        _end(module, [str(exc)], {})
     require_pyroute2(module)
     params = dict(module.params, routes=module.params["routes"] or [])
     part = Part(**{name: params[name] for name in Part._fields})
@@ -345,12 +358,10 @@ def main() -> None:
         found.append(str(exc))
     disabled, warnings = other_sysctls(params, module.run_command, module.get_bin_path)
     found += disabled
-    for text in warnings:
+    for text in warnings + _mtus.doubts(module.params, mtus):
         module.warn("%s: %s" % (node, text))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in _once(found)]
-    if problems:
-        module.fail_json(msg=refusal(problems), problems=problems, mtus=mtus)
-    module.exit_json(changed=False, problems=[], mtus=mtus)
+    _end(module, problems, {"mtus": mtus})
 
 
 if __name__ == "__main__":

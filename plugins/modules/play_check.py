@@ -17,6 +17,8 @@ description:
     to be a variable's value would get into files and rules.
   - With O(hosts) and O(results), fails unless all of these hosts have what they registered, and none has failed. A host
     that could not be reached does not count.
+  - Fails with what they registered as C(problems) without having failed, each of them once, as
+    M(humanz.cni.node_preflight) does with O(humanz.cni.node_preflight#module:defer_problems).
   - With O(group) as well, fails if nodes would silently drop large packets of other nodes' pods, which is told by
     RV(humanz.cni.node_preflight#module:mtus).
   - Runs on the controller only. No node is connected to, so use it with C(run_once).
@@ -63,6 +65,7 @@ EXAMPLES = r"""
 - name: Check each node
   humanz.cni.node_preflight:
     plan: "{{ cluster.plan }}"
+    defer_problems: true
   register: preflight
 
 - name: Stop if any node reported a problem

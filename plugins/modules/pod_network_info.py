@@ -231,7 +231,8 @@ paths:
     RV(ignore:back) to the source, as the kernel looks them up with source and arriving interface;
     RV(ignore:instead_of) is the route that other sources take. RV(ignore:forwarding) is whether it forwards at
     all; RV(ignore:drop) is the rule that drops the connection or its answer, RV(ignore:dnat) the one that translates
-    its destination, RV(ignore:nat) the one that translates its source, each with the tool that shows it.
+    its destination, RV(ignore:nat) the one that translates its source, each with the tool that shows it;
+    RV(ignore:nat_elsewhere) is one that would do so if the packet left by another interface.
     RV(ignore:stops) is what else stops it, such as a setting of an interface. RV(ignore:undecided) is what may stop it,
     which cannot be judged from outside, and RV(ignore:not_examined) what could not be read. RV(ignore:arrivals) has
     all that, and the RV(ignore:addresses), of each interface that it may arrive on instead.
@@ -244,8 +245,8 @@ paths:
                  "protocol": "217", "neighbour": "REACHABLE"},
        "back": {"type": "unicast", "dst": "100.100.0.0/24", "dev": "humanz-cni0", "protocol": "kernel",
                 "neighbour": "REACHABLE"},
-       "forwarding": true, "drop": null, "dnat": null, "nat": null, "stops": [], "undecided": [], "not_examined": [],
-       "arrivals": {}}
+       "forwarding": true, "drop": null, "dnat": null, "nat": null, "nat_elsewhere": null, "stops": [], "undecided": [],
+       "not_examined": [], "arrivals": {}}
 """
 
 from typing import TYPE_CHECKING, Any

@@ -91,6 +91,19 @@ def test_a_wrong_call_says_what_would_be_right(args: list[str], words: str) -> N
     assert words in done.stderr
 
 
+def test_a_node_that_the_lab_has_never_had_is_to_be_added(tmp_path: Path) -> None:
+    record = tmp_path / "humanz-absent" / "lab.json"
+    record.parent.mkdir()
+    record.write_text('{"topology": "ubuntu-nested", "nodes": [1]}')
+    lab = LabUnderTest("humanz-absent")
+    for number, words in (
+        ("9", "ubuntu-nested-9 is no node of the lab; 'python3 lab add 9' adds it"),
+        ("1", "ubuntu-nested-1 is absent; 'python3 lab up' starts it"),
+    ):
+        done = lab.run("exec", number, "--", "true", check=False, HUMANZ_LAB_STATE=str(tmp_path))
+        assert (done.returncode, done.stderr.strip()) == (1, f"lab: {words}")
+
+
 def test_without_root_it_says_so() -> None:
     code = "import os, runpy; os.geteuid = lambda: 1000; runpy.run_path('lab', {}, '__main__')"
     done = subprocess.run([sys.executable, "-c", code, "status"], cwd=ROOT, check=False, capture_output=True, text=True)

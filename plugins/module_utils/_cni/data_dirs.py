@@ -45,6 +45,22 @@ def reservations(paths: list[str]) -> list[str]:
     return sorted(name for path in paths for name in os.listdir(path) if ip_addresses.is_address(name))
 
 
+def with_pods(paths: list[str], addresses: list[str]) -> list[str]:
+    """Return the reserved *addresses* of the networks in *paths*, each with its pod's name if its record has one."""
+    return ["%s (%s)" % (one, pod) if pod else one for one in addresses for pod in [_pod(paths, one)]]
+
+
+def _pod(paths: list[str], address: str) -> str:
+    for path in paths:
+        try:
+            record = json.loads(read_text(os.path.join(path, address)) or "{}")
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and isinstance(record.get("pod"), str):
+            return str(record["pod"])
+    return ""
+
+
 def _noted(data_dir: str) -> Iterator[str]:
     """Generate the directories in the data directories that configurations named before."""
     notes = os.path.join(data_dir, NOTES)

@@ -163,10 +163,12 @@ class OldNetwork(Resource):
         return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
     def _outside(self) -> list[str]:
-        """Return the addresses that are reserved outside the networks that pods get addresses of from now on."""
+        """Return the addresses that are reserved outside the networks of pods from now on, with their pods' names."""
         networks = data_dirs.networks(DATA_DIR, self._conf_dir)
-        reserved = data_dirs.reservations([path for path in networks if os.path.basename(path) == self._name])
-        return [one for one in reserved if not self._covers(ipaddress.ip_address(one))]
+        paths = [path for path in networks if os.path.basename(path) == self._name]
+        reserved = data_dirs.reservations(paths)
+        outside = [one for one in reserved if not self._covers(ipaddress.ip_address(one))]
+        return data_dirs.with_pods(paths, outside)
 
     def _covers(self, address: Address) -> bool:
         return any(address.version == cidr.version and address in cidr for cidr in self._ranges)

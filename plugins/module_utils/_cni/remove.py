@@ -88,10 +88,11 @@ class NoPlugin(Resource):
     def desired(self, actual: dict[str, list[str]]) -> dict[str, list[str]]:
         """Return the empty state; ConvergeError names the pods that are still attached."""
         if not self._force and (actual["ports"] or actual["reservations"]):
+            addresses = data_dirs.with_pods(actual["networks"], actual["reservations"])
             raise ConvergeError(
                 "pods are still attached: links %s, addresses %s; remove the pods first, or set force to cut them off "
                 "(pod_network_force_detach: true); `humanz-cni-ctl reclaim` releases the addresses of pods that are "
-                "gone" % (", ".join(actual["ports"]) or "none", ", ".join(actual["reservations"]) or "none")
+                "gone" % (", ".join(actual["ports"]) or "none", ", ".join(addresses) or "none")
             )
         return {key: [] for key in actual}
 

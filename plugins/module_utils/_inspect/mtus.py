@@ -16,6 +16,7 @@ from .._shared import option_checks
 from .._shared.converge import ConvergeError
 from .._shared.kernel import Kernel
 
+EVERY_HOST = 576  # bytes of a packet that each must be able to take by IPv4, RFC 791
 WITHOUT = 1500  # bytes that an interface has of itself, where the configuration names none
 
 
@@ -45,6 +46,25 @@ def of_node(node: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for each in found
     ]
+
+
+def doubts(params: dict[str, Any], found: list[dict[str, Any]]) -> list[str]:
+    """Return what is to be thought over about the MTU that *params* name, a text each.
+
+    :param found: what :func:`of_node` returned.
+    """
+    mtu = 0 if params["format"] == "conf" else params["mtu"]
+    texts = []
+    if 0 < mtu < EVERY_HOST:
+        texts.append("pod_network_mtu %d: is smaller than the %d bytes of RFC 791" % (mtu, EVERY_HOST))
+    for end in found:
+        most = end["takes"] - params["mtu_overhead"]
+        if mtu > most:
+            texts.append(
+                "pod_network_mtu %d: %s of this node passes at most %d bytes of a pod's packet: larger ones are split, "
+                "or dropped and reported to the pod: set it to %d or less" % (mtu, end["device"], most, most)
+            )
+    return list(dict.fromkeys(texts))
 
 
 def _of_pods(params: dict[str, Any], smallest: int) -> int:

@@ -138,7 +138,7 @@ def refused(options: dict[str, Any], run: RunCommand, find_command: FindCommand)
         (option_checks.mtu, "mtu", options["mtu"], pod_cidrs),
     ]
     if options["uplink"]:
-        checks.append((option_checks.device, "uplink", options["uplink"]))
+        checks.append((_uplink, "uplink", options["uplink"]))
     if options["format"] == "conf":
         checks.append((network_conf.require_one, "pod_cidr", pod_cidrs))
     found = [_refusal(check, "pod_network_" + option, *values) for check, option, *values in checks]
@@ -221,6 +221,13 @@ def _refusal(check: Callable[..., object], *values: Any) -> str | None:
     except ConvergeError as exc:
         return str(exc)
     return None
+
+
+def _uplink(option: str, name: str) -> None:
+    """Raise ConvergeError unless *name* is an interface of this node. Rules know none by its other names (altname)."""
+    if option_checks.device(option, name) not in [found for _index, found in socket.if_nameindex()]:
+        remedy = "name the one that pods' packets to the outside leave by, or leave it empty for any"
+        raise ConvergeError("%s %s: is no interface of this node: %s" % (option, name, remedy))
 
 
 def _without_bridge_rules() -> str | None:

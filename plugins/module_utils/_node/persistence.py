@@ -231,7 +231,7 @@ class Persistence(Resource):
         for path, program in state["programs"].items():
             if "/" not in path:
                 version = "this version" if program == self._programs.get(path) else "another version"
-                lines.append("# %s/%s is %s" % (self._directory, path, version))
+                lines.append("# %s/%s is %s" % (self._directory, path, version if self._programs else "there"))
         for path, text in state["files"].items():
             if text is not None:
                 lines += ["", "# %s" % path, text.rstrip("\n")]

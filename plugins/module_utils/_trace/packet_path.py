@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PATHS_WITH_ARRIVALS = 16  # in each the rules are read once more for each interface
 ICMP = {4: "icmp", 6: "ipv6-icmp"}
 DROPS = ("DROP", "REJECT")
+MASQUERADES = ("MASQUERADE", "SNAT", "NETMAP")
 TRANSLATES = ("DNAT", "REDIRECT", "NETMAP")
 # Tables of iptables with their chains, and hooks of nf_tables, in the order in which the kernel comes to them.
 BEFORE = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("nat", "PREROUTING")]
@@ -87,10 +88,11 @@ class Tables:
 
         ``route`` and ``back`` are the routes of the packet and its answer, see RouteLookups; ``drop`` is the rule that
         drops the packet or its answer, or None; ``dnat`` and ``nat`` are the rules that translate its destination and
-        source; ``stops`` is what else of the node stops it, and ``undecided`` what may; ``not_examined`` is what could
-        not be read. What comes from the network is taken to arrive by the interface that the route back leads to;
-        ``arrivals`` has the same for each other interface that it may arrive on, with the ``addresses`` of that one;
-        only the first PATHS_WITH_ARRIVALS have any.
+        source, and ``nat_elsewhere`` is one that would do the latter if the packet left by another interface; ``stops``
+        is what else of the node stops it, and ``undecided`` what may; ``not_examined`` is what could not be read. What
+        comes from the network is taken to arrive by the interface that the route back leads to; ``arrivals`` has the
+        same for each other interface that it may arrive on, with the ``addresses`` of that one; only the first
+        PATHS_WITH_ARRIVALS have any.
         """
         asked = (source, destination, port, protocol)
         usual = self._devices(source, destination)
@@ -139,6 +141,7 @@ class Tables:
             "drop": drop,
             "dnat": dnat,
             "nat": self._nat(family, there.packet),
+            "nat_elsewhere": self._nat_elsewhere(family, there.packet),
             "stops": list(dict.fromkeys(stops)),
             "undecided": unsure,
             "not_examined": self._not_examined + self._obstacles.not_examined,
@@ -217,8 +220,18 @@ class Tables:
     def _nat(self, family: int, packet: Packet) -> dict[str, str] | None:
         """Return the rule that translates the source of *packet*, as a dict or None."""
         for tool, decision in self._decisions(family, "nat", "POSTROUTING", packet, True):
-            if decision.verdict in ("MASQUERADE", "SNAT", "NETMAP"):
+            if decision.verdict in MASQUERADES:
                 return {"tool": tool, "rule": decision.rule}
+        return None
+
+    def _nat_elsewhere(self, family: int, packet: Packet) -> dict[str, str] | None:
+        """Return the first rule that depends on the interface by which *packet* leaves to translate its source."""
+        here = list(self._decisions(family, "nat", "POSTROUTING", packet, True))
+        anywhere = self._decisions(family, "nat", "POSTROUTING", packet._replace(out_device="?"), True)
+        for (tool, decision), (_tool, unsure) in zip(here, anywhere):
+            for rule in unsure.undecided if decision.verdict not in MASQUERADES else ():
+                if rule not in decision.undecided and set(rule.upper().split()).intersection(MASQUERADES):
+                    return {"tool": tool, "rule": rule}
         return None
 
     def _fixed_neighbours(self, way: Way) -> Iterator[str]:

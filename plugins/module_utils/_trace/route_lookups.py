@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import route_refusals
+
 if TYPE_CHECKING:
     from .._shared.converge import RunCommand
 
@@ -80,7 +82,8 @@ class RouteLookups:
 
         ``{"type", "dst", "gateway" (if there is one), "dev", "protocol", "table", "mtu", "kind", "neighbour": state or
         ""}`` or ``{"error"}``, in both cases with ``arriving_on``. ``instead_of`` is the route that a packet without
-        that source would take, if it is another one.
+        that source would take, if it is another one; ``refused_by`` is, beside an error, the route or rule that gives
+        it, if one does, and is also in its text.
         """
         words = ("from", source, *(("iif", arriving_on) if arriving_on else ()), *ports)
         route = dict(self._ask((destination, words)), arriving_on=arriving_on)
@@ -98,7 +101,7 @@ class RouteLookups:
         status, output, error = self._run(["ip", "-j", "-d", "route", "get", "fibmatch", destination, *words])
         found = _parsed(output) if status == 0 else []
         if not found:
-            return {"error": error.replace("RTNETLINK answers: ", "").strip() or "no route"}
+            return self._refusal(error.replace("RTNETLINK answers: ", "").strip() or "no route", destination, words)
         route: Route = {key: found[0][key] for key in KEYS if key in found[0]}
         link = self.links().get(route.get("dev", ""))
         if link:
@@ -106,6 +109,12 @@ class RouteLookups:
         if route.get("type", "unicast") == "unicast":
             route["neighbour"] = self._neighbour(route.get("gateway", destination), route.get("dev", ""))
         return route
+
+    def _refusal(self, error: str, destination: str, words: tuple[str, ...]) -> Route:
+        refused_by = route_refusals.find(self._run, destination, dict(zip(words[::2], words[1::2])))
+        if refused_by is None:
+            return {"error": error}
+        return {"error": "%s, by %s" % (error, refused_by), "refused_by": refused_by}
 
     def _neighbour(self, address: str, device: str) -> str:
         entries = self.ip_json("neigh", "show", "to", address, "dev", device)

@@ -98,7 +98,8 @@ def _way(
 
 def _is_refused(evidence: dict[str, Any], route: dict[str, Any]) -> bool:
     """Return whether a setting of the node, which is named apart, is why the kernel gives no route."""
-    return "error" in route and bool(evidence.get("stops") or not evidence["forwarding"])
+    by_setting = "error" in route and "refused_by" not in route
+    return by_setting and bool(evidence.get("stops") or not evidence["forwarding"])
 
 
 def _by_source(node: str, evidence: dict[str, Any], key: str) -> list[str]:
@@ -142,6 +143,8 @@ def _own_pod(node: str, evidence: dict[str, Any] | None, key: str, address: str)
     route = evidence[key]
     if "instead_of" in route or _is_refused(evidence, route):
         return _by_source(node, evidence, key)
+    if "refused_by" in route:
+        return ["%s has no route to its own pod %s (%s)" % (node, address, route["error"])]
     if "error" in route or route["dst"] == "default" or "gateway" in route:
         text = "%s has no connected route to its own pod %s: the bridge is down or has lost its address"
         return [text % (node, address)]
@@ -177,8 +180,7 @@ def _rule(found: dict[str, Any]) -> str:
 def _translated(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> list[str]:
     """Say which rule made the far side see another source address than it should, or which one is missing."""
     if failure["kind"] == "outside" and not near["nat"]:
-        text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
-        return [text % (failure["from"], failure["local"], failure["to"])]
+        return [_not_masqueraded(failure, near)]
     for node, evidence in ((failure["from"], near), (failure["to"], far)):
         if evidence and evidence["nat"]:
             text = "%s translates the source by %s: no rule ahead of it leaves traffic between pods and nodes out"
@@ -213,9 +215,18 @@ def _outside(failure: dict[str, Any], near: dict[str, Any], masquerade: bool) ->
     reasons += _own_pod(node, near, "back", failure["local"])
     reasons += _in_between(node, near, False)
     if masquerade and not near["nat"]:
-        text = "%s has no MASQUERADE rule that applies to %s on its way to %s: answers do not find the way back"
-        reasons.append(text % (node, failure["local"], failure["to"]))
+        reasons.append(_not_masqueraded(failure, near) + ": answers do not find the way back")
     return reasons
+
+
+def _not_masqueraded(failure: dict[str, Any], near: dict[str, Any]) -> str:
+    text = "%s has no MASQUERADE rule that applies to %s on its way to %s"
+    text %= (failure["from"], failure["local"], failure["to"])
+    other = near.get("nat_elsewhere")
+    if not other:
+        return text
+    leaves = " by %s" % near["route"]["dev"] if "dev" in near["route"] else ""
+    return "%s%s: %s is for another interface (pod_network_uplink)" % (text, leaves, _rule(other))
 
 
 def _unexplained(failure: dict[str, Any], near: dict[str, Any], far: dict[str, Any] | None) -> str:

@@ -275,6 +275,29 @@ def test_the_bridge_gets_ipv6_and_its_addresses_back(healed: HealedNode, name: s
     assert healed.heal().stdout == ""
 
 
+def test_the_bridge_that_pods_are_on_is_set_up_again(healed: HealedNode) -> None:
+    healed.node.module("node_kernel", KERNEL)
+    healed.node.ip("link add humanz-cni0 type bridge")
+    healed.node.ip("link set humanz-cni0 alias humanz-cni")
+    healed.node.ip("link set humanz-cni0 up")
+    healed.heal()
+    shown = healed.node.ip("-o addr show dev humanz-cni0 scope global")
+    healed.node.ip("link set humanz-cni0 down")
+    assert healed.heal().stdout == ""  # without a pod, the next one sets it up
+    healed.node.ip("link add veth0 type veth peer name pod0")
+    healed.node.ip("link set veth0 master humanz-cni0")
+
+    done = healed.heal()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    said = ["set up the bridge humanz-cni0", "put back the address fd00:100::1/64 of humanz-cni0"]
+    assert done.stdout.splitlines() == said
+    assert healed.node.ip("-o addr show dev humanz-cni0 scope global") == shown
+    assert healed.heal().stdout == ""
+    healed.node.ip("link set humanz-cni0 alias somebodys down")
+    assert healed.heal().stdout == ""
+
+
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
 def test_everything_is_put_back_after_all_rules_are_gone(make_healed: Callable[..., HealedNode], backend: str) -> None:
     healed = make_healed(backend)
@@ -412,7 +435,7 @@ def test_a_module_at_work_is_waited_for_also_at_boot(healed: HealedNode) -> None
 def test_the_module_that_waits_for_the_unit_is_not_kept_waiting_by_it(healed: HealedNode) -> None:
     with healed.node.run_at_work("7 node_persistence, which waits for humanz-cni.service"):
         done = healed.heal("--wait", "30", "--unit", "humanz-cni.service")
-    said = "nothing was checked, as a module at work waits for this unit\n"
+    said = "nothing was checked, as an Ansible run is in progress, which waits for this unit\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 
 

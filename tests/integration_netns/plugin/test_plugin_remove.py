@@ -20,14 +20,15 @@ from tests.support.plugin.runtime import BLOG, Runtime, nested
 def test_absent_refuses_while_pods_are_attached_and_names_them(node: Node) -> None:
     present(node)
     runtime = Runtime(node, Path(EXECUTABLE))
-    result = runtime.add(BLOG)
+    result = runtime.add(BLOG, ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=demo")
+    runtime.add(BLOG, "pod2")  # of no orchestrator
     before = (tree(node), runtime.state())
 
     refused = absent(node)
 
     assert refused["failed"] is True
     assert result["interfaces"][1]["name"] in refused["msg"]
-    assert "100.100.1.2" in refused["msg"]
+    assert "addresses 100.100.1.2 (default/demo), 100.100.1.3; remove the pods first" in refused["msg"]
     assert "humanz-cni-ctl reclaim" in refused["msg"]
     assert (tree(node), runtime.state()) == before
 

@@ -77,6 +77,57 @@ def test_paths(fleet: Fleet) -> None:
     assert refused["msg"].startswith("paths: source: 'fe80::1%lo' is not an IP address: it must be")
 
 
+REFUSALS = """\
+route add blackhole 100.100.1.0/24
+route add unreachable 100.100.2.0/24
+route add prohibit 100.100.3.0/24
+route add throw 100.100.4.0/24
+rule add to 100.100.5.0/24 lookup 99
+route add blackhole default table 99
+rule add from 200.0.0.10 to 100.100.6.0/24 ipproto tcp dport 7217 prohibit
+rule add from 200.0.0.10 to 100.100.7.0/24 iif d1 blackhole
+-6 route add blackhole fd00:1::/64
+-6 route add unreachable fd00:2::/64
+-6 route add prohibit fd00:3::/64
+-6 route add throw fd00:4::/64
+-6 rule add to fd00:5::/64 lookup 99
+-6 route add unreachable default table 99
+-6 rule add not to fd00::/16 prohibit
+"""
+REFUSED = {
+    "100.100.1.2": "Invalid argument, by the route `blackhole 100.100.1.0/24`",
+    "100.100.2.2": "No route to host, by the route `unreachable 100.100.2.0/24`",
+    "100.100.3.2": "Permission denied, by the route `prohibit 100.100.3.0/24`",
+    "100.100.4.2": "Network is unreachable, by the route `throw 100.100.4.0/24`",
+    "100.100.5.2": "Invalid argument, by the route `blackhole default table 99`, to which the rule "
+    "`32765: from all to 100.100.5.0/24 lookup 99` leads",
+    "100.100.6.2": "Permission denied, by the rule "
+    "`32764: from 200.0.0.10 to 100.100.6.0/24 ipproto tcp dport 7217 prohibit`",
+    "100.100.7.2": "Network is unreachable",
+    "fd00:1::2": "Invalid argument, by the route `blackhole fd00:1::/64`",
+    "fd00:2::2": "No route to host, by the route `unreachable fd00:2::/64`",
+    "fd00:3::2": "Permission denied, by the route `prohibit fd00:3::/64`",
+    "fd00:4::2": "Network is unreachable, by the route `throw fd00:4::/64`",
+    "fd00:5::2": "No route to host, by the route `unreachable default table 99`, to which the rule "
+    "`32765: from all to fd00:5::/64 lookup 99` leads",
+    "fd01::2": "Permission denied, by the rule `32764: not from all to fd00::/16 prohibit`",
+}
+
+
+def test_the_route_or_rule_that_refuses_a_packet_is_named(
+    node: Node, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    node.ip("link set lo up")
+    node.ip("addr add 200.0.0.10/32 dev lo")
+    node.ip("addr add fd00:200::10/128 dev lo")
+    for command in REFUSALS.splitlines():
+        node.ip(command)
+    sources = {4: "200.0.0.10", 6: "fd00:200::10"}
+    paths = [{"source": sources[6 if ":" in to else 4], "destination": to, "port": 7217} for to in REFUSED]
+    found = run_module("pod_network_info", {"paths": paths})["paths"]
+    assert {path["destination"]: path["route"].get("error") for path in found} == REFUSED
+
+
 def test_a_firewall_of_the_older_kind_is_seen_beside_the_newer(fleet: Fleet) -> None:
     node = fleet.nodes["node-1"]
     args = {"paths": [{"source": "100.100.0.2", "destination": "100.100.1.2"}]}

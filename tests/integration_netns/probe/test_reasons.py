@@ -63,7 +63,16 @@ BREAKS = {
         "ip route replace blackhole 100.100.1.0/24",
         "ip route replace 100.100.1.0/24 via 200.0.0.20 proto 217",
         TO_NODE_2,
-        "node-1 has no route to 100.100.1.{pod}, a pod on node-2 (Invalid argument)",
+        "node-1 has no route to 100.100.1.{pod}, a pod on node-2 (Invalid argument, by the route "
+        "`blackhole 100.100.1.0/24`)",
+    ),
+    "a blackhole in the table of a rule": (
+        "node-2",
+        "ip rule add to 100.100.1.0/24 lookup 99; ip route add blackhole default table 99",
+        "ip rule del to 100.100.1.0/24 lookup 99; ip route flush table 99",
+        NODE_2_FORWARDS_NOTHING | {"node node-2 -> pod on node-2"},
+        "node-2 has no route to its own pod 100.100.1.{pod} (Invalid argument, by the route `blackhole default table "
+        "99`, to which the rule `32765: from all to 100.100.1.0/24 lookup 99` leads)",
     ),
     "another next hop": (
         "node-1",
@@ -148,6 +157,15 @@ BREAKS = {
         "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1: answers do not "
         "find the way back",
     ),
+    "only what leaves by another interface is masqueraded": (
+        "node-3",
+        "iptables -t nat -R HUMANZ-POSTROUTING 2 -s 100.100.2.0/24 -o eth9 -j MASQUERADE",
+        "iptables -t nat -R HUMANZ-POSTROUTING 2 -s 100.100.2.0/24 -j MASQUERADE",
+        {"pod on node-3 -> outside 192.168.122.1"},
+        "node-3 has no MASQUERADE rule that applies to 100.100.2.{pod} on its way to 192.168.122.1 by enp1s0: the rule "
+        "-A HUMANZ-POSTROUTING -s 100.100.2.0/24 -o eth9 -j MASQUERADE (iptables) is for another interface "
+        "(pod_network_uplink): answers do not find the way back",
+    ),
     "a rule of routing by the source": (
         "node-2",
         "ip rule add from 200.0.0.20 lookup 100; ip route add default via 192.168.122.1 table 100",
@@ -162,8 +180,9 @@ BREAKS = {
         "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=2; ip rule add from 100.100.1.0/24 iif enp8s0 prohibit",
         "sysctl -qw net.ipv4.conf.enp8s0.rp_filter=0; ip rule del from 100.100.1.0/24 iif enp8s0 prohibit",
         {"pod on node-2 -> pod on node-1", "pod on node-1 -> pod on node-2"},
-        "node-1 sends packets from 100.100.1.{pod} to 100.100.0.{pod} nowhere (Permission denied), as its "
-        "routing policy says (ip rule): others go dev humanz-cni0",
+        "node-1 sends packets from 100.100.1.{pod} to 100.100.0.{pod} nowhere (Permission denied, by the rule "
+        "`32765: from 100.100.1.0/24 iif enp8s0 prohibit`), as its routing policy says (ip rule): others go dev "
+        "humanz-cni0",
     ),
     "no forwarding of one interface": (
         "node-2",

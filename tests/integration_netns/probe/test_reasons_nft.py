@@ -56,6 +56,16 @@ BREAKS = {
         "node-3 has no MASQUERADE rule that applies to 100.100.2.{n} on its way to 192.168.122.1: answers do not find "
         "the way back",
     ),
+    "only what leaves by another interface is masqueraded": (
+        "node-3",
+        f"flush chain {POSTROUTING}; "
+        f"add rule {POSTROUTING} ip saddr 100.100.2.0/24 ip daddr 100.100.0.0/16 return; "
+        f'add rule {POSTROUTING} oifname "eth9" ip saddr 100.100.2.0/24 masquerade',
+        {"pod on node-3 -> outside 192.168.122.1"},
+        "node-3 has no MASQUERADE rule that applies to 100.100.2.{n} on its way to 192.168.122.1 by enp1s0: the rule "
+        'oifname "eth9" ip saddr 100.100.2.0/24 masquerade in chain inet humanz-cni postrouting (nft) is for another '
+        "interface (pod_network_uplink): answers do not find the way back",
+    ),
 }
 
 

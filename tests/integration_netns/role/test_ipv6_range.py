@@ -128,6 +128,6 @@ def test_a_pod_beyond_the_part_is_not_cut_off(cluster: Cluster) -> None:
     assert "file" in cluster.converge(pod_network_ipv6_prefix_length=64)
     beyond = f"{PREFIX}:1:5"
     assert cluster.add("pod1", ["100.100.0.5", beyond]) == f"{beyond}/64"
-    (said,) = cluster.converge(pod_network_ipv6_prefix_length=120)["problems"]
+    said = cluster.converge(pod_network_ipv6_prefix_length=120)["msg"]
     assert f"pods of this node are in {PREFIX}:/64 ({beyond}): remove them first, by `kubectl drain`" in said
     assert cluster.reaches("pod1", "fd00:200::99")

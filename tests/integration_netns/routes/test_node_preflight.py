@@ -250,6 +250,36 @@ def test_what_later_modules_would_refuse_is_found_all_at_once(nested: Node) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mtu": 1500}, []),
+        ({"mtu": 9000, "format": "conf"}, []),  # has no room for it
+        ({"mtu": 9000}, ["enp8s0 of this node passes at most 1500 bytes of a pod's packet: larger ones are split"]),
+        ({"mtu": 1451, "mtu_overhead": 50}, ["enp8s0 of this node passes at most 1450 bytes of a pod's packet"]),
+        ({"mtu": 100}, ["is smaller than the 576 bytes of RFC 791"]),
+    ],
+)
+def test_an_mtu_that_does_not_fit_the_nodes_interface_is_warned_of(
+    nested: Node, options: dict[str, Any], said: list[str]
+) -> None:
+    result = nested.module("node_preflight", {**PART, **options})
+    assert not result.get("failed"), result
+    warnings = [str(warning) for warning in result["warnings"] if "pod_network_mtu" in str(warning)]
+    assert len(warnings) == len(said), warnings
+    start = f"n1: pod_network_mtu {options['mtu']}: "
+    assert all(start + text in warning for text, warning in zip(said, warnings, strict=True))
+
+
+def test_an_uplink_that_the_node_does_not_have_is_found(nested: Node) -> None:
+    assert problems(nested, uplink="enp1s0") == []
+    nested.ip("link property add dev enp1s0 altname eth9")  # rules do not know it by that name
+    assert problems(nested, uplink="eth9") == [
+        "n1: pod_network_uplink eth9: is no interface of this node: name the one that pods' packets to the outside "
+        "leave by, or leave it empty for any"
+    ]
+
+
 def test_a_kernel_that_cannot_check_what_pods_send_is_found(nested: Node) -> None:
     assert problems(nested, spoof_check=True) == []
     assert nested.run("nft", "list", "ruleset").stdout == ""
@@ -307,7 +337,7 @@ def test_an_interface_with_the_bridges_name_is_in_the_way(nested: Node) -> None:
         ("link add humanz-vxlan0 type bridge", ["pod_network_vxlan_device humanz-vxlan0: is another program's bridge"]),
         (
             "link add humanz-vxlan0 type vxlan id 9 dstport 4789",
-            ["pod_network_vxlan_device humanz-vxlan0: is another program's"],
+            ["pod_network_vxlan_device humanz-vxlan0: is another program's vxlan"],
         ),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.humanz.cni.plugins.action.play_check import SHOWN, failures
+from ansible_collections.humanz.cni.plugins.action.play_check import SHOWN, SHOWN_PROBLEMS, deferred, failures
 
 WELL = {"changed": False, "failed": False}
 REFUSED = {"failed": True, "msg": "no"}
@@ -45,3 +45,15 @@ def test_a_thousand_are_not_all_named() -> None:
     said = failures({f"n{number}": REFUSED for number in range(SHOWN + 3)}, set())
     assert said is not None
     assert f"n{SHOWN - 1} and 3 more reported problems" in said
+
+
+def test_what_several_nodes_have_found_is_said_once_and_what_a_failed_one_has_said_not_again() -> None:
+    found = {"n1": ["cluster: a", "n1: b"], "n2": ["cluster: a"]}
+    registered: dict[str, Any] = {host: {"problems": lines} for host, lines in found.items()}
+    registered.update(n3={"failed": True, "problems": ["n3: c"]}, n4=None, n5=WELL)
+    assert deferred(registered) == "2 problems must be solved first:\ncluster: a\nn1: b"
+    assert deferred({"n2": registered["n2"]}) == "1 problem must be solved first: cluster: a"
+    assert deferred({"n5": WELL}) is None
+    many = deferred({"n1": {"problems": ["n1: %d" % number for number in range(SHOWN_PROBLEMS + 3)]}})
+    assert many is not None
+    assert many.endswith(f"n1: {SHOWN_PROBLEMS - 1} and 3 more")

@@ -187,6 +187,9 @@ def test_installed_kept_changed_turned_off_and_removed(disk: Path) -> None:
     assert changed == ["daemon-reload", "reenable humanz-cni-heal.timer", "restart humanz-cni-heal.timer"]
     assert converge(systemd, wanted(0))[0] == "disable " + " ".join(persistence.HEALER)
     assert _text("humanz-cni-heal.timer") is None
+    for programs, word in ((PROGRAMS, "this version"), ({"heal.py": "new"}, "another version"), ({}, "there")):
+        resource = persistence.Persistence(systemd.run, "systemctl", programs, wanted(0))
+        assert "/heal.py is %s\n" % word in resource.render(resource.read())
     assert converge(systemd, {}, {})[0] == "disable humanz-cni.service"
     assert [path for path in disk.rglob("*") if not path.is_dir()] == []
     assert not (disk / "lib").exists()

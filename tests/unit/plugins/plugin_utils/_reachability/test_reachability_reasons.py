@@ -91,6 +91,15 @@ def test_the_far_end_has_no_way_back() -> None:
     ]
 
 
+def test_a_route_that_refuses_is_named_whatever_else_stops_packets() -> None:
+    blackhole = {"error": "Invalid argument, by the route `blackhole 100.0.2.0/24`", "refused_by": "the route"}
+    assert why(a=near(route=blackhole, forwarding=False), b=far(route=blackhole)) == [
+        "a has no route to 100.0.2.2, a pod on b (Invalid argument, by the route `blackhole 100.0.2.0/24`)",
+        "b has no route to its own pod 100.0.2.2 (Invalid argument, by the route `blackhole 100.0.2.0/24`)",
+        "a does not forward packets: its sysctl net.ipv4.ip_forward is 0",
+    ]
+
+
 def test_the_way_back_leads_elsewhere() -> None:
     assert why(a=near(), b=far(back={**BACK, "gateway": "200.0.0.99"})) == [
         "b sends 100.0.1.0/24 via 200.0.0.99 dev enp8s0, but that is not an address of a (its own are 200.0.0.10)"
