@@ -336,7 +336,7 @@ def test_a_configuration_file_without_end_is_named_and_takes_no_memory(runtime: 
     assert "10.9.0.2" in done.stdout
     info = runtime.node.module("pod_network_info")
     if make == GIGABYTE:
-        assert f"{endless} is no CNI configuration: " in info["conf"]["error"]
+        assert f"{endless} is not a CNI configuration: " in info["conf"]["error"]
         assert f"it has more than {LIMIT} bytes" in info["conf"]["error"]
     runtime.node.run("sh", "-ec", f"rm -f {endless}; {make} /etc/cni/net.d/10-humanz-cni-plugin.conflist")
     failed = runtime.node.module("cni_conf", {"pod_cidrs": ["10.9.0.0/24"]})

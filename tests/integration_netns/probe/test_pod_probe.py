@@ -352,7 +352,11 @@ FAULTS = {
         "conf_missing",
         "no CNI configuration: /etc/cni/net.d holds no file named *.conf, *.conflist, *.json",
     ),
-    "no JSON": ("{", "conf_broken", "/etc/cni/net.d/10-humanz-cni-plugin.conflist is no CNI configuration: Expecting"),
+    "no JSON": (
+        "{",
+        "conf_broken",
+        "/etc/cni/net.d/10-humanz-cni-plugin.conflist is not a CNI configuration: Expecting",
+    ),
     "no name": (dict(conf(), name=""), "conf_broken", "the key name is missing"),
     "no plugins": (dict(conf(), plugins=[]), "conf_broken", "the key plugins must be a list of at least one plugin"),
     "no such plugin": (
