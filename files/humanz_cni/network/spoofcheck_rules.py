@@ -28,19 +28,7 @@ from ..kernel.nftables import (
 from ..kernel.nftables import IPV4 as IPV4_TYPE
 from ..kernel.nftables import IPV6 as IPV6_TYPE
 from ..kernel.owner import ALIAS
-from .spoofcheck import (
-    ANY_ADDRESS,
-    CURABLE,
-    FAMILY,
-    IPV4,
-    IPV6,
-    MAC,
-    PORTS,
-    TARGET,
-    additions,
-    elements,
-    refused,
-)
+from .spoofcheck import ANY_ADDRESS, CURABLE, FAMILY, IPV4, IPV6, MAC, PORTS, TARGET, additions, elements, refused
 from .spoofcheck_elements import LENGTHS, checked_ports, elements_of, remove_elements
 
 TYPE_CHECKING = False
