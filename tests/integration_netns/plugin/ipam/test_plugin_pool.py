@@ -123,7 +123,7 @@ def test_a_record_says_whose_it_is(runtime: Runtime) -> None:
     assert by_owner == {
         "network": "net1", "containerID": "pod1", "ifname": "eth0", "netns": "/run/netns/pod1", "pod": "shop/cart-0",
         "addresses": ["10.9.0.2"], "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "namespace": by_owner["namespace"],
+        "namespace": by_owner["namespace"], "spoofchk": None,
     }  # fmt: skip
     inode = runtime.node.run("stat", "-L", "-c", "%d:%i", "/run/netns/pod1").stdout.strip()
     assert by_owner["namespace"].startswith(inode + ":")

@@ -14,11 +14,9 @@ from typing import Any, cast
 
 import pytest
 
-from humanz_cni.commands import gc
 from humanz_cni.ipam import stale, store
 from humanz_cni.kernel import netlink, netns
 from humanz_cni.kernel.owner import Owner
-from humanz_cni.protocol.errors import CNIError
 
 OWNER = Owner("net1", "pod1", "eth0")
 BOOT = "this-boot"
@@ -26,7 +24,6 @@ NOW = 1_800_000_000
 RECORD: dict[str, Any] = {
     **OWNER.document(), "addresses": ["10.9.0.2"], "boot": BOOT, "netns": "/nowhere", "time": 1000, "pod": "",
 }  # fmt: skip
-VALID = "cni.dev/valid-attachments"
 
 
 def own_identity() -> str:
@@ -136,23 +133,3 @@ def test_unreadable_records_go_by_their_names(
         Path(reservations.path, name).write_text("garbage")
 
     assert stale_names(reservations, Kernel(links, held), monkeypatch) == expected
-
-
-@pytest.mark.parametrize(
-    "conf",
-    [{}, {VALID: {}}, {VALID: "x"}, {VALID: [7]}, {VALID: [{}]}, {VALID: [{"containerID": "a"}]}],
-    ids=str,
-)
-def test_a_list_of_valid_attachments_that_is_none_is_refused(conf: dict[str, Any]) -> None:
-    with pytest.raises(CNIError) as raised:
-        gc.valid(conf, "net1")
-    assert raised.value.code == 7
-
-
-def test_a_list_of_valid_attachments() -> None:
-    listed = gc.valid({VALID: [{"containerID": "pod1", "ifname": "eth0", "more": 1}]}, "net1")
-    assert [one.host_veth for one in listed or ()] == [OWNER.host_veth]
-    assert gc.valid({"cni.dev/attachments": []}, "net1") == []
-    assert gc.valid({VALID: None, "cni.dev/attachments": []}, "net1") == []
-    assert gc.valid({VALID: None}, "net1") is None
-    assert gc.valid({VALID: None, "cni.dev/attachments": None}, "net1") is None
