@@ -39,21 +39,27 @@ def commands(page: str) -> list[str]:
     return documented_commands.run_by("molecule/kubernetes/test_guides.py", page)
 
 
+def in_the_lab(text: str) -> str:
+    """Return *text* of a page with the lab's names of nodes, where the page has ``node-1`` to ``node-3``."""
+    return re.sub(r"\bnode-(?=\d)", "ubuntu-nested-", text)
+
+
 def typed(command: str) -> list[str]:
     """Run a page's kubectl command and return the lines that it prints."""
-    program, *argv = shlex.split(command)
+    program, *argv = shlex.split(in_the_lab(command))
     assert program == "kubectl", "the program of %s" % command
     return kubectl(*argv).splitlines()
 
 
 def shape(lines: list[str]) -> list[str]:
-    """What stays the same in a table of nodes: its columns, the nodes' names and whether they are ready."""
+    """What stays the same in a table of nodes: its columns but for their width, the names and who is ready."""
     return [re.sub(r" (control-plane|<none>) .*$", "", re.sub(r" +", " ", line)) for line in sorted(lines)]
 
 
 def output(page: str, text: str) -> list[str]:
-    """What the page says that a command of it prints."""
-    return next(command.output for command in documented_commands.read(page) if command.text == text)
+    """What the page says that a command of it prints, with the lab's names of nodes."""
+    lines = next(command.output for command in documented_commands.read(page) if command.text == text)
+    return [in_the_lab(line) for line in lines]
 
 
 def test_waiting() -> None:
@@ -62,7 +68,8 @@ def test_waiting() -> None:
     assert shape(typed(nodes)) == shape(output(KUBEADM, nodes)), nodes
     cidr = re.compile(r"\b100\.100\.\d\.0/24$")
     seen, wanted = (
-        [cidr.sub("CIDR", line) for line in sorted(lines)] for lines in (typed(cidrs), output(KUBEADM, cidrs))
+        [cidr.sub("CIDR", re.sub(r" +", " ", line)) for line in sorted(lines)]
+        for lines in (typed(cidrs), output(KUBEADM, cidrs))
     )
     assert seen == wanted, cidrs
 

@@ -75,13 +75,18 @@ def operator(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def stream(operator: Operator) -> Iterator[Stream]:
     """The connection, over the network that the page on installing makes."""
-    for command in commands("operations/install.md")[3:]:  # behind the installation, which tests/run does
+    for command in playbooks("operations/install.md"):
         operator.run(command)
     stream = Stream(operator.lab, *NODES[:2])
     yield stream
     stream.end()
     (reset,) = commands("operations/reset.md")
     operator.run(reset, *CONFIRMED)
+
+
+def playbooks(page: str) -> list[str]:
+    """Return the page's commands that run a playbook; what it installs before, tests/run has installed."""
+    return [command for command in commands(page) if command.startswith("ansible-playbook ")]
 
 
 def tables(lab: LabUnderTest) -> dict[str, set[str]]:
@@ -109,11 +114,11 @@ def test_the_readme_shows_what_there_is(operator: Operator, stream: Stream) -> N
 
 def test_the_guides_to_install_type_the_same(operator: Operator) -> None:
     """Only with the inventory in a directory, as is needed to read it from the cluster."""
-    made = [command.replace("inventory.yml", "inventory") for command in commands("operations/install.md")[3:]]
+    made = [command.replace("inventory.yml", "inventory") for command in playbooks("operations/install.md")]
     preview, site, verify = made
     for page, typed in (("install-on-kubeadm.md", [preview, site, verify]), ("install-by-hand.md", [site, verify])):
-        assert [command for command in commands(page) if command.startswith("ansible-playbook")] == typed
-    forwarding, node_ip, _kubeadm_init = commands("install-on-kubeadm.md", "#")
+        assert playbooks(page) == typed
+    forwarding, _kubeadm_init, node_ip = commands("install-on-kubeadm.md", "#")
     assert operator.lab.node(NODES[0], "sh", "-c", forwarding).strip() == "net.ipv4.ip_forward = 1"
     operator.lab.node(NODES[0], "sh", "-c", node_ip)
     assert operator.lab.node(NODES[0], "cat", "/etc/default/kubelet") == "KUBELET_EXTRA_ARGS=--node-ip=200.0.0.10\n"
