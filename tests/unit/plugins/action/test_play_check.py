@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.humanz.cni.plugins.action.play_check import SHOWN, SHOWN_PROBLEMS, deferred, failures
+from ansible_collections.humanz.cni.plugins.plugin_utils._actions import role_variables
 
 WELL = {"changed": False, "failed": False}
 REFUSED = {"failed": True, "msg": "no"}
@@ -57,3 +59,23 @@ def test_what_several_nodes_have_found_is_said_once_and_what_a_failed_one_has_sa
     many = deferred({"n1": {"problems": ["n1: %d" % number for number in range(SHOWN_PROBLEMS + 3)]}})
     assert many is not None
     assert many.endswith(f"n1: {SHOWN_PROBLEMS - 1} and 3 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("pod_network_mtu", "9k", "pod_network_mtu 9k: must be a whole number"),
+        ("pod_network_mtu", "9000", None),
+        ("pod_network_mtu", "{{ size }}k", None),
+        ("pod_network_log_level", "warn", "pod_network_log_level warn: must be one of off, info, debug"),
+        ("pod_network_log_level", False, None),  # what YAML makes of off
+        ("pod_network_persistence", "maybe", "pod_network_persistence maybe: must be true or false"),
+        ("pod_network_persistence", "yes", None),
+        ("pod_network_masquerade_ipv6", None, None),
+        ("verify_picture_of", 1, None),
+    ],
+)
+def test_a_value_that_a_variable_cannot_have_is_one_line(name: str, value: Any, said: str | None) -> None:
+    specified = role_variables.specification(DataLoader(), ["pod_network", "verify", "play_check"])
+    found = role_variables.problems(specified, {"n1": {name: value}, "n2": {name: value}, "n3": {}})
+    assert found == ([f"n1, n2: {said}"] if said else [])
