@@ -127,7 +127,7 @@ def compile_package(target: str, directory: str, final: str, package: str, head:
     index.update(extensions=extensions(), path=sys.path)
     data = marshal.dumps((start, index))
     if len(data) > int(head):
-        sys.exit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
+        raise SystemExit("the head of the bytecode would be %d bytes long, but %s are read" % (len(data), head))
     with open(target, "wb") as stream:
         stream.write(b"".join([data.ljust(int(head), b"\0"), *rest]))
 

@@ -11,9 +11,12 @@ This module_util is private to the collection; its interface may change in any r
 
 import sys
 
-if __name__ == "__main__":
-    print("%d.%d.%d" % sys.version_info[:3], sys.implementation.cache_tag)
-    import fcntl, hashlib, importlib.util, json, marshal, posix, select, socket, struct  # noqa: E401, F401, I001
+NEEDED = ("fcntl", "hashlib", "importlib.util", "json", "marshal", "posix", "select", "socket", "struct")
 
-    hasattr(posix, "setns") or __import__("_ctypes")
-    print(importlib.util.MAGIC_NUMBER.hex())
+if __name__ == "__main__":
+    sys.stdout.write("%d.%d.%d %s\n" % (sys.version_info[:3] + (sys.implementation.cache_tag,)))
+    for name in NEEDED:
+        __import__(name)
+    if not hasattr(sys.modules["posix"], "setns"):
+        __import__("_ctypes")
+    sys.stdout.write(sys.modules["importlib.util"].MAGIC_NUMBER.hex() + "\n")
