@@ -262,6 +262,48 @@ NO_RUNTIME = (
     "in pod_network_cni_bin_dir and pod_network_cni_conf_dir"
 )
 
+_TEXTS = {"type": "list", "elements": "str", "default": []}
+OPTIONS = {
+    "node": {"type": "str"},
+    "pod_cidrs": _TEXTS,
+    "pod_ranges": _TEXTS,
+    "unreachable": _TEXTS,
+    "cluster_cidrs": _TEXTS,
+    "service_cidrs": _TEXTS,
+    "node_ips": _TEXTS,
+    "routes": ROUTES,
+    "problems": _TEXTS,
+    "plan": {"type": "str"},
+    "pyroute2_archive": {"type": "path"},
+    "protocol": {"type": "int", "default": 217},
+    "table": {"type": "int", "default": 254},
+    "state_file": {"type": "path", "default": "/etc/humanz-cni/routes"},
+    "force": {"type": "bool", "default": False},
+    "allow_empty": {"type": "bool", "default": False},
+    "max_prune": {"type": "int", "default": 50},
+    "bridge": {"type": "str", "default": "humanz-cni0"},
+    "vxlan_device": {"type": "str", "default": ""},
+    "vxlan_peers": _TEXTS,
+    "masquerade": {"type": "bool", "default": False},
+    "uplink": {"type": "str", "default": ""},
+    "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
+    "name": {"type": "str", "default": "humanz-cni"},
+    "mtu": {"type": "int", "default": 0},
+    "mtu_overhead": {"type": "int", "default": 0},
+    "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
+    "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+    "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
+    "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
+    "log_file": {"type": "path"},
+    "persistence": {"type": "bool", "default": False},
+    "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
+    "spoof_check": {"type": "bool", "default": False},
+    "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
+    "interpreter": {"type": "path", "default": "/usr/bin/python3"},
+    "heal_interval": {"type": "int", "default": 30},
+    "defer_problems": {"type": "bool", "default": False},
+}
+
 
 def refusal(problems: list[str]) -> str:
     """Return the module's message about *problems*, which it returns beside it."""
@@ -290,67 +332,15 @@ def _end(module: AnsibleModule, problems: list[str], result: dict[str, Any]) -> 
 
 def main() -> None:
     """Run the module."""
-    texts = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
-        argument_spec={
-            "node": {"type": "str"},
-            "pod_cidrs": texts,
-            "pod_ranges": texts,
-            "unreachable": texts,
-            "cluster_cidrs": texts,
-            "service_cidrs": texts,
-            "node_ips": texts,
-            "routes": ROUTES,
-            "problems": texts,
-            "plan": {"type": "str"},
-            "pyroute2_archive": {"type": "path"},
-            "protocol": {"type": "int", "default": 217},
-            "table": {"type": "int", "default": 254},
-            "state_file": {"type": "path", "default": "/etc/humanz-cni/routes"},
-            "force": {"type": "bool", "default": False},
-            "allow_empty": {"type": "bool", "default": False},
-            "max_prune": {"type": "int", "default": 50},
-            "bridge": {"type": "str", "default": "humanz-cni0"},
-            "vxlan_device": {"type": "str", "default": ""},
-            "vxlan_peers": texts,
-            "masquerade": {"type": "bool", "default": False},
-            "uplink": {"type": "str", "default": ""},
-            "backend": {"type": "str", "choices": ["auto", "nft", "legacy", "nftables"], "default": "auto"},
-            "name": {"type": "str", "default": "humanz-cni"},
-            "mtu": {"type": "int", "default": 0},
-            "mtu_overhead": {"type": "int", "default": 0},
-            "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
-            "library_dir": {"type": "path", "default": "/usr/local/lib/humanz-cni"},
-            "sbin_dir": {"type": "path", "default": "/usr/local/sbin"},
-            "log_file": {"type": "path"},
-            "persistence": {"type": "bool", "default": False},
-            "format": {"type": "str", "choices": ["conflist", "conf"], "default": "conflist"},
-            "spoof_check": {"type": "bool", "default": False},
-            "foreign": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
-            "interpreter": {"type": "path", "default": "/usr/bin/python3"},
-            "heal_interval": {"type": "int", "default": 30},
-            "defer_problems": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
         _check_notation(module.params)
     except ConvergeError as exc:
         _end(module, [str(exc)], {})
     require_pyroute2(module)
     params = dict(module.params, routes=module.params["routes"] or [])
-    part = Part(**{name: params[name] for name in Part._fields})
-    try:
-        found = findings(part, module.get_bin_path)
-    except ConvergeError as exc:
-        found = str(exc).splitlines()
-    found += refused(module.params, module.run_command, module.get_bin_path)
-    runtime = of_runtime(module.params, module.run_command, module.get_bin_path)
-    if runtime is None:
-        module.warn(NO_RUNTIME)
-    found += runtime or []
-    node = module.params["node"] or platform.node()
+    node = params["node"] or platform.node()
+    found = _found(module, params)
     mtus: list[dict[str, Any]] = []
     try:
         mtus = _mtus.of_node(node, module.params)
@@ -362,6 +352,20 @@ def main() -> None:
         module.warn("%s: %s" % (node, text))
     problems = module.params["problems"] + ["%s: %s" % (node, text) for text in _once(found)]
     _end(module, problems, {"mtus": mtus})
+
+
+def _found(module: AnsibleModule, params: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the node, its files and its container runtime."""
+    part = Part(**{name: params[name] for name in Part._fields})
+    try:
+        found = findings(part, module.get_bin_path)
+    except ConvergeError as exc:
+        found = str(exc).splitlines()
+    found += refused(module.params, module.run_command, module.get_bin_path)
+    runtime = of_runtime(module.params, module.run_command, module.get_bin_path)
+    if runtime is None:
+        module.warn(NO_RUNTIME)
+    return found + (runtime or [])
 
 
 if __name__ == "__main__":
