@@ -12,6 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._shared import texts
 from ..plugin_utils._actions.node import NodeAction, as_texts
+from ..plugin_utils._plan.problems import SEE
 
 SHOWN = 20  # problems of nodes that take no part in the run
 
@@ -33,7 +34,7 @@ class ActionModule(NodeAction):
         # Of CIDRs that several nodes have, which the plan reports, one each.
         routes = {route["dst"]: route for route in part["routes"] if route["dst"] not in part["pod_cidrs"]}
         node, reporting = task_vars["inventory_hostname"], task_vars["ansible_play_batch"]
-        problems = problems_for(part["problems"], node, reporting, deferred=_defers(self._task.args))
+        problems = problems_for(part["problems"], node, reporting)
         return dict(options, routes=as_texts(routes.values()), node=node, problems=problems)
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -54,11 +55,11 @@ def _defers(args: dict[str, Any]) -> bool:
     return bool(boolean(args.get("defer_problems", False)))
 
 
-def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str], deferred: bool = False) -> list[str]:
+def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]) -> list[str]:
     """Return the lines that *node* reports: its own, the cluster's, and those of nodes that are not *reporting*.
 
-    A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere,
-    unless this is *deferred* to where all nodes' lines are.
+    A node that has nothing to report must fail all the same, as a plan with problems is not carried out anywhere, and a
+    node that reports may be kept from the role.
     """
     own = [problem for problem in problems if problem["node"] in (node, "cluster")]
     absent = [problem for problem in problems if problem["node"] != "cluster" and problem["node"] not in reporting]
@@ -66,7 +67,7 @@ def problems_for(problems: list[dict[str, Any]], node: str, reporting: list[str]
     lines = ["{node}: {value}: {remedy}".format(**problem) for problem in own + absent[:SHOWN]]
     if len(absent) > SHOWN:
         lines.append("cluster: %d more problems of nodes outside this run" % (len(absent) - SHOWN))
-    if problems and not lines and not deferred:
+    if problems and not lines:
         others = sorted({problem["node"] for problem in problems})
-        lines.append("cluster: the plan has problems: see %s" % ", ".join(others[:SHOWN]))
+        lines.append(SEE + ", ".join(others[:SHOWN]))
     return lines

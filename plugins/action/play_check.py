@@ -12,9 +12,9 @@ from ansible.plugins.loader import strategy_loader
 
 from ..module_utils._shared.texts import counted, some_of
 from ..modules.play_check import OPTIONS
-from ..plugin_utils._actions import role_variables
 from ..plugin_utils._actions.host_results import Results
 from ..plugin_utils._plan import packet_sizes
+from ..plugin_utils._plan.problems import SEE
 
 LOCKSTEP = "ansible.builtin.linear"
 SHOWN = 20  # hosts that a line names
@@ -33,9 +33,7 @@ class ActionModule(ActionBase):
         _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
         active = task_vars["ansible_play_batch"]
         said = [self._strategy() or self._undefined()]
-        if not any(said) and args["hosts"] is None:
-            said = [self._refused(task_vars)]
-        elif not any(said):
+        if not any(said) and args["hosts"] is not None:
             registered = _registered(task_vars, args["hosts"], args["results"])
             said = [failures(registered, set(active))]
             if args["group"] and args["results"]:
@@ -46,17 +44,6 @@ class ActionModule(ActionBase):
             start = "Nothing was changed on any node%s, as " % (" of this batch" if batches else "")
             return dict(result, failed=True, msg=start + " Also, ".join(filter(None, said)))
         return dict(result, changed=False, hosts=list(active))
-
-    def _refused(self, task_vars: dict[str, Any]) -> str | None:
-        """Return which variables of the roles that this one is a dependency of have no value that they can have."""
-        roles = [parent.get_name(include_role_fqcn=False) for parent in _parents(self._task)]
-        specified = role_variables.specification(self._loader, roles)
-        if not specified:
-            return None
-        raw_get = task_vars["hostvars"].raw_get
-        return _listed(
-            role_variables.problems(specified, {host: raw_get(host) for host in task_vars["ansible_play_batch"]})
-        )
 
     def _strategy(self) -> str | None:
         """Return what is wrong with the play's strategy, or None."""
@@ -77,10 +64,6 @@ class ActionModule(ActionBase):
             "an undefined variable would be written into files and rules as text: set error_on_undefined_vars "
             "(ANSIBLE_ERROR_ON_UNDEFINED_VARS) to true"
         )
-
-
-def _parents(task: Any) -> list[Any]:
-    return list(task._role.get_parents()) if task._role else []
 
 
 def _registered(task_vars: dict[str, Any], hosts: list[str], name: str | None) -> dict[str, dict[str, Any] | None]:
@@ -106,10 +89,7 @@ def deferred(registered: dict[str, dict[str, Any] | None]) -> str | None:
     """Return, each once, the problems that hosts registered without having failed, or None."""
     results = [result for result in registered.values() if result and not result.get("failed")]
     lines = list(dict.fromkeys(line for result in results for line in result.get("problems") or []))
-    return _listed(lines)
-
-
-def _listed(lines: list[str]) -> str | None:
+    lines = [line for line in lines if not line.startswith(SEE)] or lines[:1]
     between = "\n" if len(lines) > 1 else " "
     text = "%s must be solved first:%s%s" % (counted(lines), between, some_of(lines, SHOWN_PROBLEMS, between))
     return text if lines else None

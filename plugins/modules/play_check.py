@@ -15,8 +15,6 @@ description:
     C(free) does not. What looks at all nodes before the first is changed needs that.
   - Fails if Ansible was told not to fail for undefined variables (C(error_on_undefined_vars)), as text that was meant
     to be a variable's value would get into files and rules.
-  - Without O(hosts), in a role that others depend on, fails if a variable of theirs has a value that their argument
-    specifications do not allow, before Ansible does so with the whole specification for each host.
   - With O(hosts) and O(results), fails unless all of these hosts have what they registered, and none has failed. A host
     that could not be reached does not count.
   - Fails with what they registered as C(problems) without having failed, each of them once, as

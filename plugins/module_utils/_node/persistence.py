@@ -60,11 +60,12 @@ NETWORKD = ("/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/50-humanz-cni.conf"
 NETWORKMANAGER_CONF = "/etc/NetworkManager/conf.d/50-humanz-cni.conf"
 NETWORKMANAGER = "NetworkManager.service"
-_COMMAND = re.compile(r'^COMMAND = ".*"$', re.MULTILINE)  # in a program: the operator's command
+CALLER = "healing/pod_checks.py"  # the program that calls the operator's command
+_COMMAND = re.compile(r'^COMMAND = ".*"$', re.MULTILINE)  # which is named there so
 
 
 class Unit(NamedTuple):
-    """Return whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
+    """Whether systemd starts a unit by itself, and whether it runs or waits for its event now."""
 
     enabled: bool
     active: bool
@@ -97,7 +98,7 @@ def wanted_programs(files: dict[str, str], command: str | None = None) -> dict[s
     texts = {name: text for name, text in files.items() if name.endswith(".py")}
     if command:
         assigned = 'COMMAND = "%s"' % command
-        texts = {name: _COMMAND.sub(lambda _found: assigned, text) for name, text in texts.items()}
+        texts[CALLER] = _COMMAND.sub(lambda _found: assigned, texts[CALLER])
     return _programs.wanted({name: _composed(text) for name, text in texts.items()}, LINKS)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+SEE = "cluster: the plan has problems: see "  # what a node says that has none itself, and the names of those that have
+
 
 class Problem(namedtuple("Problem", "node value remedy")):
     """What is wrong.

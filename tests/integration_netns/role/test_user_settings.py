@@ -17,15 +17,11 @@ from tests.support.netns.two_nodes import Cluster
 
 ROLE: dict[str, Any] = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_network"}}
 RESCUED: dict[str, Any] = {"block": [ROLE], "rescue": [{"ansible.builtin.debug": {"msg": "rescued"}}]}
-TEMPLATE = {"pod_network_persistence": "{{ 'maybe' }}"}  # refused by Ansible itself
 REFUSED = {"pod_network_mtu": "9k"}
-VALUE = (
-    "Nothing was changed on any node, as 1 problem must be solved first: n2: pod_network_mtu 9k: must be a whole number"
-)
 EARLY = "Nothing was changed on any node, as n2 failed before the checks, see above."
-PROBLEMS = """\
-Nothing was changed on any node, as 2 problems must be solved first:
-n2: pod_network_node_ip 200.0.0.21: is on no interface of this node"""
+PROBLEMS = (
+    "Nothing was changed on any node, as 1 problem must be solved first: n2: pod_network_node_ip 200.0.0.21: is on"
+)
 
 
 @pytest.fixture
@@ -39,9 +35,9 @@ def playbook(nested: Node, tmp_path: Path) -> Playbook:
 @pytest.mark.parametrize(
     ("role", "variables", "said"),
     [
-        (ROLE, REFUSED, VALUE),
-        (ROLE, TEMPLATE, EARLY),
-        (RESCUED, TEMPLATE, EARLY),
+        (ROLE, REFUSED, EARLY),
+        (ROLE, {"pod_network_persistence": "maybe"}, EARLY),
+        (RESCUED, REFUSED, EARLY),
         (ROLE, {"pod_network_node_ip": "200.0.0.21"}, PROBLEMS),
     ],
 )
@@ -107,9 +103,7 @@ def test_playbooks_hold_what_they_promise_with_a_configuration_of_another_kind(
 
     cluster.hosts["n2"].update(REFUSED)
     for name in ("upgrade", "reset"):
-        refused = cluster.playbook(name, status=2, pod_network_reset_confirmation="yes")
-        assert VALUE in refused
-        assert "argument_spec" not in refused
+        assert EARLY in cluster.playbook(name, status=2, pod_network_reset_confirmation="yes")
         assert cluster.state() == before
     del cluster.hosts["n2"]["pod_network_mtu"]
 

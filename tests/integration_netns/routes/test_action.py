@@ -101,7 +101,7 @@ def test_one_nodes_problem_stops_all_others_while_another_cannot_be_reached(play
     unreachable(playbook, "n3")
     results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
     said = (
-        "Nothing was changed on any node, as 2 problems must be solved first:\nn2: pod_network_node_ip 200.0.0.11: is"
+        "Nothing was changed on any node, as 1 problem must be solved first: n2: pod_network_node_ip 200.0.0.11: is on"
     )
     assert said in results["n1"][-1]["msg"]
     assert not any(result.get("changed") for name in results for result in results[name])

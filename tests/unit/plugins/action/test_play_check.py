@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.humanz.cni.plugins.action.play_check import SHOWN, SHOWN_PROBLEMS, deferred, failures
-from ansible_collections.humanz.cni.plugins.plugin_utils._actions import role_variables
 
 WELL = {"changed": False, "failed": False}
 REFUSED = {"failed": True, "msg": "no"}
@@ -61,21 +59,7 @@ def test_what_several_nodes_have_found_is_said_once_and_what_a_failed_one_has_sa
     assert many.endswith(f"n1: {SHOWN_PROBLEMS - 1} and 3 more")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("pod_network_mtu", "9k", "pod_network_mtu 9k: must be a whole number"),
-        ("pod_network_mtu", "9000", None),
-        ("pod_network_mtu", "{{ size }}k", None),
-        ("pod_network_log_level", "warn", "pod_network_log_level warn: must be one of off, info, debug"),
-        ("pod_network_log_level", False, None),  # what YAML makes of off
-        ("pod_network_persistence", "maybe", "pod_network_persistence maybe: must be true or false"),
-        ("pod_network_persistence", "yes", None),
-        ("pod_network_masquerade_ipv6", None, None),
-        ("verify_picture_of", 1, None),
-    ],
-)
-def test_a_value_that_a_variable_cannot_have_is_one_line(name: str, value: Any, said: str | None) -> None:
-    specified = role_variables.specification(DataLoader(), ["pod_network", "verify", "play_check"])
-    found = role_variables.problems(specified, {"n1": {name: value}, "n2": {name: value}, "n3": {}})
-    assert found == ([f"n1, n2: {said}"] if said else [])
+def test_where_problems_are_is_said_only_if_nobody_says_them() -> None:
+    see = {"problems": ["cluster: the plan has problems: see n2"]}
+    assert deferred({"n1": see, "n2": {"problems": ["n2: low"]}}) == "1 problem must be solved first: n2: low"
+    assert deferred({"n1": see, "n3": see}) == f"1 problem must be solved first: {see['problems'][0]}"

@@ -28,8 +28,6 @@ def test_a_node_without_problems_fails_with_the_names_of_those_that_have_some() 
     assert problems_for([problem("n3"), problem("n2")], "n1", ["n1", "n2", "n3"]) == [
         "cluster: the plan has problems: see n2, n3"
     ]
-    # Where all of them are said in one place, it would be said beside them.
-    assert problems_for([problem("n3")], "n1", ["n1", "n3"], deferred=True) == []
 
 
 def test_no_problems_no_lines() -> None:

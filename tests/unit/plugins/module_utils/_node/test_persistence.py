@@ -219,12 +219,16 @@ def test_programs_move_with_the_librarys_directory(disk: Path) -> None:
     assert not (disk / "new").exists()
 
 
-def test_programs_call_the_command_where_it_is() -> None:
-    source = (Path(__file__).parents[5] / "files" / "host_network" / "healing" / "pod_checks.py").read_text()
-    programs = persistence.wanted_programs(
-        {"heal.py": "", "check.py": "", "healing/pod_checks.py": source}, "/opt/sbin/humanz-cni-ctl"
+def test_programs_call_the_command_where_it_is_and_are_else_as_they_are_here() -> None:
+    sources = node_persistence.read(node_persistence.SOURCE)
+    here, there = (
+        {path.partition("/")[2]: text for path, text in persistence.wanted_programs(sources, command).items()}
+        for command in (None, "/opt/sbin/humanz-cni-ctl")
     )
-    assert any('COMMAND = "/opt/sbin/humanz-cni-ctl"' in text for text in programs.values())
+
+    assert "healing/iptables_syntax.py" in here
+    assert [path for path in here if path and there[path] != here[path]] == ["healing/pod_checks.py"]
+    assert 'COMMAND = "/opt/sbin/humanz-cni-ctl"' in there["healing/pod_checks.py"].splitlines()
 
 
 @pytest.mark.parametrize("before", [0, 30])
