@@ -38,7 +38,7 @@ NEEDED = {
         ("kernel", ("netlink", "links", "route", "owner", "netns")),
         ("config", ("ipam_keys", "typed", "ranges", "routes", "netconf")),
         ("ipam", ("store", "allocate")),
-        ("network", ("sysctls", "bridge", "spoofcheck")),
+        ("network", ("sysctls", "bridge", "spoofcheck", "spoofcheck_elements")),
         ("commands", ("result", "add")),
         ("", ("log", "main")),
     ),

@@ -61,7 +61,7 @@ options:
     type: path
     default: /usr/local/sbin
   files:
-    description: The program and the units, by file name. The action plugin of the same name fills them in.
+    description: The programs and the units, by their paths in C(files/host_network). The action plugin of the same name fills them in.
     type: dict
 extends_documentation_fragment:
   - humanz.cni._attributes

@@ -15,7 +15,7 @@ from ..config.routes import with_defaults
 from ..ipam import allocate, store
 from ..kernel import links, netlink, netns, owner
 from ..kernel.route import Route, new_route
-from ..network import bridge, spoofcheck, sysctls
+from ..network import bridge, spoofcheck, spoofcheck_elements, sysctls
 from ..primitives.address import Network
 from ..protocol.cni_args import pod as pod_of
 from ..protocol.errors import INTERNAL, CNIError, listed
@@ -46,7 +46,7 @@ class Attachment:
 
     __slots__ = (
         "request", "conf", "owner", "plugin", "reservations", "addresses", "routes", "dns", "pod", "inside", "sock",
-        "bridge", "port", "mac", "made", "may_be_checked",
+        "bridge", "port", "mac", "made",
     )  # fmt: skip
     pod: int
     inside: netlink.Socket
@@ -70,7 +70,6 @@ class Attachment:
         self.routes: Sequence[Route] = ipam.routes if ipam else ()
         self.dns: dict[str, Any] = {}
         self.made: list[str] = []
-        self.may_be_checked = not ipam  # where there is a record, checks go before it does
 
     @property
     def is_announced(self) -> bool:
@@ -107,10 +106,8 @@ def run(request: Request, finish: Finish) -> None:
         configure(add)
         if add.conf.masquerade:
             masquerade(add)
-        if add.may_be_checked and not add.conf.mac_check:
-            from ..network import spoofcheck_elements
-
-            spoofcheck_elements.remove(add.port.name)  # of a former pod
+        if not add.conf.mac_check:
+            spoofcheck_elements.remove(add.port.name)  # of a former pod; the kernel brings the port up meanwhile
         announce(add)
         finish(document(add))
     except BaseException:
@@ -160,7 +157,6 @@ def _reserve(add: Attachment, ipam: netconf.Ipam, facts: dict[str, Any]) -> list
     except allocate.StateLost:
         from ..ipam import restore
 
-        add.may_be_checked = True
         restore.run(add.reservations, add.conf.name, add.conf.bridge, ipam.sets, boot)
     except allocate.Exhausted:
         pass

@@ -29,8 +29,8 @@ def run(made: Container[str], of_owner: Owner, reservations: Store, plugin: Plug
     """
     signals.ignore()
     steps: tuple[tuple[Any, ...], ...] = (
-        ("delegation", plugin and plugin.call, "DEL"),
         ("link", delete.delete_link, of_owner),
+        ("delegation", plugin and plugin.call, "DEL"),
         ("reservation", delete.release, reservations, of_owner),
         ("checks", spoofcheck_elements.remove, of_owner.host_veth),
         ("masquerading", delete.remove_masquerading, reservations),

@@ -31,7 +31,7 @@ _AT_ONCE = 500  # so many are released before the lock is free for an ADD in bet
 
 
 class Host:
-    """What the kernel says: pods' links, each a living.Port, and the plugin's view of who lives.
+    """What the kernel says: pods' links, each a veth_peers.Port, and the plugin's view of who lives.
 
     The links are by the names that ADD gave them.
 
@@ -186,8 +186,9 @@ def _remove(reservations: store.Store, one: Reservation) -> bool:
     """Remove all names of the Reservation *one*, addresses first as the plugin does; return whether there were any."""
     names = sorted(one.names, key=lambda name: not store.is_address(name))
     same = [name for name in names if reservations.read(name) == one.record]
-    if same and one.owner:
-        reclaim.remove_checks(one.owner.host_veth)
+    for name in same:
+        if not store.is_address(name):
+            reclaim.remove_checks(name)
     for name in same:
         files.unlink(reservations.path_of(name))
     return bool(same)

@@ -74,7 +74,7 @@ def tables() -> list[str]:
 
 
 def remove(families: list[str]) -> None:
-    """Remove the rules of all networks in *families*, as :func:`dumps` names them."""
+    """Remove the rules of all networks in *families*, as :func:`tables` names them."""
     sock = nftables.Socket()
     try:
         for name in families:

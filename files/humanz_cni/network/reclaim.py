@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..ipam import records, stale
-from ..ipam.record import find_owner
+from ..ipam.store import is_address
 from ..primitives import files
 from ..protocol.errors import CNIError
 from . import masquerade_cleanup, spoofcheck_elements
@@ -26,8 +26,7 @@ def run(reservations: Store, boot: str) -> list[str]:
         return []
     with reservations.locked():
         for name, record in found.items():
-            owner = find_owner(record)
-            if owner and name == owner.host_veth and reservations.read(name) == record:
+            if not is_address(name) and reservations.read(name) == record:
                 remove_checks(name)
         gone = records.forget(reservations, lambda name, record: found.get(name) == record)
     masquerade_cleanup.of_released(reservations)

@@ -67,10 +67,12 @@ def _put_back(sock: nftables.Socket, checked: dict[Owner, set[bytes]], done: lis
     back: dict[str, list[str]] = {}
     for owner, macs in checked.items():
         name = owner.host_veth
+        record = _record(owner)
+        if record and record.get("spoofchk", "") is None:  # the entry is somebody else's
+            continue
         if len(macs) != 1:
             problems.append("%s has %d static forwarding entries: restart its pod" % (name, len(macs)))
             continue
-        record = _record(owner)
         try:
             if _ensure(sock, name, min(macs), checked_addresses(record), present):
                 back.setdefault(_ALL if record else _NO_RECORD, []).append(name)

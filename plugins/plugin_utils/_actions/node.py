@@ -18,6 +18,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ...module_utils._shared import texts
 from .._plan.node import node_part
 from . import plan_file, pyroute2_archive
 
@@ -62,7 +63,7 @@ class NodeAction(ActionBase):
     def _part(self, path: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         plan, name = plan_file.read(path), task_vars["inventory_hostname"]
         if plan["problems"] and not self.takes_problems:
-            raise AnsibleActionFail("plan: has %d problems, see humanz.cni.cluster_plan" % len(plan["problems"]))
+            raise AnsibleActionFail("plan: has %s, see humanz.cni.cluster_plan" % texts.counted(plan["problems"]))
         if name not in plan["nodes"]:
             raise AnsibleActionFail(
                 "%s: is not a node of the plan: add it to the inventory group that cluster_plan was given" % name

@@ -19,9 +19,9 @@ ROLE: dict[str, Any] = {"ansible.builtin.import_role": {"name": "humanz.cni.pod_
 RESCUED: dict[str, Any] = {"block": [ROLE], "rescue": [{"ansible.builtin.debug": {"msg": "rescued"}}]}
 REFUSED = {"pod_network_mtu": "9k"}
 EARLY = "Nothing was changed on any node, as n2 failed before the checks, see above."
-PROBLEMS = (
-    "Nothing was changed on any node, as 1 problem must be solved first: n2: pod_network_node_ip 200.0.0.21: is on"
-)
+PROBLEMS = """\
+Nothing was changed on any node, as 2 problems must be solved first:
+n2: pod_network_node_ip 200.0.0.21: is on no interface of this node"""
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_one_nodes_problem_stops_all_others_while_another_cannot_be_reached(play
     unreachable(playbook, "n3")
     results = playbook.run(ROLE_PREFLIGHT, CHANGE, limit="all")
     said = (
-        "Nothing was changed on any node, as 1 problem must be solved first: n2: pod_network_node_ip 200.0.0.11: is on"
+        "Nothing was changed on any node, as 2 problems must be solved first:\nn2: pod_network_node_ip 200.0.0.11: is"
     )
     assert said in results["n1"][-1]["msg"]
     assert not any(result.get("changed") for name in results for result in results[name])
@@ -138,7 +138,7 @@ def test_hosts_that_disagree_about_the_cluster_are_named_whatever_the_limit(play
 
 def test_a_plan_with_problems_is_carried_out_by_nobody(playbook: Playbook) -> None:
     playbook.nodes["n3"]["pod_network_pod_cidr"] = "100.100.1.0/24"
-    assert "plan: has 1 problems" in playbook.run(PLAN, ROUTES)["n1"][-1]["msg"]
+    assert "plan: has 1 problem, see" in playbook.run(PLAN, ROUTES)["n1"][-1]["msg"]
 
 
 def test_a_plan_of_another_run_is_named(playbook: Playbook) -> None:

@@ -234,6 +234,18 @@ def test_a_pod_that_is_not_checked_is_rid_of_what_a_former_one_of_its_name_has_l
 
 
 @BOTH
+def test_a_pod_whose_record_was_damaged_leaves_nothing_to_a_later_one_of_its_name(runtime: Runtime, key: str) -> None:
+    conf = nested(("10.9.0.0/30",), **{key: True})
+    name = runtime.add(conf)["interfaces"][1]["name"]
+    runtime.node.ip("netns delete pod1")
+    runtime.node.run("sh", "-c", "echo > /run/humanz-cni/net1/" + name)
+
+    runtime.add({**conf, key: False}, "pod2")  # takes the only address
+
+    assert name not in ruleset(runtime)
+
+
+@BOTH
 def test_del_with_hardly_any_configuration_as_multus_sends_removes_the_elements(runtime: Runtime, key: str) -> None:
     name = runtime.add({**PLAIN, key: True})["interfaces"][1]["name"]
 
