@@ -61,7 +61,9 @@ options:
     type: path
     default: /usr/local/sbin
   files:
-    description: The programs and the units, by their paths in C(files/host_network). The action plugin of the same name fills them in.
+    description:
+      - The programs and the units, by their paths in C(files/host_network). The action plugin of the same name fills
+        them in.
     type: dict
 extends_documentation_fragment:
   - humanz.cni._attributes
