@@ -150,9 +150,9 @@ def test_a_batch_that_loses_a_node_ends_the_upgrade(cluster: Cluster) -> None:
     """The first batch is n1 and n2, the next n3."""
     cluster.further["n1"] = soon_lost(cluster)
     output = cluster.playbook("upgrade", status=2, pod_network_serial=[2, 1])
-    assert output.count("PLAY [Upgrade the pod network, ") == 1
+    assert output.count("PLAY [Upgrade the pod network in batches") == 1
     assert "n1 has no probe pod" in output
-    assert "PLAY [Verify the pod network]" not in output
+    assert "PLAY [Verify the whole pod network]" not in output
 
 
 def test_a_batch_that_loses_all_it_has_ends_the_upgrade(cluster: Cluster) -> None:
@@ -163,7 +163,7 @@ def test_a_batch_that_loses_all_it_has_ends_the_upgrade(cluster: Cluster) -> Non
     output = cluster.playbook("upgrade", status=2, pod_network_serial=[2, 1], pod_network_mtu=1400)
     assert "Lost during the upgrade: n1. No further node is changed." in output
     assert cluster.nodes["n2"].run("cat", CONF).stdout == conf
-    assert "PLAY [Verify the pod network]" not in output
+    assert "PLAY [Verify the whole pod network]" not in output
 
 
 def test_a_batch_that_fails_ends_the_upgrade(cluster: Cluster) -> None:
@@ -173,6 +173,6 @@ def test_a_batch_that_fails_ends_the_upgrade(cluster: Cluster) -> None:
     cluster.outside.run("iptables", "-A", "INPUT", "-s", "192.168.122.11", "-p", "icmp", "-j", "DROP")
     output = cluster.playbook("upgrade", status=2, pod_network_mtu=1400)
     assert "1 of 2 checks failed" in output
-    assert "PLAY [Verify the pod network]" not in output
+    assert "PLAY [Verify the whole pod network]" not in output
     changed = {name for name, node in cluster.nodes.items() if node.run("cat", CONF).stdout != confs[name]}
     assert changed == {"n1"}
