@@ -3,4 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes this checkout importable for all benchmarks."""
 
-from tests import support  # noqa: F401
+from tests import support
+
+__all__ = ["support"]  # whose import does it

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 
 LIBRARY_DIR = library_dirs.DEFAULT
-PROGRAM = LIBRARY_DIR + "/heal.py"
 LINKS = ("heal.py", "check.py")  # the programs that units run
 STATE_DIR = "/run/humanz-cni-heal"  # what the programs keep, until the next boot
 UNFINISHED = "/run/humanz-cni-persistence"  # is there while a run changes something; one that was killed leaves it
